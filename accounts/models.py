@@ -1,0 +1,140 @@
+"""People and the accounts that pay. A person has an account of their own; an organisation's has members."""
+
+import uuid
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils.timezone import now as real_now
+from django.utils.translation import gettext_lazy as _
+
+DEFAULT_USAGE_THRESHOLDS = (80, 95)
+
+
+def default_usage_thresholds() -> list[int]:
+    return list(DEFAULT_USAGE_THRESHOLDS)
+
+
+class Language(models.TextChoices):
+    FRENCH = "fr", _("French")
+    ENGLISH = "en", _("English")
+
+
+class Theme(models.TextChoices):
+    SYSTEM = "system", _("As the system")
+    LIGHT = "light", _("Light")
+    DARK = "dark", _("Dark")
+
+
+class UserManager(BaseUserManager["User"]):
+    """E-mail addresses are compared without case; the address is stored as typed but for its domain."""
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email__iexact=username)
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        if not email:
+            raise ValueError("an e-mail address is needed")
+        user = self.model(email=self.normalize_email(email), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person who signs in, by e-mail."""
+
+    email = models.EmailField(_("e-mail address"), max_length=254)
+    display_name = models.CharField(_("name"), max_length=80, blank=True)
+    language = models.CharField(
+        _("language"), max_length=2, choices=Language.choices, default=Language.ENGLISH
+    )
+    timezone = models.CharField(_("time zone"), max_length=64, default="UTC")
+    theme = models.CharField(_("theme"), max_length=6, choices=Theme.choices, default=Theme.SYSTEM)
+    notifications = models.JSONField(default=dict, blank=True)
+    usage_thresholds = ArrayField(
+        models.PositiveSmallIntegerField(), default=default_usage_thresholds, blank=True
+    )
+    is_staff = models.BooleanField(default=False)
+    is_active = models.BooleanField(default=True)
+    date_joined = models.DateTimeField(default=real_now)
+
+    objects = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(Lower("email"), name="user_email_once")]
+
+    def __str__(self) -> str:
+        return self.email
+
+    @property
+    def name_or_email(self) -> str:
+        return self.display_name or self.email
+
+
+class AccountKind(models.TextChoices):
+    PERSONAL = "personal", _("Personal")
+    ORGANISATION = "organisation", _("Organisation")
+
+
+class Account(models.Model):
+    """The tenant that pays and whose use is counted. Everything that is metered carries its id."""
+
+    id = models.BigAutoField(primary_key=True)
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    kind = models.CharField(max_length=12, choices=AccountKind.choices)
+    name = models.CharField(max_length=120)
+    personal_owner = models.OneToOneField(
+        User, null=True, blank=True, on_delete=models.PROTECT, related_name="personal_account"
+    )
+    billing_email = models.EmailField(max_length=254, blank=True)
+    stripe_customer_id = models.CharField(max_length=64, null=True, unique=True)
+    created_at = models.DateTimeField(default=real_now)
+    members = models.ManyToManyField(User, through="Membership", related_name="accounts")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(kind=AccountKind.PERSONAL, personal_owner__isnull=False)
+                | models.Q(kind=AccountKind.ORGANISATION, personal_owner__isnull=True),
+                name="account_personal_has_owner",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def email(self) -> str:
+        """What dj-stripe calls a subscriber's address."""
+        return self.billing_email
+
+
+class Role(models.TextChoices):
+    OWNER = "owner", _("Owner")
+    ADMIN = "admin", _("Administrator")
+    MEMBER = "member", _("Member")
+
+
+class Membership(models.Model):
+    """A person's place in an account."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=8, choices=Role.choices)
+    created_at = models.DateTimeField(default=real_now)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["account", "user"], name="membership_once"),
+        ]

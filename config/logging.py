@@ -1,0 +1,63 @@
+"""Structured logs: one JSON object a line, with the request id bound by the middleware."""
+
+from typing import Any
+
+import structlog
+
+SHARED_PROCESSORS: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.StackInfoRenderer(),
+]
+
+
+def build_logging(*, debug: bool, fmt: str, level: str) -> dict[str, Any]:
+    """The LOGGING dictionary; `fmt` is json (production) or console (reading along)."""
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *SHARED_PROCESSORS,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer() if fmt == "console" else structlog.processors.JSONRenderer()
+    )
+    # Frames' local variables are left out: they may hold passwords, keys and personal data.
+    transform = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    exceptions = [] if fmt == "console" else [structlog.processors.ExceptionRenderer(transform)]
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "structured": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "processors": [
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    *exceptions,
+                    renderer,
+                ],
+                "foreign_pre_chain": SHARED_PROCESSORS,
+            }
+        },
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
+        "root": {"handlers": ["console"], "level": "WARNING"},
+        "loggers": {
+            name: {"level": level, "handlers": ["console"], "propagate": False}
+            for name in (
+                "common",
+                "accounts",
+                "quotas",
+                "billing",
+                "enterprise",
+                "showcase",
+                "django_structlog",
+                "celery",
+            )
+        }
+        | {"django.server": {"level": "INFO" if debug else "WARNING"}},
+    }
