@@ -1,0 +1,3 @@
+"""What every test of the repository gets; each plugin says in its first lines why."""
+
+pytest_plugins = ["tools.pytest_environment", "tools.pytest_databases"]

@@ -1,0 +1,90 @@
+"""One database for each test process, cloned from a template; emptied quickly after tests that commit; and after
+every test that used it, the books are read: whatever does not add up fails the test that left it so."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+from django.conf import settings
+from django.db import connection
+from django.test import TransactionTestCase
+
+from sandbox import databases
+
+DATABASE_FIXTURES = {"db", "transactional_db"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "broken_books: leaves the books wrong on purpose, and fails when they are found right"
+    )
+    TransactionTestCase._fixture_teardown = _clean  # type: ignore[method-assign]
+
+
+@pytest.fixture
+def committed_db(transactional_db: None) -> None:
+    """A database in which the test really commits, so that the metering engine's own connections see its rows."""
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_test_environment: None,  # noqa: ARG001 - for the order
+    django_db_blocker: Any,
+) -> Iterator[None]:
+    """Instead of pytest-django's: clone the template, and let Django use the clone."""
+    server_url = os.environ["DATABASE_URL"]
+    name = f"palier_test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
+    with django_db_blocker.unblock():
+        url = databases.clone(server_url, databases.ensure_template(server_url), name)
+        settings.DATABASES["default"]["NAME"] = name
+        connection.settings_dict["NAME"] = name
+        os.environ["DATABASE_URL"] = url  # for what a test starts as a process of its own
+        connection.close()
+        yield
+        connection.close()
+        databases.drop(server_url, name)
+
+
+def _clean(_: TransactionTestCase) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(databases.CLEAN)
+
+
+@pytest.fixture(scope="session")
+def _redis() -> Iterator[redis.Redis]:
+    client = redis.Redis.from_url(settings.REDIS_URL)
+    yield client
+    client.close()
+
+
+@pytest.fixture(autouse=True)
+def _after_database_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Runs before the rows are rolled back or deleted, because it asked for the database first."""
+    marked = request.node.get_closest_marker("django_db") is not None
+    if not (marked or DATABASE_FIXTURES & set(request.fixturenames)):
+        yield
+        return
+    request.getfixturevalue("_django_db_helper")
+    own_redis: redis.Redis = request.getfixturevalue("_redis")
+    yield
+    own_redis.flushdb()
+    if connection.needs_rollback:
+        return  # the test ended inside a failed transaction: none of it stays, and nothing can be read
+    findings = _verify_books()
+    if request.node.get_closest_marker("broken_books"):
+        assert findings, "marked broken_books, yet the books are right"
+    else:
+        assert not findings, "The books do not add up after this test:\n" + "\n".join(findings)
+
+
+def _verify_books() -> list[str]:
+    if importlib.util.find_spec("common.books") is None:
+        return []
+    from common.books import verify_all
+
+    return verify_all()
