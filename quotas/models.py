@@ -8,7 +8,6 @@ from typing import ClassVar
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Greatest
 
 from accounts.models import Account
 from quotas.enums import MetricKind, Mode, RecordKind, ReservationStatus, Source, Window
@@ -94,9 +93,8 @@ class FeatureGrant(models.Model):
 class Bucket(models.Model):
     """The counter of one account, metric and window, for the window's [starts_at, ends_at).
 
-    `limit_units` and `mode` are what the last decision went by, so that the database itself refuses a counter over
-    its limit. A limit lowered below what was used already is kept true by `grandfathered_units`: what stood at
-    that moment is tolerated, not one unit more.
+    `limit_units` and `mode` are what the last grant went by, so that the database itself refuses a counter over its
+    limit. A limit lowered later below what stands already grants nothing, so it never comes to be written here.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -109,7 +107,6 @@ class Bucket(models.Model):
     mode = models.CharField(max_length=7, choices=Mode.choices)
     used_units = models.BigIntegerField(default=0)
     reserved_units = models.BigIntegerField(default=0)
-    grandfathered_units = models.BigIntegerField(default=0)
     updated_at = models.DateTimeField()
 
     class Meta:
@@ -120,10 +117,7 @@ class Bucket(models.Model):
             models.CheckConstraint(
                 condition=Q(mode=Mode.OVERAGE)
                 | Q(limit_units__isnull=True)
-                | Q(
-                    used_units__lte=Greatest(F("limit_units"), F("grandfathered_units"))
-                    - F("reserved_units"),
-                ),
+                | Q(used_units__lte=F("limit_units") - F("reserved_units")),
                 name="bucket_within_limit",
             ),
         ]
