@@ -1,3 +1,8 @@
 """What every test of the repository gets; each plugin says in its first lines why."""
 
-pytest_plugins = ["tools.pytest_environment", "tools.pytest_databases"]
+pytest_plugins = [
+    "tools.pytest_environment",
+    "tools.pytest_databases",
+    "tools.pytest_browser",
+    "tools.pytest_requirements",
+]

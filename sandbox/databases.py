@@ -114,7 +114,7 @@ def _administration(server_url: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 def _migrate(database_url: str) -> None:
-    command = [sys.executable, ROOT / "manage.py", "migrate", "--no-input", "--verbosity", "0"]
+    command = [sys.executable, "manage.py", "migrate", "--no-input", "--verbosity", "0"]
     environment = child_environment({"DATABASE_URL": database_url, "FAST_MIGRATIONS": "1"})
     subprocess.run(command, cwd=ROOT, env=environment, check=True)
     with psycopg.connect(database_url) as connection:

@@ -3,6 +3,7 @@ every test that used it, the books are read: whatever does not add up fails the 
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from django.test import TransactionTestCase
 
 from sandbox import databases
 
+BOOKS = "common.books"
 DATABASE_FIXTURES = {"db", "transactional_db"}
 
 
@@ -23,7 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "broken_books: leaves the books wrong on purpose, and fails when they are found right"
     )
-    TransactionTestCase._fixture_teardown = _clean  # type: ignore[method-assign]
+    TransactionTestCase._fixture_teardown = _clean  # type: ignore[attr-defined]
 
 
 @pytest.fixture
@@ -83,8 +85,7 @@ def _after_database_test(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def _verify_books() -> list[str]:
-    if importlib.util.find_spec("common.books") is None:
+    if importlib.util.find_spec(BOOKS) is None:
         return []
-    from common.books import verify_all
-
-    return verify_all()
+    findings: list[str] = importlib.import_module(BOOKS).verify_all()
+    return findings

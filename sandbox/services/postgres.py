@@ -122,15 +122,27 @@ class Postgres:
         unfinished.mkdir(mode=0o700)
         if self._user is not None:
             os.chown(unfinished, *self._user)
-        command = [programs / "initdb", "-D", unfinished, "-U", USER, "-A", "trust", "-E", "UTF8"]
+        command: list[str | Path] = [
+            programs / "initdb",
+            "-D",
+            unfinished,
+            "-U",
+            USER,
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+        ]
         command += [
             "--locale-provider=builtin",
             "--builtin-locale=C.UTF-8",
             "--locale=C",
             "--no-instructions",
         ]
+        if not self._durable:
+            command.append("--no-sync")
         child = process.spawn(
-            command if self._durable else [*command, "--no-sync"],
+            command,
             log=self.log,
             env=self._environment(),
             user=self._user,

@@ -42,7 +42,6 @@ def spawn(
     `user` is (uid, gid) to drop to; `death_signal` is what it gets when we die. Ctrl-C in the terminal does not
     reach it: whoever started it decides the order in which things end.
     """
-    identity = {} if user is None else {"user": user[0], "group": user[1], "extra_groups": []}
     with log.open("ab") as output:
         return subprocess.Popen(
             [str(part) for part in command],
@@ -53,7 +52,9 @@ def spawn(
             cwd=cwd,
             process_group=0,
             preexec_fn=_die_with_parent(death_signal),  # noqa: PLW1509 - it only makes two system calls
-            **identity,
+            user=None if user is None else user[0],
+            group=None if user is None else user[1],
+            extra_groups=None if user is None else [],
         )
 
 
