@@ -1,0 +1,69 @@
+"""The words of billing. Values that Stripe has too are spelt as Stripe spells them."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Audience(models.TextChoices):
+    """Who a plan is for; nobody moves from one audience's plans to the other's."""
+
+    CONSUMER = "consumer", _("people")
+    BUSINESS = "business", _("organisations")
+
+
+class Interval(models.TextChoices):
+    MONTH = "month", _("month")
+    YEAR = "year", _("year")
+
+
+class TransitionKind(models.TextChoices):
+    """What moving from one plan to another is, as the catalogue declares it."""
+
+    UPGRADE = "upgrade", _("upgrade: at once")
+    DOWNGRADE = "downgrade", _("downgrade: at the period's end")
+    FORBIDDEN = "forbidden", _("not possible")
+
+
+class ChangeKind(models.TextChoices):
+    """`start`: from no subscription. `cancel`: to what holds without one, at once."""
+
+    START = "start", _("start")
+    UPGRADE = "upgrade", _("upgrade")
+    DOWNGRADE = "downgrade", _("downgrade")
+    CANCEL = "cancel", _("cancellation")
+
+
+class ChangeStatus(models.TextChoices):
+    """pending → applied | scheduled | failed; scheduled → applied | undone; failed → applied when Stripe shows so."""
+
+    PENDING = "pending", _("in progress")
+    SCHEDULED = "scheduled", _("scheduled")
+    APPLIED = "applied", _("done")
+    UNDONE = "undone", _("taken back")
+    FAILED = "failed", _("failed")
+
+
+IN_FLIGHT = (ChangeStatus.PENDING, ChangeStatus.SCHEDULED)
+
+
+class SubscriptionStatus(models.TextChoices):
+    TRIALING = "trialing", _("trial")
+    ACTIVE = "active", _("active")
+    PAST_DUE = "past_due", _("payment overdue")
+    UNPAID = "unpaid", _("unpaid")
+    CANCELED = "canceled", _("ended")
+    INCOMPLETE = "incomplete", _("waiting for the first payment")
+    INCOMPLETE_EXPIRED = "incomplete_expired", _("never paid")
+    PAUSED = "paused", _("paused")
+
+
+ENDED = (SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED)
+
+
+class Access(models.TextChoices):
+    """What a subscriber may use. `grace`: all of it, with a warning; `degraded`: as without a paid plan."""
+
+    FULL = "full", _("full")
+    GRACE = "grace", _("full, payment overdue")
+    DEGRADED = "degraded", _("reduced")
+    ENDED = "ended", _("none")
