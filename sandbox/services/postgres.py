@@ -51,11 +51,14 @@ class Postgres:
     `durable=False` leaves out fsync, for tests. `start` may be called again after `stop` or `kill`, on the same data.
     """
 
+    name = "PostgreSQL"
+
     def __init__(
         self,
         directory: Path,
         *,
         port: int | None = None,
+        log: Path | None = None,
         durable: bool = True,
         settings: Mapping[str, str] | None = None,
     ) -> None:
@@ -65,7 +68,7 @@ class Postgres:
         self._user = service_user()
         self._place = reachable_directory(directory, self._user)
         self._data = self._place / "data"
-        self.log = self._place / "postgres.log"
+        self.log = log or self._place / "postgres.log"
         self.process: subprocess.Popen[bytes] | None = None
 
     def url(self, database: str = "palier") -> str:
@@ -78,7 +81,7 @@ class Postgres:
         if not (self._data / "PG_VERSION").exists():
             self._initialise(programs)
         self._clear_stale_pid()
-        process.require_port("PostgreSQL", self.port)
+        process.require_port("PostgreSQL", self.port, patience_s=process.PORT_PATIENCE_S)
         options = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
         self.process = process.spawn(
             [programs / "postgres", "-D", self._data, "-p", str(self.port), *options],

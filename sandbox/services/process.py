@@ -6,6 +6,7 @@ A process started here dies with us: the kernel sends it a signal when we end, e
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import random
@@ -18,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
+PORT_PATIENCE_S = 3.0  # at a restart
 # Below the range that the kernel hands to outgoing connections, so that none of them can take a port we chose.
 FREE_PORTS = range(15_000, 32_000)
 
@@ -87,6 +89,12 @@ def stop(process: subprocess.Popen[bytes], *signals: tuple[signal.Signals, float
         process.wait()
 
 
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL to the process and to all it started that stayed in its group (web workers outlive their master)."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 def wait_ready(
     name: str, process: subprocess.Popen[bytes], answers: Callable[[], bool], *, log: Path, timeout_s: float
 ) -> None:
@@ -134,9 +142,13 @@ def free_port() -> int:
     raise ServiceError(f"No free port among 200 tried between {FREE_PORTS.start} and {FREE_PORTS.stop}.")
 
 
-def require_port(name: str, port: int) -> None:
-    """ServiceError when somebody else listens on `port`."""
-    if not port_is_free(port):
+def require_port(name: str, port: int, *, patience_s: float = 0) -> None:
+    """ServiceError when somebody else still listens on `port` after `patience_s` (a killed process lets go late)."""
+    deadline = time.monotonic() + patience_s
+    while not port_is_free(port):
+        if time.monotonic() < deadline:
+            time.sleep(0.05)
+            continue
         raise ServiceError(
             f"Port {port}, meant for {name}, is in use by another program: stop that one, or choose other ports."
         )

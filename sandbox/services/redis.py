@@ -27,11 +27,13 @@ SETTINGS: Mapping[str, str] = {
 class Redis:
     """One Redis server on loopback. `start` may be called again after `stop` or `kill`; its data is gone then."""
 
-    def __init__(self, directory: Path, *, port: int | None = None) -> None:
+    name = "Redis"
+
+    def __init__(self, directory: Path, *, port: int | None = None, log: Path | None = None) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.port = port or process.free_port()
         self._directory = directory.resolve()
-        self.log = self._directory / "redis.log"
+        self.log = log or self._directory / "redis.log"
         self.process: subprocess.Popen[bytes] | None = None
 
     def url(self, database: int = 0) -> str:
@@ -40,7 +42,7 @@ class Redis:
 
     def start(self) -> None:
         """Return once the server answers. ServiceError when it cannot."""
-        process.require_port("Redis", self.port)
+        process.require_port("Redis", self.port, patience_s=process.PORT_PATIENCE_S)
         settings = {**SETTINGS, "port": str(self.port), "dir": str(self._directory)}
         options = [part for name, value in settings.items() for part in (f"--{name}", value)]
         self.process = process.spawn(
