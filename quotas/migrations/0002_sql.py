@@ -76,9 +76,9 @@ CREATE FUNCTION quotas_window_start(
   kind text, at timestamptz, anchor timestamptz, months integer, floor_at timestamptz
 ) RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT CASE kind
-    WHEN 'day' THEN date_trunc('day', at, 'UTC')
-    WHEN 'month' THEN date_trunc('month', at, 'UTC')
-    WHEN 'hour' THEN date_trunc('hour', at, 'UTC')
+    WHEN 'day' THEN date_trunc('day', at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
+    WHEN 'month' THEN date_trunc('month', at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
+    WHEN 'hour' THEN date_trunc('hour', at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
     WHEN 'capacity' THEN timestamptz '1970-01-01 00:00:00+00'
     ELSE greatest(floor_at, ((anchor AT TIME ZONE 'UTC')
       + make_interval(months => quotas_period_index(at, anchor, months) * months)) AT TIME ZONE 'UTC')
@@ -99,6 +99,21 @@ CREATE FUNCTION quotas_window_end(
 $$;
 """
 
+# A day's use by hour, as an array of 24: one row a day is updated instead of two.
+HOURS = """
+CREATE FUNCTION quotas_hours(units bigint, at timestamptz) RETURNS bigint[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT array_fill(0::bigint, ARRAY[extract(hour FROM at AT TIME ZONE 'UTC')::integer])
+    || units || array_fill(0::bigint, ARRAY[23 - extract(hour FROM at AT TIME ZONE 'UTC')::integer])
+$$;
+CREATE FUNCTION quotas_add_hours(a bigint[], b bigint[]) RETURNS bigint[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT ARRAY[a[1]+b[1], a[2]+b[2], a[3]+b[3], a[4]+b[4], a[5]+b[5], a[6]+b[6], a[7]+b[7], a[8]+b[8],
+    a[9]+b[9], a[10]+b[10], a[11]+b[11], a[12]+b[12], a[13]+b[13], a[14]+b[14], a[15]+b[15], a[16]+b[16],
+    a[17]+b[17], a[18]+b[18], a[19]+b[19], a[20]+b[20], a[21]+b[21], a[22]+b[22], a[23]+b[23], a[24]+b[24]]
+$$;
+"""
+
 # Rows updated at every call stay on their page (heap-only updates) when it has room.
 STORAGE = """
 ALTER TABLE quotas_bucket SET (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02);
@@ -116,5 +131,6 @@ class Migration(migrations.Migration):
             WINDOWS,
             "DROP FUNCTION quotas_window_end; DROP FUNCTION quotas_window_start; DROP FUNCTION quotas_period_index;",
         ),
+        migrations.RunSQL(HOURS, "DROP FUNCTION quotas_hours; DROP FUNCTION quotas_add_hours;"),
         migrations.RunSQL(STORAGE, migrations.RunSQL.noop),
     ]

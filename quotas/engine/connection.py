@@ -1,0 +1,34 @@
+"""The engine's own connection to PostgreSQL: one a process, apart from the request's transaction.
+
+A metering decision is committed when it is returned, whatever becomes of the caller's own transaction later.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from django.db import connections
+from psycopg.conninfo import make_conninfo
+
+# One plan for all parameters, and no compilation: the statements' fixed cost is what decides the speed.
+# A lock that is not had, or a statement that does not end, frees the callers with an error instead of holding them.
+SESSION = (
+    "-c plan_cache_mode=force_generic_plan -c jit=off -c statement_timeout=15s -c lock_timeout=10s "
+    "-c idle_in_transaction_session_timeout=30s -c TimeZone=UTC"
+)
+
+
+def connect() -> psycopg.Connection[tuple[Any, ...]]:
+    """A new autocommit connection to Django's default database."""
+    parameters = connections["default"].get_connection_params()
+    for name in ("cursor_factory", "context", "prepare_threshold"):
+        parameters.pop(name, None)
+    options = f"{parameters.pop('options', '')} {SESSION}".strip()
+    parameters |= {"options": options, "application_name": "palier-meter", "connect_timeout": 5}
+    return psycopg.connect(make_conninfo(**parameters), autocommit=True, prepare_threshold=0)
+
+
+def array(values: Any) -> str:
+    """An array literal of numbers (None is NULL), so that the parameter's type never varies."""
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"

@@ -1,0 +1,139 @@
+"""Runs a batch to its end: quick path or careful path, again after a conflict, one by one after a failure.
+
+Defended here: a deadlock or serialization failure (the batch is run again), one operation that the database refuses
+(its neighbours are decided without it), and a lost connection, where the commit may or may not have happened (the
+batch is run again: operations that were committed are found by their keys).
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+import structlog
+
+from common.errors import DomainError
+from quotas.engine.admit import admit_all, is_plain
+from quotas.engine.careful import decide_carefully
+from quotas.engine.connection import connect
+from quotas.engine.decide import Outcome
+from quotas.errors import InvalidQuotaState, MeterUnavailable
+from quotas.values import Decision, Operation
+
+logger = structlog.get_logger("quotas.engine")
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+CONFLICTS = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
+LOST = (psycopg.OperationalError, psycopg.InterfaceError)
+ATTEMPTS = 6
+FIRST_PAUSE_S = 0.02
+ID_BLOCK = 1024
+REFUSED_MEMORY = 4096
+REFUSED_FOR_S = 1.0
+
+
+class BatchRunner:
+    """Decides batches on a connection of its own. Used by one thread at a time (the combiner's leader)."""
+
+    def __init__(self, connector: Callable[[], Connection] = connect) -> None:
+        self._connector = connector
+        self._connection: Connection | None = None
+        self._next_id = self._last_id = 0
+        self._lately_refused: dict[tuple[int, int], float] = {}
+
+    def run(self, operations: Sequence[Operation]) -> list[Outcome]:
+        """One outcome for each operation, in order; decisions that say allowed are committed."""
+        plain = [o for o in operations if is_plain(o) and not self._refused_lately(o)]
+        if plain and (decided := self._attempt(lambda c: admit_all(c, plain, self._allocate(len(plain))))):
+            by_operation = {id(o): d for o, d in zip(plain, decided, strict=True)}
+            rest = [o for o in operations if id(o) not in by_operation]
+            by_operation |= dict(zip(map(id, rest), self._carefully(rest), strict=True))
+            return [by_operation[id(o)] for o in operations]
+        return self._carefully(operations)
+
+    def close(self) -> None:
+        """Drop the connection; the next batch opens another."""
+        if self._connection is not None:
+            with suppress(psycopg.Error):
+                self._connection.close()
+        self._connection = None
+
+    def _carefully(self, operations: Sequence[Operation]) -> list[Outcome]:
+        if not operations:
+            return []
+        try:
+            outcomes = self._attempt(lambda c: decide_carefully(c, operations, self._allocate))
+        except psycopg.Error as error:
+            if len(operations) > 1:
+                return [outcome for o in operations for outcome in self._carefully([o])]
+            return [self._told(operations[0], error)]
+        self._remember_refusals(operations, outcomes)
+        return outcomes
+
+    def _attempt(self, work: Callable[[Connection], Any]) -> Any:
+        """Do `work`, again after a conflict or a lost connection. Raises what stays, connection loss included."""
+        for attempt in range(ATTEMPTS):
+            try:
+                if self._connection is None:
+                    self._connection = self._connector()
+                return work(self._connection)
+            except CONFLICTS as error:
+                logger.info("meter_conflict", attempt=attempt, error=type(error).__name__)
+                self._give_up_after(attempt, error)
+            except LOST as error:
+                if (
+                    self._connection is not None
+                    and not self._connection.broken
+                    and not self._connection.closed
+                ):
+                    raise  # the server's own refusal (a timeout, say) on a connection that lives
+                self.close()
+                logger.warning("meter_connection_lost", attempt=attempt, error=type(error).__name__)
+                self._give_up_after(attempt, error)
+            time.sleep(FIRST_PAUSE_S * 2**attempt * (0.5 + random.random()))  # noqa: S311 - jitter
+        raise AssertionError("the last attempt raises")
+
+    def _give_up_after(self, attempt: int, error: psycopg.Error) -> None:
+        if attempt == ATTEMPTS - 1:
+            raise error
+
+    def _told(self, operation: Operation, error: psycopg.Error) -> DomainError:
+        """What the caller of the one operation hears. A constraint that holds the line is an invalid state."""
+        failure: DomainError
+        if isinstance(error, psycopg.errors.IntegrityError | psycopg.errors.DataError):
+            logger.error("meter_invalid_state", account_id=operation.account_id, metric=operation.metric)
+            failure = InvalidQuotaState(details={"metric": operation.metric})
+        else:
+            logger.error("meter_unavailable", error=type(error).__name__)
+            failure = MeterUnavailable()
+        failure.__cause__ = error
+        return failure
+
+    def _allocate(self, count: int) -> Sequence[int]:
+        """`count` unused record ids, from the block this process holds or a new one."""
+        if self._next_id + count > self._last_id:
+            assert self._connection is not None
+            blocks = -(-count // ID_BLOCK)
+            assert blocks == 1, "a batch is smaller than a block"
+            (block,) = self._connection.execute("SELECT nextval('quotas_record_block')").fetchone() or (0,)
+            self._next_id, self._last_id = block * ID_BLOCK, (block + 1) * ID_BLOCK
+        first = self._next_id
+        self._next_id += count
+        return range(first, first + count)
+
+    def _refused_lately(self, operation: Operation) -> bool:
+        """Whether trying the quick path would be for nothing: only a guess that saves a statement."""
+        at = self._lately_refused.get((operation.account_id, operation.metric_id))
+        return at is not None and time.monotonic() - at < REFUSED_FOR_S
+
+    def _remember_refusals(self, operations: Sequence[Operation], outcomes: Sequence[Outcome]) -> None:
+        if len(self._lately_refused) > REFUSED_MEMORY:
+            self._lately_refused.clear()
+        at = time.monotonic()
+        for operation, outcome in zip(operations, outcomes, strict=True):
+            if isinstance(outcome, Decision) and not outcome.allowed:
+                self._lately_refused[operation.account_id, operation.metric_id] = at

@@ -1,0 +1,215 @@
+# ruff: noqa: S608 - statements are composed of constants of this file only
+"""The engine's statements. All are set-based: one statement serves a whole batch.
+
+Parameters are arrays written as literals and cast here, so that a statement is prepared once whatever the values.
+"now" is the transaction's start by the database's clock: every statement of a batch falls into the same windows.
+"""
+
+# The limits in force for each demanded (account, metric): per window the strongest source, and the window's bounds.
+_BOUND = """
+bound AS MATERIALIZED (
+  SELECT DISTINCT ON (d.account_id, d.metric_id, e."window")
+    d.account_id, d.metric_id, d.units, e."window", e.limit_units, e.mode, e.source, e.source_ref,
+    quotas_window_start(e."window", clock.at, e.anchor_at, e.period_months, e.window_floor_at) AS starts_at,
+    quotas_window_end(e."window", clock.at, e.anchor_at, e.period_months) AS ends_at
+  FROM demand d CROSS JOIN clock
+  JOIN quotas_entitlement e ON e.account_id = d.account_id AND e.metric_id = d.metric_id
+    AND e.valid_from <= clock.at AND (e.valid_until IS NULL OR e.valid_until > clock.at)
+  ORDER BY d.account_id, d.metric_id, e."window", e.source_rank DESC, e.id DESC
+)"""
+
+_CLOCK = "clock AS MATERIALIZED (SELECT palier_transaction_now() AS at)"
+
+# Everything of an accepted batch in one statement. Nothing at all happens unless every operation fits: then `ok` is
+# false and the careful path decides. A key that exists already fails the statement, and so undoes it.
+# Locks: buckets in order of id first (the materialised `locked` feeds `verdict`, which all writes wait for).
+ADMIT_ALL = f"""
+WITH ops AS MATERIALIZED (
+  SELECT * FROM unnest(%s::bigint[], %s::smallint[], %s::bigint[], %s::bigint[], %s::uuid[], %s::bigint[],
+                       %s::text[], %s::text[])
+    AS o(account_id, metric_id, credential_id, units, key, record_id, subject, request_id)
+), {_CLOCK},
+demand AS MATERIALIZED (
+  SELECT account_id, metric_id, sum(units)::bigint AS units FROM ops GROUP BY account_id, metric_id
+), {_BOUND},
+locked AS MATERIALIZED (
+  SELECT b.id, b.used_units, b.reserved_units, bound.*
+  FROM bound JOIN quotas_bucket b ON b.account_id = bound.account_id AND b.metric_id = bound.metric_id
+    AND b."window" = bound."window" AND b.starts_at = bound.starts_at
+  ORDER BY b.id FOR NO KEY UPDATE OF b
+),
+verdict AS MATERIALIZED (
+  SELECT (SELECT count(*) FROM locked) = (SELECT count(*) FROM bound)
+    AND (SELECT count(DISTINCT (account_id, metric_id)) FROM bound) = (SELECT count(*) FROM demand)
+    AND coalesce((SELECT bool_and(limit_units IS NULL OR used_units + reserved_units + units <= limit_units)
+                  FROM locked), false) AS ok
+),
+counted AS (
+  UPDATE quotas_bucket b SET used_units = b.used_units + locked.units, limit_units = locked.limit_units,
+    mode = locked.mode, updated_at = clock.at
+  FROM locked, verdict, clock WHERE verdict.ok AND b.id = locked.id
+),
+keyed AS (
+  INSERT INTO quotas_operationkey (account_id, key, record_id, created_at)
+  SELECT account_id, key, record_id, clock.at FROM ops, verdict, clock WHERE verdict.ok
+  ORDER BY account_id, key
+),
+recorded AS (
+  INSERT INTO quotas_usagerecord (id, account_id, metric_id, credential_id, kind, units, credit_units, overage_units,
+    key, subject, request_id, occurred_at, recorded_at)
+  SELECT record_id, account_id, metric_id, credential_id, 'consume', units, 0, 0, key, subject, request_id,
+    clock.at, clock.at
+  FROM ops, verdict, clock WHERE verdict.ok
+),
+rolled AS (
+  INSERT INTO quotas_usageday AS day (account_id, metric_id, credential_id, day, units, overage_units, operations,
+    hour_units, updated_at)
+  SELECT account_id, metric_id, credential_id, (min(clock.at) AT TIME ZONE 'UTC')::date, sum(units), 0, count(*),
+    quotas_hours(sum(units)::bigint, min(clock.at)), min(clock.at)
+  FROM ops, verdict, clock WHERE verdict.ok
+  GROUP BY account_id, metric_id, credential_id
+  ORDER BY account_id, metric_id, credential_id
+  ON CONFLICT (account_id, metric_id, day, credential_id) DO UPDATE SET
+    units = day.units + excluded.units, operations = day.operations + excluded.operations,
+    hour_units = quotas_add_hours(day.hour_units, excluded.hour_units), updated_at = excluded.updated_at
+)
+SELECT verdict.ok, clock.at, locked.account_id, locked.metric_id, locked."window", locked.source, locked.source_ref,
+  locked.limit_units, locked.mode, locked.used_units, locked.reserved_units, locked.starts_at, locked.ends_at
+FROM verdict CROSS JOIN clock LEFT JOIN locked ON verdict.ok
+"""
+
+# The careful path, first round trip: limits in force, and their buckets locked in order of id. A bound whose bucket
+# does not exist yet comes back without one. With them are locked the buckets of the reservations to be closed, and
+# those of things that exist (they can be given back when the right to them has ended). The last row tells the time.
+LOCK_BUCKETS = f"""
+WITH demand AS MATERIALIZED (
+  SELECT DISTINCT account_id, metric_id, 0::bigint AS units
+  FROM unnest(%s::bigint[], %s::smallint[]) AS d(account_id, metric_id)
+), {_CLOCK}, {_BOUND},
+held AS MATERIALIZED (
+  SELECT DISTINCT unnest(bucket_ids) AS bucket_id FROM quotas_reservation WHERE id = ANY(%s::uuid[])
+),
+wanted AS MATERIALIZED (
+  SELECT b.id FROM bound JOIN quotas_bucket b ON b.account_id = bound.account_id
+    AND b.metric_id = bound.metric_id AND b."window" = bound."window" AND b.starts_at = bound.starts_at
+  UNION SELECT bucket_id FROM held
+  UNION SELECT b.id FROM demand JOIN quotas_bucket b ON b.account_id = demand.account_id
+    AND b.metric_id = demand.metric_id AND b."window" = 'capacity'
+    AND b.starts_at = quotas_window_start('capacity', NULL, NULL, NULL, NULL)
+),
+locked AS MATERIALIZED (
+  SELECT b.* FROM quotas_bucket b JOIN wanted USING (id) ORDER BY b.id FOR NO KEY UPDATE OF b
+)
+SELECT clock.at, bound.account_id, bound.metric_id, bound."window", bound.source, bound.source_ref,
+  bound.limit_units, bound.mode, bound.starts_at, bound.ends_at,
+  b.id, b.used_units, b.reserved_units
+FROM clock CROSS JOIN bound LEFT JOIN locked b ON b.account_id = bound.account_id
+  AND b.metric_id = bound.metric_id AND b."window" = bound."window" AND b.starts_at = bound.starts_at
+UNION ALL
+SELECT clock.at, b.account_id, b.metric_id, b."window", NULL, NULL, b.limit_units, b.mode, b.starts_at, b.ends_at,
+  b.id, b.used_units, b.reserved_units
+FROM clock CROSS JOIN locked b
+UNION ALL
+SELECT clock.at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM clock
+"""
+
+CREATE_BUCKETS = """
+INSERT INTO quotas_bucket (account_id, metric_id, "window", starts_at, ends_at, limit_units, mode, used_units,
+  reserved_units, updated_at)
+SELECT account_id, metric_id, "window", starts_at, ends_at, limit_units, mode, 0, 0, palier_transaction_now()
+FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::bigint[], %s::text[])
+  AS n(account_id, metric_id, "window", starts_at, ends_at, limit_units, mode)
+ORDER BY account_id, metric_id, "window", starts_at
+ON CONFLICT (account_id, metric_id, "window", starts_at) DO NOTHING
+"""
+
+# Read after the buckets are locked: whoever used a key before has committed it by then.
+FIND_KEYS = """
+SELECT k.account_id, k.key, k.fingerprint, k.decision, k.record_id
+FROM unnest(%s::bigint[], %s::uuid[]) AS o(account_id, key)
+JOIN quotas_operationkey k ON k.account_id = o.account_id AND k.key = o.key
+"""
+
+# The reservations to be closed, and those past their time that still take room from what is asked for.
+LOCK_RESERVATIONS = """
+SELECT id, account_id, metric_id, credential_id, units, bucket_ids, status, subject, request_id, decided_at,
+  expires_at, record_id, settled_units
+FROM quotas_reservation
+WHERE id = ANY(%s::uuid[])
+ORDER BY id FOR UPDATE
+"""
+
+LOCK_OVERDUE = """
+SELECT r.id, r.account_id, r.metric_id, r.credential_id, r.units, r.bucket_ids, r.status, r.subject, r.request_id,
+  r.decided_at, r.expires_at, r.record_id, r.settled_units
+FROM quotas_reservation r
+WHERE r.status = 'open' AND r.expires_at <= palier_transaction_now() AND r.bucket_ids <@ %s::bigint[]
+  AND EXISTS (SELECT 1 FROM unnest(%s::bigint[], %s::smallint[]) AS d(account_id, metric_id)
+              WHERE d.account_id = r.account_id AND d.metric_id = r.metric_id)
+ORDER BY r.id LIMIT 1000 FOR UPDATE SKIP LOCKED
+"""
+
+ENTITLED_ACCOUNTS = """
+SELECT DISTINCT account_id FROM quotas_entitlement
+WHERE account_id = ANY(%s::bigint[]) AND valid_from <= palier_transaction_now()
+  AND (valid_until IS NULL OR valid_until > palier_transaction_now())
+"""
+
+WRITE_BUCKETS = """
+UPDATE quotas_bucket b SET used_units = n.used, reserved_units = n.reserved, updated_at = palier_transaction_now(),
+  limit_units = CASE WHEN n.granted THEN n.limit_units ELSE b.limit_units END,
+  mode = CASE WHEN n.granted THEN n.mode ELSE b.mode END
+FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::boolean[])
+  AS n(id, used, reserved, limit_units, mode, granted)
+WHERE b.id = n.id
+"""
+
+WRITE_RECORDS = """
+INSERT INTO quotas_usagerecord (id, account_id, metric_id, credential_id, kind, units, credit_units, overage_units,
+  key, subject, request_id, occurred_at, recorded_at)
+SELECT id, account_id, metric_id, credential_id, kind, units, 0, overage_units, key, subject, request_id, occurred_at,
+  palier_transaction_now()
+FROM unnest(%s::bigint[], %s::bigint[], %s::smallint[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[],
+            %s::uuid[], %s::text[], %s::text[], %s::timestamptz[])
+  AS r(id, account_id, metric_id, credential_id, kind, units, overage_units, key, subject, request_id, occurred_at)
+"""
+
+WRITE_DAYS = """
+INSERT INTO quotas_usageday AS day (account_id, metric_id, credential_id, day, units, overage_units, operations,
+  hour_units, updated_at)
+SELECT account_id, metric_id, credential_id, day, units, overage_units, operations, hour_units::bigint[],
+  palier_transaction_now()
+FROM unnest(%s::bigint[], %s::smallint[], %s::bigint[], %s::date[], %s::bigint[], %s::bigint[], %s::bigint[],
+            %s::text[])
+  AS r(account_id, metric_id, credential_id, day, units, overage_units, operations, hour_units)
+ORDER BY account_id, metric_id, credential_id, day
+ON CONFLICT (account_id, metric_id, day, credential_id) DO UPDATE SET
+  units = day.units + excluded.units, overage_units = day.overage_units + excluded.overage_units,
+  operations = day.operations + excluded.operations,
+  hour_units = quotas_add_hours(day.hour_units, excluded.hour_units), updated_at = excluded.updated_at
+"""
+
+WRITE_KEYS = """
+INSERT INTO quotas_operationkey (account_id, key, fingerprint, decision, record_id, created_at)
+SELECT account_id, key, fingerprint, decision, record_id, palier_transaction_now()
+FROM unnest(%s::bigint[], %s::uuid[], %s::uuid[], %s::jsonb[], %s::bigint[])
+  AS k(account_id, key, fingerprint, decision, record_id)
+ORDER BY account_id, key
+"""
+
+WRITE_RESERVATIONS = """
+INSERT INTO quotas_reservation (id, account_id, metric_id, credential_id, units, bucket_ids, status, subject,
+  request_id, decided_at, expires_at)
+SELECT id, account_id, metric_id, credential_id, units, bucket_ids::bigint[], 'open', subject, request_id,
+  palier_transaction_now(), palier_transaction_now() + make_interval(secs => ttl_s)
+FROM unnest(%s::uuid[], %s::bigint[], %s::smallint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[],
+            %s::integer[])
+  AS r(id, account_id, metric_id, credential_id, units, bucket_ids, subject, request_id, ttl_s)
+"""
+
+CLOSE_RESERVATIONS = """
+UPDATE quotas_reservation r SET status = n.status, settled_units = n.settled_units, record_id = n.record_id,
+  closed_at = palier_transaction_now()
+FROM unnest(%s::uuid[], %s::text[], %s::bigint[], %s::bigint[]) AS n(id, status, settled_units, record_id)
+WHERE r.id = n.id AND r.status = 'open'
+"""

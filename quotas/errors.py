@@ -1,0 +1,56 @@
+"""What metering tells a caller. `details` follow docs/errors.md; the decision behind each is attached."""
+
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext_lazy as _
+
+from common.errors import Conflict, DomainError, PaymentRequired, ServiceUnavailable
+
+if TYPE_CHECKING:
+    from quotas.values import Decision
+
+
+class MeteringRefused(DomainError):
+    """Base: the meter said no, and nothing was counted."""
+
+    decision: "Decision | None" = None
+
+
+class QuotaExceeded(MeteringRefused):
+    code, status, retryable = "quota_exceeded", 429, True
+    default_message = _("You have reached the limit of your plan.")
+
+    def headers(self) -> dict[str, str]:
+        wait = self.details.get("retry_after_s")
+        return {} if wait is None else {"Retry-After": str(wait)}
+
+
+class NoActiveSubscription(MeteringRefused, PaymentRequired):
+    code, status = "no_active_subscription", 402
+    default_message = _("There is no active subscription. Choose a plan to go on.")
+
+
+class FeatureNotInPlan(MeteringRefused):
+    code, status = "feature_not_in_plan", 403
+    default_message = _("Your plan does not have this.")
+
+
+class InvalidQuotaState(MeteringRefused):
+    code, status = "invalid_quota_state", 500
+    default_message = _("A counter is not right. Nothing was counted, and we have been told.")
+
+
+class UnknownMetric(MeteringRefused):
+    code, status = "unknown_metric", 422
+    default_message = _("There is no such metric.")
+
+
+class ReservationClosed(MeteringRefused, Conflict):
+    code, status = "reservation_closed", 409
+    default_message = _("The reservation is settled, released or expired already.")
+
+
+class MeterUnavailable(ServiceUnavailable):
+    """The database did not answer. With the same key the request may be sent again: it counts once."""
+
+    default_message = _("The meter is not available right now. Try again in a moment.")

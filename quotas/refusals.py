@@ -1,0 +1,29 @@
+"""From a decision that says no to the error that says it to the caller."""
+
+from __future__ import annotations
+
+from common.errors import NotFound
+from quotas import errors
+from quotas.serialize import refusal_details
+from quotas.values import Decision, Refusal
+
+ERRORS: dict[Refusal, type[errors.MeteringRefused]] = {
+    Refusal.QUOTA_EXCEEDED: errors.QuotaExceeded,
+    Refusal.NO_ACTIVE_SUBSCRIPTION: errors.NoActiveSubscription,
+    Refusal.FEATURE_NOT_IN_PLAN: errors.FeatureNotInPlan,
+    Refusal.INVALID_QUOTA_STATE: errors.InvalidQuotaState,
+    Refusal.UNKNOWN_METRIC: errors.UnknownMetric,
+    Refusal.RESERVATION_CLOSED: errors.ReservationClosed,
+}
+
+
+def raise_for_refusal(decision: Decision) -> Decision:
+    """The decision itself when it allows; else the error with everything the caller can act on."""
+    if decision.allowed:
+        return decision
+    assert decision.refusal is not None, "a refusal has a reason"
+    if decision.refusal == Refusal.RESERVATION_UNKNOWN:
+        raise NotFound
+    error = ERRORS[decision.refusal](details=refusal_details(decision))
+    error.decision = decision
+    raise error

@@ -1,0 +1,112 @@
+"""Reading the meter. Nothing here changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Any
+
+from django.db import connection
+from django.db.models import Q
+
+from quotas.models import FeatureGrant, Metric, UsageDay
+from quotas.values import Bound, Decision, Refusal, Split
+
+STATUS = """
+SELECT DISTINCT ON (m.code, e."window")
+  m.code, e."window", e.source, e.source_ref, e.limit_units, e.mode,
+  coalesce(b.used_units, 0), coalesce(b.reserved_units, 0) - coalesce(overdue.units, 0), w.starts_at, w.ends_at, clock.at
+FROM (SELECT palier_now() AS at) AS clock
+JOIN quotas_entitlement e ON e.account_id = %(account_id)s AND e.valid_from <= clock.at
+  AND (e.valid_until IS NULL OR e.valid_until > clock.at)
+JOIN quotas_metric m ON m.id = e.metric_id AND (%(metric)s::text IS NULL OR m.code = %(metric)s)
+CROSS JOIN LATERAL (SELECT
+  quotas_window_start(e."window", clock.at, e.anchor_at, e.period_months, e.window_floor_at) AS starts_at,
+  quotas_window_end(e."window", clock.at, e.anchor_at, e.period_months) AS ends_at) AS w
+LEFT JOIN quotas_bucket b ON b.account_id = e.account_id AND b.metric_id = e.metric_id
+  AND b."window" = e."window" AND b.starts_at = w.starts_at
+LEFT JOIN LATERAL (SELECT sum(r.units) AS units FROM quotas_reservation r
+  WHERE r.account_id = e.account_id AND r.metric_id = e.metric_id AND r.status = 'open'
+    AND r.expires_at <= clock.at AND b.id = ANY(r.bucket_ids)) AS overdue ON true
+ORDER BY m.code, e."window", e.source_rank DESC, e.id DESC
+"""
+
+WINDOW_ORDER = ("hour", "day", "month", "period", "capacity")
+
+
+def quota_status(*, account_id: int, metric: str | None = None) -> list[Bound]:
+    """Every limit in force for the account (of one metric, or all), with its counter now; shortest window first.
+
+    Reservations past their time are not shown as reserved: the next decision frees them.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(STATUS, {"account_id": account_id, "metric": metric})
+        bounds = [_bound(row) for row in cursor.fetchall()]
+    return sorted(bounds, key=lambda bound: (bound.metric, WINDOW_ORDER.index(bound.window)))
+
+
+def usage_check(*, account_id: int, metric: str, units: int = 1) -> Decision:
+    """What a consumption of `units` would be told now. Counts nothing, locks nothing, promises nothing."""
+    bounds = quota_status(account_id=account_id, metric=metric)
+    shown = tuple(_asked(bound, units) for bound in bounds)
+    allowed = bool(shown) and all(bound.allows for bound in shown)
+    refusal = None if allowed else _refusal(account_id, shown)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT palier_now()")
+        (decided_at,) = cursor.fetchone()
+    return Decision(
+        account_id=account_id,
+        metric=metric,
+        units=units,
+        allowed=allowed,
+        refusal=refusal,
+        decided_at=decided_at,
+        split=Split(allowance=units) if allowed else Split(),
+        lazy_bounds=shown,
+    )
+
+
+def has_feature(*, account_id: int, feature: str, at: datetime) -> bool:
+    """Whether the account may use the feature at that instant."""
+    in_force = Q(valid_until__isnull=True) | Q(valid_until__gt=at)
+    return FeatureGrant.objects.filter(
+        in_force, account_id=account_id, feature=feature, valid_from__lte=at
+    ).exists()
+
+
+def has_any_right(*, account_id: int) -> bool:
+    """Whether the account has any limit in force at all, so any running plan or contract."""
+    return bool(quota_status(account_id=account_id))
+
+
+def usage_days(*, account_id: int, metric: str, first: date, last: date) -> Sequence[UsageDay]:
+    """The account's days of use of a metric, first to last inclusive, one row for each credential and day."""
+    return list(
+        UsageDay.objects.filter(
+            account_id=account_id, metric__code=metric, day__gte=first, day__lte=last
+        ).order_by("day", "credential_id")
+    )
+
+
+def first_metric() -> str | None:
+    """The metric shown when none is asked for and the account has none."""
+    return Metric.objects.order_by("id").values_list("code", flat=True).first()
+
+
+def _bound(row: Sequence[Any]) -> Bound:
+    metric, window, source, source_ref, limit, mode, used, reserved, starts_at, ends_at, _ = row
+    return Bound(metric, window, source, source_ref, limit, mode, used, int(reserved), starts_at, ends_at)
+
+
+def _asked(bound: Bound, units: int) -> Bound:
+    remaining = bound.remaining
+    return replace(bound, allows=remaining is None or bound.mode == "overage" or units <= remaining)
+
+
+def _refusal(account_id: int, bounds: tuple[Bound, ...]) -> Refusal:
+    if bounds:
+        return Refusal.QUOTA_EXCEEDED
+    if has_any_right(account_id=account_id):
+        return Refusal.FEATURE_NOT_IN_PLAN
+    return Refusal.NO_ACTIVE_SUBSCRIPTION

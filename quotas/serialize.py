@@ -1,0 +1,79 @@
+"""The meter's values in the API's form."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from math import ceil
+from typing import Any
+
+from quotas.remedies import plans_with, remedies_for
+from quotas.values import Bound, Decision
+
+
+def instant(at: datetime | None) -> str | None:
+    """RFC 3339, UTC, with Z."""
+    return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def quota_json(bound: Bound) -> dict[str, Any]:
+    """A quota object."""
+    return {
+        "metric": bound.metric,
+        "window": str(bound.window),
+        "limit": bound.limit,
+        "used": bound.used,
+        "reserved": bound.reserved,
+        "remaining": bound.remaining,
+        "overage_units": bound.overage_units,
+        "reset_at": instant(bound.reset_at),
+        "mode": str(bound.mode),
+        "source": str(bound.source),
+        "state": bound.state,
+    }
+
+
+def bound_json(bound: Bound) -> dict[str, Any]:
+    """A bound within a decision: a quota object and what it said."""
+    return quota_json(bound) | {"allows": bound.allows}
+
+
+def refusal_details(decision: Decision) -> dict[str, Any]:
+    """`details` of a refusal: the deciding bound's figures, every bound, and the ways on."""
+    bound = decision.deciding
+    remedies = [
+        remedy | {"until": instant(remedy["until"])} if "until" in remedy else remedy
+        for remedy in remedies_for(decision)
+    ]
+    details: dict[str, Any] = {
+        "metric": decision.metric,
+        "window": str(bound.window) if bound else None,
+        "limit": bound.limit if bound else None,
+        "used": bound.used if bound else None,
+        "remaining": bound.remaining if bound else None,
+        "requested": decision.units,
+        "reset_at": instant(bound.reset_at) if bound else None,
+        "bounds": [bound_json(each) for each in decision.bounds],
+        "remedies": remedies,
+    }
+    if bound is None:
+        details["plans"] = plans_with(decision.metric)
+    elif bound.reset_at is not None:
+        details["retry_after_s"] = max(1, ceil((bound.reset_at - decision.decided_at).total_seconds()))
+    return details
+
+
+def decision_json(decision: Decision) -> dict[str, Any]:
+    """A decision object."""
+    bound = decision.deciding
+    return {
+        "allowed": decision.allowed,
+        "units": decision.units,
+        "split": {
+            "allowance": decision.split.allowance,
+            "credits": decision.split.credits,
+            "overage": decision.split.overage,
+        },
+        "quota": quota_json(bound) if bound else None,
+        "bounds": [bound_json(each) for each in decision.bounds],
+        "record_id": None if decision.record_id is None else str(decision.record_id),
+    }

@@ -1,0 +1,262 @@
+"""Metering, for callers inside Palier: check, consume, reserve, settle, release, give back.
+
+The database's clock decides which windows an operation falls into, so none of these takes `now`. A returned decision
+that says allowed is committed. A repeated `key` returns the first decision and counts nothing; the same key with
+another request raises IdempotencyKeyReused. Refusals are returned, not raised: `raise_for_refusal` turns them into
+errors.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from uuid import UUID, uuid4
+
+from common.errors import NotFound, ValidationError
+from quotas import metrics
+from quotas.catalog import metric_code, metric_id
+from quotas.engine.meter import meter
+from quotas.entitlements import LimitSpec, MetricSpec, Phase, entitlements_replace, metrics_sync
+from quotas.models import Reservation
+from quotas.refusals import raise_for_refusal
+from quotas.selectors import usage_check
+from quotas.values import MAX_UNITS, Decision, Kind, Operation
+
+__all__ = [
+    "LimitSpec",
+    "MetricSpec",
+    "Phase",
+    "entitlements_replace",
+    "metrics_sync",
+    "raise_for_refusal",
+    "usage_check",
+    "usage_consume",
+    "usage_give_back",
+    "usage_release",
+    "usage_reserve",
+    "usage_settle",
+]
+
+MAX_KEY_LENGTH = 255
+MAX_TTL_S = 3600
+DEFAULT_TTL_S = 120
+
+
+def usage_consume(
+    *,
+    account_id: int,
+    metric: str,
+    units: int = 1,
+    key: str | None = None,
+    credential_id: int | None = None,
+    subject: str = "",
+    request_id: str = "",
+) -> Decision:
+    """Count `units` now, if every bound allows."""
+    operation = _operation(
+        Kind.CONSUME,
+        account_id=account_id,
+        metric=metric,
+        units=units,
+        key=key,
+        credential_id=credential_id,
+        subject=subject,
+        request_id=request_id,
+    )
+    return _submit(operation)
+
+
+def usage_reserve(
+    *,
+    account_id: int,
+    metric: str,
+    units: int = 1,
+    ttl_s: int = DEFAULT_TTL_S,
+    key: str | None = None,
+    credential_id: int | None = None,
+    subject: str = "",
+    request_id: str = "",
+) -> Decision:
+    """Set `units` aside for `ttl_s` seconds, if every bound allows; `reservation_id` settles or releases them."""
+    if not 1 <= ttl_s <= MAX_TTL_S:
+        raise ValidationError.of("ttl_s", "out_of_range", f"1 to {MAX_TTL_S} seconds")
+    operation = _operation(
+        Kind.RESERVE,
+        account_id=account_id,
+        metric=metric,
+        units=units,
+        key=key,
+        credential_id=credential_id,
+        subject=subject,
+        request_id=request_id,
+        ttl_s=ttl_s,
+    )
+    return _submit(operation)
+
+
+def usage_settle(
+    *,
+    account_id: int,
+    reservation_id: UUID,
+    metric: str = "",
+    units: int | None = None,
+    key: str | None = None,
+    request_id: str = "",
+) -> Decision:
+    """Count `units` (all, when None) of a reservation as used and give the rest back.
+
+    The units count in the windows of the moment they were reserved in.
+    """
+    if units is not None:
+        _check_units(units, least=0)
+    return _close(
+        Kind.SETTLE,
+        account_id=account_id,
+        reservation_id=reservation_id,
+        metric=metric,
+        units=-1 if units is None else units,
+        key=key,
+        request_id=request_id,
+    )
+
+
+def usage_release(
+    *, account_id: int, reservation_id: UUID, metric: str = "", key: str | None = None, request_id: str = ""
+) -> Decision:
+    """Give a reservation's units back; nothing is counted."""
+    return _close(
+        Kind.RELEASE,
+        account_id=account_id,
+        reservation_id=reservation_id,
+        metric=metric,
+        units=-1,
+        key=key,
+        request_id=request_id,
+    )
+
+
+def usage_give_back(
+    *,
+    account_id: int,
+    metric: str,
+    units: int = 1,
+    key: str | None = None,
+    subject: str = "",
+    request_id: str = "",
+) -> Decision:
+    """Uncount `units` things that no longer exist, of a capacity metric."""
+    operation = _operation(
+        Kind.GIVE_BACK,
+        account_id=account_id,
+        metric=metric,
+        units=units,
+        key=key,
+        credential_id=None,
+        subject=subject,
+        request_id=request_id,
+    )
+    return _submit(operation)
+
+
+def _operation(
+    kind: Kind,
+    *,
+    account_id: int,
+    metric: str,
+    units: int,
+    key: str | None,
+    credential_id: int | None,
+    subject: str,
+    request_id: str,
+    ttl_s: int = 0,
+) -> Operation:
+    _check_units(units, least=1)
+    _check_text("subject", subject, 200)
+    parts = (kind, metric, units, credential_id, subject, ttl_s)
+    operation_key, fingerprint = _identify(account_id, kind, key, parts)
+    return Operation(
+        kind=kind,
+        account_id=account_id,
+        key=operation_key,
+        metric=metric,
+        metric_id=metric_id(metric),
+        units=units,
+        credential_id=credential_id,
+        fingerprint=fingerprint,
+        keep_decision=key is not None,
+        subject=subject,
+        request_id=request_id[:64],
+        ttl_s=ttl_s,
+        reservation_id=operation_key if kind == Kind.RESERVE else None,
+    )
+
+
+def _close(
+    kind: Kind,
+    *,
+    account_id: int,
+    reservation_id: UUID,
+    metric: str,
+    units: int,
+    key: str | None,
+    request_id: str,
+) -> Decision:
+    metric = metric or _metric_reserved(account_id, reservation_id)
+    operation_key, fingerprint = _identify(account_id, kind, key, (kind, str(reservation_id), units))
+    operation = Operation(
+        kind=kind,
+        account_id=account_id,
+        key=operation_key,
+        metric=metric,
+        metric_id=metric_id(metric),
+        units=units,
+        fingerprint=fingerprint,
+        keep_decision=key is not None,
+        request_id=request_id[:64],
+        reservation_id=reservation_id,
+    )
+    return _submit(operation)
+
+
+def _metric_reserved(account_id: int, reservation_id: UUID) -> str:
+    """The metric of the account's reservation; NotFound for an unknown one and for another account's alike."""
+    found = Reservation.objects.filter(pk=reservation_id, account_id=account_id).values_list(
+        "metric_id", flat=True
+    )
+    if not found:
+        raise NotFound
+    return metric_code(found[0])
+
+
+def _submit(operation: Operation) -> Decision:
+    decision = meter.submit(operation)
+    metrics.observe(operation, decision)
+    return decision
+
+
+def _identify(
+    account_id: int, kind: Kind, key: str | None, parts: tuple[object, ...]
+) -> tuple[UUID, UUID | None]:
+    """The operation's own key, and what tells another request under the same caller's key apart.
+
+    A caller's key is hashed with account and kind: "consume a" and "settle a" are two operations, and a reservation's
+    id, which is its key, is no other account's.
+    """
+    if key is None:
+        return uuid4(), None
+    if not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
+        raise ValidationError.of("key", "invalid", f"1 to {MAX_KEY_LENGTH} printable ASCII characters")
+    return _digest(f"{account_id}\0{kind}\0{key}"), _digest("\0".join(str(part) for part in parts))
+
+
+def _digest(text: str) -> UUID:
+    return UUID(bytes=blake2b(text.encode(), digest_size=16).digest())
+
+
+def _check_units(units: int, *, least: int) -> None:
+    if not isinstance(units, int) or isinstance(units, bool) or not least <= units <= MAX_UNITS:
+        raise ValidationError.of("units", "out_of_range", f"a whole number from {least} to {MAX_UNITS}")
+
+
+def _check_text(field: str, value: str, longest: int) -> None:
+    if len(value) > longest or "\0" in value:
+        raise ValidationError.of(field, "invalid", f"at most {longest} characters, none of them NUL")
