@@ -34,6 +34,10 @@ class DomainError(Exception):
         return {}
 
 
+class InternalError(DomainError):
+    """A bug or a broken part; the log has the story under the request id."""
+
+
 class MalformedRequest(DomainError):
     code, status = "malformed_request", 400
     default_message = _("The request could not be read.")
@@ -71,6 +75,21 @@ class PermissionDenied(DomainError):
 class NotFound(DomainError):
     code, status = "not_found", 404
     default_message = _("There is nothing here.")
+
+
+class MethodNotAllowed(DomainError):
+    code, status = "method_not_allowed", 405
+    default_message = _("This address does not know that method.")
+
+
+class PayloadTooLarge(DomainError):
+    code, status = "payload_too_large", 413
+    default_message = _("The body is too large.")
+
+
+class UnsupportedMediaType(DomainError):
+    code, status = "unsupported_media_type", 415
+    default_message = _("Send JSON, with Content-Type: application/json.")
 
 
 class Conflict(DomainError):

@@ -1,8 +1,19 @@
-"""Addresses. Removing the sample product is one line here and one of INSTALLED_APPS."""
+"""Addresses. Each app's `urls` has full paths. Removing the sample product is one line here and one of INSTALLED_APPS."""
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
+    path("accounts/", include("allauth.urls")),
+    path("", include("accounts.urls")),
+    path("", include("quotas.urls")),
+    path("", include("billing.urls")),
+    path("", include("enterprise.urls")),
+    path("", include("showcase.urls")),
 ]
+
+handler400 = "common.pages.bad_request"
+handler403 = "common.pages.permission_denied"
+handler404 = "common.pages.not_found"
+handler500 = "common.pages.server_error"

@@ -1,0 +1,30 @@
+"""The HTTP API's habits, one place for each: envelopes, strict JSON, errors, pages of lists, the base view."""
+
+from common.api.envelope import error_response, is_api_path, listed
+from common.api.errors import exception_handler, to_domain_error
+from common.api.fields import (
+    ApiSerializer,
+    StrictBooleanField,
+    StrictCharField,
+    StrictIntegerField,
+)
+from common.api.pagination import paginate
+from common.api.parsing import StrictJsonParser
+from common.api.rendering import EnvelopeRenderer
+from common.api.views import ApiView
+
+__all__ = [
+    "ApiSerializer",
+    "ApiView",
+    "EnvelopeRenderer",
+    "StrictBooleanField",
+    "StrictCharField",
+    "StrictIntegerField",
+    "StrictJsonParser",
+    "error_response",
+    "exception_handler",
+    "is_api_path",
+    "listed",
+    "paginate",
+    "to_domain_error",
+]

@@ -1,0 +1,99 @@
+"""The base of every API view: one order of checks, one form of error.
+
+Order: method, caller, permission, rate limits, body, then the handler. So a stranger learns nothing from a
+validation error, and a refused request costs nothing.
+"""
+
+from typing import Any, ClassVar, NoReturn
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.translation import gettext as _
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+from rest_framework.views import APIView
+
+from common import errors
+from common.api.envelope import error_response
+from common.api.errors import to_domain_error
+from common.api.parsing import StrictJsonParser
+from common.api.rendering import EnvelopeRenderer, OneFormNegotiation
+
+
+class ApiView(APIView):
+    """Return `Response(data)` or `listed(items, cursor)`; raise DomainErrors.
+
+    rate_limits: names of settings.RATE_LIMITS that apply here.
+    """
+
+    parser_classes = [StrictJsonParser]
+    renderer_classes = [EnvelopeRenderer]
+    content_negotiation_class = OneFormNegotiation
+    http_method_names = ["get", "post", "put", "patch", "delete", "head"]
+
+    rate_limits: ClassVar[tuple[str, ...]] = ("global", "user")
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        self._read_body(request)
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        self.args, self.kwargs = args, kwargs
+        self.request = wrapped = self.initialize_request(request, *args, **kwargs)
+        self.headers = self.default_response_headers
+        try:
+            handler = self._handler(request.method or "")
+            self.initial(wrapped, *args, **kwargs)
+            response = handler(wrapped, *args, **kwargs)
+        except Exception as exc:  # noqa: BLE001 - handle_exception raises again what is a bug
+            response = self.handle_exception(exc)
+        self.response = self.finalize_response(wrapped, response, *args, **kwargs)
+        return self.response
+
+    def _handler(self, method: str) -> Any:
+        handler = getattr(self, method.lower(), None) if method.lower() in self.http_method_names else None
+        if handler is None:
+            raise errors.MethodNotAllowed
+        return handler
+
+    def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
+        error = to_domain_error(exc)
+        if error is None:
+            raise exc
+        return error_response(error)
+
+    def permission_denied(
+        self,
+        request: Request,
+        message: str | None = None,
+        code: str | None = None,  # noqa: ARG002
+    ) -> NoReturn:
+        if request.authenticators and not request.successful_authenticator:
+            raise errors.NotAuthenticated
+        raise errors.PermissionDenied(message)
+
+    def _read_body(self, request: Request) -> None:
+        """Read and parse now, whether or not the handler looks: 413, 415 and 400 come before any effect."""
+        if "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower():
+            raise errors.MalformedRequest(_("Send the body with a Content-Length."))
+        request._request.body  # noqa: B018
+        request.data  # noqa: B018
+
+    def body(self, serializer_class: type[BaseSerializer[Any]], **context: Any) -> Any:
+        """The request's body, validated. 422 when it is not right."""
+        return self._validated(serializer_class, self.request.data, context)
+
+    def query(self, serializer_class: type[BaseSerializer[Any]], **context: Any) -> Any:
+        """The query string, validated. 422 when it is not right."""
+        return self._validated(serializer_class, self.request.query_params, context)
+
+    def _validated(
+        self, serializer_class: type[BaseSerializer[Any]], data: Any, context: dict[str, Any]
+    ) -> Any:
+        serializer = serializer_class(data=data, context={"request": self.request, "view": self} | context)
+        serializer.is_valid(raise_exception=True)
+        return serializer.validated_data
+
+
+__all__ = ["ApiView", "Response"]

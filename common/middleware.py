@@ -1,0 +1,100 @@
+"""What every request passes: its id, its measure, its log line, and the form its errors take."""
+
+import re
+from collections.abc import Callable
+from time import perf_counter
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django_structlog.middlewares import RequestMiddleware
+
+from common import metrics, pages
+from common.api.envelope import error_response, is_api_path, is_envelope
+from common.api.errors import error_of_status, to_domain_error
+from common.request_id import HEADER, bound_request_id, request_id_from
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+FIRST_ERROR_STATUS = 400
+SECRET_IN_PATH = re.compile(r"(/(?:key|confirm-email|webhook)/)[^/]+")
+
+
+class RequestIdMiddleware:
+    """Gives the request its id, as `request.request_id` and as the current one, and returns it to the caller."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        request_id = request_id_from(request.META.get("HTTP_X_REQUEST_ID"))
+        request.request_id = request_id  # type: ignore[attr-defined]
+        request.META["HTTP_X_REQUEST_ID"] = request_id
+        with bound_request_id(request_id):
+            response = self.get_response(request)
+        # A replayed answer keeps the id it was first given: its body holds it.
+        response.headers.setdefault(HEADER, request_id)
+        return response
+
+
+class MetricsMiddleware:
+    """Counts and times answers by route name, never by path."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        started = perf_counter()
+        response = self.get_response(request)
+        match = request.resolver_match
+        route = (match.view_name or match.route) if match else "none"
+        method = metrics.bounded_method(request.method)
+        metrics.http_requests_total.labels(route, method, f"{response.status_code // 100}xx").inc()
+        metrics.http_request_duration_seconds.labels(route, method).observe(perf_counter() - started)
+        return response
+
+
+class JsonErrorsMiddleware:
+    """Under /v1/ and /api/ every error is an envelope, whoever made it: the router, middleware, a bug, DEBUG."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if (
+            response.status_code < FIRST_ERROR_STATUS
+            or is_envelope(response)
+            or not is_api_path(request.path_info)
+        ):
+            return response
+        replaced = error_response(error_of_status(response.status_code))
+        if "Allow" in response.headers:
+            replaced["Allow"] = response.headers["Allow"]
+        return replaced
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+        """Errors raised by a view. None lets a bug rise and be logged."""
+        error = to_domain_error(exception) if is_api_path(request.path_info) else None
+        return None if error is None else error_response(error)
+
+
+class PageErrorsMiddleware:
+    """A DomainError that a page's view raises is shown as a page."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+        error = None if is_api_path(request.path_info) else to_domain_error(exception)
+        return None if error is None else pages.render_error(request, error)
+
+
+class RequestLogMiddleware(RequestMiddleware):
+    """django-structlog's log lines, without query strings and without the secrets some paths carry."""
+
+    @staticmethod
+    def format_request(request: HttpRequest) -> str:
+        path = SECRET_IN_PATH.sub(r"\1…", request.path)
+        return f"{request.method} {path}"
