@@ -108,9 +108,13 @@ class Supervisor:
     def watch(self) -> None:
         """Restart what dies, for ever. Ends by an exception, such as a signal handler raises."""
         while True:
-            for watched in self._watched:
-                self._look_after(watched)
+            self.look()
             time.sleep(POLL_S)
+
+    def look(self) -> None:
+        """One round: notice what died, start again what waited long enough."""
+        for watched in self._watched:
+            self._look_after(watched)
 
     def stop_all(self) -> None:
         """Ask all programs to end at once, then end every service, last started first."""
