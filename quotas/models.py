@@ -75,6 +75,17 @@ class Entitlement(models.Model):
         ]
 
 
+class RightsVersion(models.Model):
+    """How often an account's limits were changed.
+
+    An operation under way when limits change may know only the old ones. The change writes the new version to the
+    account's open buckets too, so the operation, once it has their lock, sees that it is out of date and starts anew.
+    """
+
+    account = models.OneToOneField(Account, primary_key=True, on_delete=models.CASCADE, related_name="+")
+    version = models.BigIntegerField()
+
+
 class FeatureGrant(models.Model):
     """An account's right to a feature, while valid_from <= now < valid_until."""
 
@@ -107,6 +118,7 @@ class Bucket(models.Model):
     mode = models.CharField(max_length=7, choices=Mode.choices)
     used_units = models.BigIntegerField(default=0)
     reserved_units = models.BigIntegerField(default=0)
+    rights_version = models.BigIntegerField(default=0)
     updated_at = models.DateTimeField()
 
     class Meta:

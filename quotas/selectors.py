@@ -16,7 +16,8 @@ from quotas.values import Bound, Decision, Refusal, Split
 STATUS = """
 SELECT DISTINCT ON (m.code, e."window")
   m.code, e."window", e.source, e.source_ref, e.limit_units, e.mode,
-  coalesce(b.used_units, 0), coalesce(b.reserved_units, 0) - coalesce(overdue.units, 0), w.starts_at, w.ends_at, clock.at
+  coalesce(b.used_units, before.units, 0), coalesce(b.reserved_units, 0) - coalesce(overdue.units, 0),
+  w.starts_at, w.ends_at, clock.at
 FROM (SELECT palier_now() AS at) AS clock
 JOIN quotas_entitlement e ON e.account_id = %(account_id)s AND e.valid_from <= clock.at
   AND (e.valid_until IS NULL OR e.valid_until > clock.at)
@@ -29,6 +30,14 @@ LEFT JOIN quotas_bucket b ON b.account_id = e.account_id AND b.metric_id = e.met
 LEFT JOIN LATERAL (SELECT sum(r.units) AS units FROM quotas_reservation r
   WHERE r.account_id = e.account_id AND r.metric_id = e.metric_id AND r.status = 'open'
     AND r.expires_at <= clock.at AND b.id = ANY(r.bucket_ids)) AS overdue ON true
+LEFT JOIN LATERAL (SELECT CASE WHEN e."window" IN ('day', 'month', 'capacity') THEN (
+      SELECT sum(d.units) FROM quotas_usageday d WHERE d.account_id = e.account_id AND d.metric_id = e.metric_id
+        AND d.day >= (w.starts_at AT TIME ZONE 'UTC')::date
+        AND (w.ends_at IS NULL OR d.day < (w.ends_at AT TIME ZONE 'UTC')::date)
+    ) ELSE (
+      SELECT sum(r.units) FROM quotas_usagerecord r WHERE r.account_id = e.account_id AND r.metric_id = e.metric_id
+        AND r.occurred_at >= w.starts_at AND r.occurred_at < w.ends_at
+    ) END AS units) AS before ON b.id IS NULL
 ORDER BY m.code, e."window", e.source_rank DESC, e.id DESC
 """
 
@@ -38,7 +47,7 @@ WINDOW_ORDER = ("hour", "day", "month", "period", "capacity")
 def quota_status(*, account_id: int, metric: str | None = None) -> list[Bound]:
     """Every limit in force for the account (of one metric, or all), with its counter now; shortest window first.
 
-    Reservations past their time are not shown as reserved: the next decision frees them.
+    A limit that is new and has no bucket yet shows what was used in its window before. Reservations past their time are not shown as reserved: the next decision frees them.
     """
     with connection.cursor() as cursor:
         cursor.execute(STATUS, {"account_id": account_id, "metric": metric})

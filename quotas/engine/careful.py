@@ -14,7 +14,7 @@ import psycopg
 from quotas.engine import sql
 from quotas.engine.connection import array
 from quotas.engine.decide import Batch, Outcome
-from quotas.engine.state import BatchState, StoredKey, read_buckets, read_reservations
+from quotas.engine.state import ActiveBound, BatchState, StoredKey, read_buckets, read_reservations
 from quotas.engine.write import write_batch
 from quotas.values import Kind, Operation
 
@@ -63,16 +63,24 @@ def _lock_buckets(connection: Connection, accounts: str, metrics: str, closing: 
     parameters = (accounts, metrics, list(closing))
     state = read_buckets(connection.execute(sql.LOCK_BUCKETS, parameters).fetchall())
     missing = state.missing()
-    if missing:
-        rows = (
-            array(b.account_id for b in missing),
-            array(b.metric_id for b in missing),
-            [b.window for b in missing],
-            [b.starts_at for b in missing],
-            [b.ends_at for b in missing],
-            array(b.limit for b in missing),
-            [b.mode for b in missing],
-        )
-        connection.execute(sql.CREATE_BUCKETS, rows)
-        state = read_buckets(connection.execute(sql.LOCK_BUCKETS, parameters).fetchall())
-    return state
+    if not missing:
+        return state
+    made = _create_buckets(connection, missing)
+    connection.execute(sql.LOCK_BUCKETS, parameters)
+    connection.execute(sql.BACKFILL_BUCKETS, (array(made),))
+    return read_buckets(connection.execute(sql.LOCK_BUCKETS, parameters).fetchall())
+
+
+def _create_buckets(connection: Connection, missing: Sequence[ActiveBound]) -> list[int]:
+    """Make the buckets; the ids of those that nobody else made in the meantime."""
+    rows = (
+        array(b.account_id for b in missing),
+        array(b.metric_id for b in missing),
+        [b.window for b in missing],
+        [b.starts_at for b in missing],
+        [b.ends_at for b in missing],
+        array(b.limit for b in missing),
+        [b.mode for b in missing],
+        array(b.version for b in missing),
+    )
+    return [id_ for (id_,) in connection.execute(sql.CREATE_BUCKETS, rows).fetchall()]

@@ -21,13 +21,14 @@ from quotas.engine.admit import admit_all, is_plain
 from quotas.engine.careful import decide_carefully
 from quotas.engine.connection import connect
 from quotas.engine.decide import Outcome
+from quotas.engine.state import RightsChangedError
 from quotas.errors import InvalidQuotaState, MeterUnavailable
 from quotas.values import Decision, Operation
 
 logger = structlog.get_logger("quotas.engine")
 
 Connection = psycopg.Connection[tuple[Any, ...]]
-CONFLICTS = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
+CONFLICTS = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected, RightsChangedError)
 LOST = (psycopg.OperationalError, psycopg.InterfaceError)
 ATTEMPTS = 6
 FIRST_PAUSE_S = 0.02
@@ -67,7 +68,7 @@ class BatchRunner:
             return []
         try:
             outcomes = self._attempt(lambda c: decide_carefully(c, operations, self._allocate))
-        except psycopg.Error as error:
+        except (psycopg.Error, RightsChangedError) as error:
             if len(operations) > 1:
                 return [outcome for o in operations for outcome in self._carefully([o])]
             return [self._told(operations[0], error)]
@@ -97,11 +98,11 @@ class BatchRunner:
             time.sleep(FIRST_PAUSE_S * 2**attempt * (0.5 + random.random()))  # noqa: S311 - jitter
         raise AssertionError("the last attempt raises")
 
-    def _give_up_after(self, attempt: int, error: psycopg.Error) -> None:
+    def _give_up_after(self, attempt: int, error: Exception) -> None:
         if attempt == ATTEMPTS - 1:
             raise error
 
-    def _told(self, operation: Operation, error: psycopg.Error) -> DomainError:
+    def _told(self, operation: Operation, error: Exception) -> DomainError:
         """What the caller of the one operation hears. A constraint that holds the line is an invalid state."""
         failure: DomainError
         if isinstance(error, psycopg.errors.IntegrityError | psycopg.errors.DataError):

@@ -10,11 +10,13 @@ _BOUND = """
 bound AS MATERIALIZED (
   SELECT DISTINCT ON (d.account_id, d.metric_id, e."window")
     d.account_id, d.metric_id, d.units, e."window", e.limit_units, e.mode, e.source, e.source_ref,
+    coalesce(v.version, 0) AS version,
     quotas_window_start(e."window", clock.at, e.anchor_at, e.period_months, e.window_floor_at) AS starts_at,
     quotas_window_end(e."window", clock.at, e.anchor_at, e.period_months) AS ends_at
   FROM demand d CROSS JOIN clock
   JOIN quotas_entitlement e ON e.account_id = d.account_id AND e.metric_id = d.metric_id
     AND e.valid_from <= clock.at AND (e.valid_until IS NULL OR e.valid_until > clock.at)
+  LEFT JOIN quotas_rightsversion v ON v.account_id = d.account_id
   ORDER BY d.account_id, d.metric_id, e."window", e.source_rank DESC, e.id DESC
 )"""
 
@@ -33,7 +35,7 @@ demand AS MATERIALIZED (
   SELECT account_id, metric_id, sum(units)::bigint AS units FROM ops GROUP BY account_id, metric_id
 ), {_BOUND},
 locked AS MATERIALIZED (
-  SELECT b.id, b.used_units, b.reserved_units, bound.*
+  SELECT b.id, b.used_units, b.reserved_units, b.rights_version, bound.*
   FROM bound JOIN quotas_bucket b ON b.account_id = bound.account_id AND b.metric_id = bound.metric_id
     AND b."window" = bound."window" AND b.starts_at = bound.starts_at
   ORDER BY b.id FOR NO KEY UPDATE OF b
@@ -41,7 +43,8 @@ locked AS MATERIALIZED (
 verdict AS MATERIALIZED (
   SELECT (SELECT count(*) FROM locked) = (SELECT count(*) FROM bound)
     AND (SELECT count(DISTINCT (account_id, metric_id)) FROM bound) = (SELECT count(*) FROM demand)
-    AND coalesce((SELECT bool_and(limit_units IS NULL OR used_units + reserved_units + units <= limit_units)
+    AND coalesce((SELECT bool_and(rights_version <= version
+                    AND (limit_units IS NULL OR used_units + reserved_units + units <= limit_units))
                   FROM locked), false) AS ok
 ),
 counted AS (
@@ -101,26 +104,47 @@ locked AS MATERIALIZED (
   SELECT b.* FROM quotas_bucket b JOIN wanted USING (id) ORDER BY b.id FOR NO KEY UPDATE OF b
 )
 SELECT clock.at, bound.account_id, bound.metric_id, bound."window", bound.source, bound.source_ref,
-  bound.limit_units, bound.mode, bound.starts_at, bound.ends_at,
-  b.id, b.used_units, b.reserved_units
+  bound.limit_units, bound.mode, bound.starts_at, bound.ends_at, bound.version,
+  b.id, b.used_units, b.reserved_units, b.rights_version
 FROM clock CROSS JOIN bound LEFT JOIN locked b ON b.account_id = bound.account_id
   AND b.metric_id = bound.metric_id AND b."window" = bound."window" AND b.starts_at = bound.starts_at
 UNION ALL
-SELECT clock.at, b.account_id, b.metric_id, b."window", NULL, NULL, b.limit_units, b.mode, b.starts_at, b.ends_at,
-  b.id, b.used_units, b.reserved_units
+SELECT clock.at, b.account_id, b.metric_id, b."window", NULL, NULL, b.limit_units, b.mode, b.starts_at, b.ends_at, NULL,
+  b.id, b.used_units, b.reserved_units, b.rights_version
 FROM clock CROSS JOIN locked b
 UNION ALL
-SELECT clock.at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM clock
+SELECT clock.at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM clock
 """
 
 CREATE_BUCKETS = """
-INSERT INTO quotas_bucket (account_id, metric_id, "window", starts_at, ends_at, limit_units, mode, used_units,
-  reserved_units, updated_at)
-SELECT account_id, metric_id, "window", starts_at, ends_at, limit_units, mode, 0, 0, palier_transaction_now()
-FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::bigint[], %s::text[])
-  AS n(account_id, metric_id, "window", starts_at, ends_at, limit_units, mode)
+INSERT INTO quotas_bucket (account_id, metric_id, "window", starts_at, ends_at, limit_units, mode, rights_version,
+  used_units, reserved_units, updated_at)
+SELECT account_id, metric_id, "window", starts_at, ends_at, limit_units, mode, version, 0, 0, palier_transaction_now()
+FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::bigint[], %s::text[],
+            %s::bigint[])
+  AS n(account_id, metric_id, "window", starts_at, ends_at, limit_units, mode, version)
 ORDER BY account_id, metric_id, "window", starts_at
 ON CONFLICT (account_id, metric_id, "window", starts_at) DO NOTHING
+RETURNING id
+"""
+
+# A bucket made in the middle of its window (a limit that is new) starts with what was used in it before. Run when
+# all of the batch's buckets are locked: whatever counted before has committed, whatever counts later sees the bucket.
+BACKFILL_BUCKETS = """
+UPDATE quotas_bucket b SET used_units = before.units, limit_units = greatest(b.limit_units, before.units)
+FROM (
+  SELECT n.id, CASE WHEN n."window" IN ('day', 'month', 'capacity') THEN (
+      SELECT sum(d.units) FROM quotas_usageday d WHERE d.account_id = n.account_id AND d.metric_id = n.metric_id
+        AND d.day >= (n.starts_at AT TIME ZONE 'UTC')::date
+        AND (n.ends_at IS NULL OR d.day < (n.ends_at AT TIME ZONE 'UTC')::date)
+    ) ELSE (
+      SELECT sum(r.units) FROM quotas_usagerecord r WHERE r.account_id = n.account_id AND r.metric_id = n.metric_id
+        AND r.occurred_at >= n.starts_at AND r.occurred_at < n.ends_at
+    ) END AS units
+  FROM quotas_bucket n WHERE n.id = ANY(%s::bigint[])
+) AS before
+WHERE b.id = before.id AND before.units > 0
+RETURNING b.id
 """
 
 # Read after the buckets are locked: whoever used a key before has committed it by then.

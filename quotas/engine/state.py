@@ -16,6 +16,10 @@ Row = tuple[Any, ...]
 Pair = tuple[int, int]
 
 
+class RightsChangedError(Exception):
+    """The account's limits were changed while this batch waited for the lock: read them again."""
+
+
 @dataclass(slots=True)
 class LockedBucket:
     """A bucket row under lock, and its counter as this batch changes it."""
@@ -44,6 +48,7 @@ class ActiveBound:
     mode: str
     starts_at: datetime
     ends_at: datetime | None
+    version: int
     bucket: LockedBucket | None
 
     def counter(self) -> rules.Counter:
@@ -121,21 +126,46 @@ def read_buckets(rows: Iterable[Row]) -> BatchState:
     rows = list(rows)
     state = BatchState(at=rows[0][0])
     for row in rows:
-        _, account_id, metric_id, window, source, source_ref, limit, mode, starts_at, ends_at, *bucket = row
+        (
+            _,
+            account_id,
+            metric_id,
+            window,
+            source,
+            source_ref,
+            limit,
+            mode,
+            starts_at,
+            ends_at,
+            version,
+            *bucket,
+        ) = row
         if account_id is None:
             continue
         locked = _locked_bucket(state, row) if bucket[0] is not None else None
+        if locked is not None and source is not None and bucket[3] > version:
+            raise RightsChangedError
         if source is not None:
             state.bounds[account_id, metric_id].append(
                 ActiveBound(
-                    account_id, metric_id, window, source, source_ref, limit, mode, starts_at, ends_at, locked
+                    account_id,
+                    metric_id,
+                    window,
+                    source,
+                    source_ref,
+                    limit,
+                    mode,
+                    starts_at,
+                    ends_at,
+                    version,
+                    locked,
                 )
             )
     return state
 
 
 def _locked_bucket(state: BatchState, row: Row) -> LockedBucket:
-    _, account_id, metric_id, window, _, _, limit, mode, starts_at, ends_at, id_, used, reserved = row
+    _, account_id, metric_id, window, _, _, limit, mode, starts_at, ends_at, _, id_, used, reserved, _ = row
     if id_ not in state.buckets:
         counter = rules.Counter(limit=limit, mode=mode, used=used, reserved=reserved)
         state.buckets[id_] = LockedBucket(id_, account_id, metric_id, window, starts_at, ends_at, counter)
