@@ -64,13 +64,19 @@ def error_response(error: DomainError) -> HttpResponse:
         headers=error.headers(),
     )
     response[HEADER] = current_request_id()
-    return mark_envelope(response)
+    return mark_envelope(response, error.code)
 
 
-def mark_envelope(response: HttpResponse) -> HttpResponse:
-    """Tell the middleware that this error already speaks JSON."""
+def mark_envelope(response: HttpResponse, code: str | None = None) -> HttpResponse:
+    """Tell the middleware that this error already speaks JSON, and what it says."""
     response.is_envelope = True  # type: ignore[attr-defined]
+    response.error_code = code  # type: ignore[attr-defined]
     return response
+
+
+def error_code_of(response: Any) -> str | None:
+    """The code of an error's answer; None for other answers."""
+    return getattr(response, "error_code", None)
 
 
 def is_envelope(response: Any) -> bool:

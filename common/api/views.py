@@ -4,6 +4,7 @@ Order: method, caller, permission, rate limits, body, then the handler. So a str
 validation error, and a refused request costs nothing.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn
 
 from django.http import HttpRequest, HttpResponse
@@ -14,17 +15,23 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
-from common import errors
+from common import errors, idempotency
 from common.api.envelope import error_response
 from common.api.errors import to_domain_error
 from common.api.parsing import StrictJsonParser
 from common.api.rendering import EnvelopeRenderer, OneFormNegotiation
+
+Handler = Callable[..., Any]
+CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 class ApiView(APIView):
     """Return `Response(data)` or `listed(items, cursor)`; raise DomainErrors.
 
     rate_limits: names of settings.RATE_LIMITS that apply here.
+    idempotent: whether an Idempotency-Key is honoured on methods that change something; not where the answer holds
+    secrets that must not be kept.
+    idempotency_wait_s: how long a duplicate waits for the first request to end before it hears 409.
     """
 
     parser_classes = [StrictJsonParser]
@@ -33,6 +40,8 @@ class ApiView(APIView):
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
 
     rate_limits: ClassVar[tuple[str, ...]] = ("global", "user")
+    idempotent: ClassVar[bool] = True
+    idempotency_wait_s: ClassVar[float] = 0
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
@@ -45,13 +54,46 @@ class ApiView(APIView):
         try:
             handler = self._handler(request.method or "")
             self.initial(wrapped, *args, **kwargs)
-            response = handler(wrapped, *args, **kwargs)
+            response = self._run(handler, wrapped)
         except Exception as exc:  # noqa: BLE001 - handle_exception raises again what is a bug
             response = self.handle_exception(exc)
         self.response = self.finalize_response(wrapped, response, *args, **kwargs)
         return self.response
 
-    def _handler(self, method: str) -> Any:
+    def _run(self, handler: Handler, request: Request) -> Any:
+        """Call the handler, once only for all requests that carry the same Idempotency-Key."""
+        honoured = self.idempotent and request.method in CHANGING and request.user is not None
+        key = request.META.get("HTTP_IDEMPOTENCY_KEY") if honoured else None
+        request.idempotency_key = key  # type: ignore[attr-defined]
+        if key is None:
+            return handler(request, *self.args, **self.kwargs)
+        call = idempotency.Call.of(
+            scope=self.idempotency_scope(request),
+            key=key,
+            method=request.method or "",
+            path=request.path,
+            query=request.META.get("QUERY_STRING", ""),
+            body=request._request.body,
+        )
+        return idempotency.run_once(
+            call, lambda: self._answer(handler, request), wait_s=self.idempotency_wait_s
+        )
+
+    def _answer(self, handler: Handler, request: Request) -> HttpResponse:
+        """The handler's answer or error, rendered, as it will be kept."""
+        try:
+            response = handler(request, *self.args, **self.kwargs)
+        except Exception as exc:  # noqa: BLE001 - handle_exception raises again what is a bug
+            response = self.handle_exception(exc)
+        finished = self.finalize_response(request, response, *self.args, **self.kwargs)
+        return finished.render() if isinstance(finished, Response) else finished
+
+    def idempotency_scope(self, request: Request) -> str:
+        """Whose keys these are. A credential says so itself; otherwise it is the person."""
+        own = getattr(request.auth, "idempotency_scope", None)
+        return own or f"user:{request.user.pk}"
+
+    def _handler(self, method: str) -> Handler:
         handler = getattr(self, method.lower(), None) if method.lower() in self.http_method_names else None
         if handler is None:
             raise errors.MethodNotAllowed
@@ -94,6 +136,3 @@ class ApiView(APIView):
         serializer = serializer_class(data=data, context={"request": self.request, "view": self} | context)
         serializer.is_valid(raise_exception=True)
         return serializer.validated_data
-
-
-__all__ = ["ApiView", "Response"]
