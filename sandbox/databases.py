@@ -19,8 +19,9 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
-from sandbox.environment import ROOT, child_environment
+from sandbox.environment import ROOT, application_environment, child_environment, make_secrets
 
+NO_REDIS_NEEDED = "redis://127.0.0.1:9/0"
 TEMPLATE_LOCK = 7_025_411  # any number; every process that makes a template takes this one
 
 CLEANING = """
@@ -115,8 +116,10 @@ def _administration(server_url: str) -> Iterator[psycopg.Connection[Any]]:
 
 def _migrate(database_url: str) -> None:
     command = [sys.executable, "manage.py", "migrate", "--no-input", "--verbosity", "0"]
-    environment = child_environment({"DATABASE_URL": database_url, "FAST_MIGRATIONS": "1"})
-    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    values = application_environment(
+        database_url=database_url, redis_url=NO_REDIS_NEEDED, kept=make_secrets()
+    )
+    subprocess.run(command, cwd=ROOT, env=child_environment(values), check=True)
     with psycopg.connect(database_url) as connection:
         connection.execute(CLEANING)
 
