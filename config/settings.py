@@ -275,7 +275,10 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TIMEZONE = "UTC"
 CELERY_TASK_DEFAULT_QUEUE = env.str("CELERY_QUEUE", default="palier")
-CELERY_BEAT_SCHEDULE: dict[str, Any] = {}
+CELERY_BEAT_SCHEDULE: dict[str, Any] = {
+    "reservations-expire": {"task": "quotas.tasks.reservations_expire", "schedule": 10.0},
+    "partitions-ensure": {"task": "quotas.tasks.partitions_ensure", "schedule": 86_400.0},
+}
 
 LOGGING = build_logging(
     debug=DEBUG, fmt=env.str("LOG_FORMAT", default="json"), level=env.str("LOG_LEVEL", default="INFO")

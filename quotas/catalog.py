@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from quotas.errors import UnknownMetric
 from quotas.models import Metric
 
@@ -23,6 +25,11 @@ def metric_code(id_: int) -> str:
     if id_ not in _codes:
         _load()
     return _codes[id_]
+
+
+def first_code(codes: Iterable[str]) -> str:
+    """Of these metrics the one that the catalogue names first."""
+    return min(codes, key=metric_id)
 
 
 def forget() -> None:

@@ -1,10 +1,11 @@
 """What metering tells a caller. `details` follow docs/errors.md; the decision behind each is attached."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext_lazy as _
 
-from common.errors import Conflict, DomainError, PaymentRequired, ServiceUnavailable
+from common.errors import Conflict, DomainError, PaymentRequired, ServiceUnavailable, Text
 
 if TYPE_CHECKING:
     from quotas.values import Decision
@@ -13,16 +14,25 @@ if TYPE_CHECKING:
 class MeteringRefused(DomainError):
     """Base: the meter said no, and nothing was counted."""
 
-    decision: "Decision | None" = None
+    def __init__(
+        self,
+        message: Text | None = None,
+        *,
+        details: Mapping[str, Any] | None = None,
+        decision: "Decision | None" = None,
+    ) -> None:
+        super().__init__(message, details=details)
+        self.decision = decision
+        self.quota_headers: dict[str, str] = {}
+
+    def headers(self) -> dict[str, str]:
+        wait = self.details.get("retry_after_s")
+        return self.quota_headers | ({} if wait is None else {"Retry-After": str(wait)})
 
 
 class QuotaExceeded(MeteringRefused):
     code, status, retryable = "quota_exceeded", 429, True
     default_message = _("You have reached the limit of your plan.")
-
-    def headers(self) -> dict[str, str]:
-        wait = self.details.get("retry_after_s")
-        return {} if wait is None else {"Retry-After": str(wait)}
 
 
 class NoActiveSubscription(MeteringRefused, PaymentRequired):

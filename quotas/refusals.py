@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from common.errors import NotFound
 from quotas import errors
-from quotas.serialize import refusal_details
+from quotas.serialize import quota_headers, refusal_details
 from quotas.values import Decision, Refusal
 
 ERRORS: dict[Refusal, type[errors.MeteringRefused]] = {
@@ -24,6 +24,6 @@ def raise_for_refusal(decision: Decision) -> Decision:
     assert decision.refusal is not None, "a refusal has a reason"
     if decision.refusal == Refusal.RESERVATION_UNKNOWN:
         raise NotFound
-    error = ERRORS[decision.refusal](details=refusal_details(decision))
-    error.decision = decision
+    error = ERRORS[decision.refusal](details=refusal_details(decision), decision=decision)
+    error.quota_headers = quota_headers(decision.deciding)
     raise error

@@ -39,3 +39,10 @@ def remedies_for(decision: Decision) -> list[Remedy]:
 def plans_with(feature: str) -> list[str]:
     """Codes of the plans that have the feature."""
     return [plan for provider in _feature_providers for plan in provider(feature)]
+
+
+def feature_remedies(plans: list[str]) -> list[Remedy]:
+    """The way to a feature: each plan that has it, or whoever can be asked."""
+    if not plans:
+        return [{"action": "contact", "url": None}]
+    return [{"action": "upgrade", "url": "/account/billing/plans/", "plan": plan} for plan in plans]

@@ -32,6 +32,15 @@ def quota_json(bound: Bound) -> dict[str, Any]:
     }
 
 
+def quota_headers(bound: Bound | None) -> dict[str, str]:
+    """X-Quota-* of the tightest bound; nothing where no limit applies."""
+    if bound is None or bound.limit is None:
+        return {}
+    headers = {"X-Quota-Limit": str(bound.limit), "X-Quota-Remaining": str(bound.remaining)}
+    reset_at = instant(bound.reset_at)
+    return headers | {"X-Quota-Reset": reset_at} if reset_at else headers
+
+
 def bound_json(bound: Bound) -> dict[str, Any]:
     """A bound within a decision: a quota object and what it said."""
     return quota_json(bound) | {"allows": bound.allows}

@@ -1,5 +1,9 @@
-"""Addresses of this app: full paths, API (`v1/…`) and pages."""
+from django.urls import path
 
-from django.urls import URLPattern, URLResolver
+from quotas.api import QuotasView, QuotaView
 
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns = [
+    path("v1/billing/quota", QuotaView.as_view(), name="billing-quota"),
+    path("v1/account/quotas", QuotasView.as_view(), name="account-quotas"),
+    path("api/account/quotas", QuotasView.as_view(), name="account-quotas-alias"),
+]

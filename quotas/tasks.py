@@ -1,0 +1,29 @@
+"""What the meter does by itself."""
+
+from __future__ import annotations
+
+import structlog
+from celery import shared_task
+from django.db import connection
+
+from quotas.services import reservations_expire as expire
+
+logger = structlog.get_logger("quotas")
+
+
+@shared_task(name="quotas.tasks.reservations_expire")
+def reservations_expire() -> int:
+    """Give back what crashed or forgotten work still holds; how many reservations were closed."""
+    closed = expire()
+    if closed:
+        logger.info("reservations_expired", count=closed)
+    return closed
+
+
+@shared_task(name="quotas.tasks.partitions_ensure")
+def partitions_ensure() -> int:
+    """Make the usage records' partitions of this month and the next three; how many were made."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT quotas_ensure_partitions(palier_now(), 4)")
+        (made,) = cursor.fetchone()
+    return int(made)
