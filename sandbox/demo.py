@@ -159,7 +159,7 @@ def introduction(base_url: str, sandbox_url: str) -> str:
         ("Staff", people(STAFF)),
         ("Password of all", PASSWORD),
         ("Months pass with", ".venv/bin/python manage.py clock advance 31d"),
-        ("Logs", f"{LOGS.relative_to(DIRECTORY.parent)}/"),
+        ("Logs", f"{os.path.relpath(LOGS)}/"),
     ]
     lines = ["", *(f"  {paint(f'{title:<18}', 'dim')}{value}" for title, value in rows), ""]
     return "\n".join(

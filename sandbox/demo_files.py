@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 
 from sandbox.environment import ROOT, Secrets, make_secrets
 
-DIRECTORY = ROOT / ".palier"
+# Elsewhere only for tests of the demo itself, which must not meet the developer's own.
+DIRECTORY = Path(os.environ.get("PALIER_DIRECTORY") or ROOT / ".palier")
 LOGS = DIRECTORY / "logs"
 ENVIRONMENT = DIRECTORY / "env"  # config/env.py reads it when DATABASE_URL is not set
 DESCRIPTION = DIRECTORY / "demo.json"
@@ -72,7 +74,8 @@ def api_keys() -> dict[str, str]:
 
 
 def set_old_logs_aside() -> None:
-    """Each run's logs begin empty; those of the run before are kept as `*.log.old`."""
+    """Each run's logs and counters begin empty; the logs of the run before are kept as `*.log.old`."""
+    shutil.rmtree(DIRECTORY / "metrics", ignore_errors=True)
     LOGS.mkdir(parents=True, exist_ok=True)
     for log in LOGS.glob("*.log"):
         log.replace(log.with_suffix(".log.old"))

@@ -28,7 +28,10 @@ def answers(url: str) -> bool:
 
 @dataclass(frozen=True)
 class Programs:
-    """Makes programs that share an environment and a directory for their logs and files."""
+    """Makes programs that share an environment and a directory for their logs and files.
+
+    Counters of all processes meet in files below it, so that any web process can answer /metrics for all.
+    """
 
     environment: Mapping[str, str]
     directory: Path
@@ -78,10 +81,12 @@ class Programs:
     def _python(
         self, name: str, command: list[str], *, port: int | None = None, ready_url: str | None = None
     ) -> Program:
+        metrics = self.directory / "metrics"
+        metrics.mkdir(parents=True, exist_ok=True)
         return Program(
             name=name,
             command=[sys.executable, *command],
-            env=child_environment(self.environment),
+            env=child_environment({**self.environment, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}),
             log=self.directory / "logs" / f"{name}.log",
             cwd=ROOT,
             port=port,
