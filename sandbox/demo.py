@@ -99,7 +99,7 @@ class Demo:
         key = self.secrets["STRIPE_SECRET_KEY"]
         state = DIRECTORY / "stripe.sqlite"
         self._start(self.programs.stripe(self.port + 1, secret_key=key, state=state, clock_dsn=database_url))
-        self.secrets |= stripe_endpoint.ensure(self.sandbox_url, key, self._webhook_url(), kept=self.secrets)
+        self.secrets |= stripe_endpoint.ensure(self.sandbox_url, self._webhook_url(), kept=self.secrets)
         self._use_environment(
             self.programs.environment["DATABASE_URL"], self.programs.environment["REDIS_URL"]
         )

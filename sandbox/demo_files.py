@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.environment import ROOT, Secrets, make_secrets
+from sandbox.stripe_endpoint import ENDPOINT_ID
 
 # Elsewhere only for tests of the demo itself, which must not meet the developer's own.
 DIRECTORY = Path(os.environ.get("PALIER_DIRECTORY") or ROOT / ".palier")
@@ -21,7 +22,6 @@ ENVIRONMENT = DIRECTORY / "env"  # config/env.py reads it when DATABASE_URL is n
 DESCRIPTION = DIRECTORY / "demo.json"
 API_KEYS = DIRECTORY / "api_keys.json"
 LOCK = DIRECTORY / "lock"
-ENDPOINT_ID = "STRIPE_WEBHOOK_ENDPOINT"
 STATIC_STAMP = DIRECTORY / "static.sha256"
 
 

@@ -72,7 +72,9 @@ class Programs:
         """The stand-in for Stripe."""
         command = ["-m", "sandbox.stripe", "--host", "127.0.0.1", "--port", str(port)]
         command += ["--secret-key", secret_key, "--state", str(state), "--clock-dsn", clock_dsn]
-        return self._python("stripe", command, port=port, ready_url=f"http://127.0.0.1:{port}/_sandbox/state")
+        return self._python(
+            "stripe", command, port=port, ready_url=f"http://127.0.0.1:{port}/_sandbox/health"
+        )
 
     def manage(self, *arguments: str) -> Program:
         """One management command, its output in a log of its name."""

@@ -6,21 +6,29 @@ import stripe
 
 from sandbox.environment import Secrets
 
+ENDPOINT_ID = "STRIPE_WEBHOOK_ENDPOINT"
+UUID_KEY = "djstripe_uuid"  # in the endpoint's metadata: what it is known by, whatever its address
 
-def ensure(sandbox_url: str, secret_key: str, url: str, *, kept: Secrets) -> Secrets:
-    """The secret and the id of the endpoint that delivers to `url`, made anew unless `kept` is still true."""
-    client = stripe.StripeClient(secret_key, base_addresses={"api": sandbox_url}, max_network_retries=0)
-    ours = None
-    for endpoint in client.v1.webhook_endpoints.list().data:
-        if endpoint.id == kept.get("STRIPE_WEBHOOK_ENDPOINT"):
-            ours = endpoint
-        else:
-            client.v1.webhook_endpoints.delete(endpoint.id)
-    if ours is None:
-        made = client.v1.webhook_endpoints.create({"url": url, "enabled_events": ["*"]})
-        if made.secret is None:
-            raise RuntimeError("The stand-in made a webhook endpoint and did not say its secret.")
-        return {"STRIPE_WEBHOOK_ENDPOINT": made.id, "STRIPE_WEBHOOK_SECRET": made.secret}
-    if ours.url != url:
-        client.v1.webhook_endpoints.update(ours.id, {"url": url})  # the demo moved to another port
-    return {}
+
+def ensure(sandbox_url: str, url: str, *, kept: Secrets) -> Secrets:
+    """What of `kept` is to be replaced, so that the endpoint delivers to `url` and its secret is known.
+
+    Nothing, unless it is the first time. The secret is told only when the endpoint is made.
+    """
+    client = stripe.StripeClient(
+        kept["STRIPE_SECRET_KEY"], base_addresses={"api": sandbox_url}, max_network_retries=0
+    )
+    uuid = kept["STRIPE_WEBHOOK_UUID"]
+    endpoints = client.v1.webhook_endpoints
+    for endpoint in endpoints.list({"limit": 100}).data:
+        if endpoint.metadata.to_dict().get(UUID_KEY) != uuid:
+            continue
+        if endpoint.id == kept.get(ENDPOINT_ID):
+            if endpoint.url != url:
+                endpoints.update(endpoint.id, {"url": url})  # another port than last time
+            return {}
+        endpoints.delete(endpoint.id)  # ours, its secret forgotten
+    made = endpoints.create({"url": url, "enabled_events": ["*"], "metadata": {UUID_KEY: uuid}})
+    if made.secret is None:
+        raise RuntimeError("The stand-in made a webhook endpoint and did not say its secret.")
+    return {ENDPOINT_ID: made.id, "STRIPE_WEBHOOK_SECRET": made.secret}
