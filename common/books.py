@@ -1,9 +1,20 @@
-"""The books: invariants that must hold whenever nothing is under way. Apps register theirs in `<app>/books.py`."""
+"""The books: what must hold in the database whenever nothing is under way. Read, never mended, here.
+
+    @books.check("quotas.used_equals_records")
+    def used_equals_records() -> Iterator[str]:
+        ...
+        yield f"bucket {pk}: used {used}, records {records}"
+
+Each app registers its own in `<app>/books.py`, which is found by its name.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+
+from django.db import connection, transaction
+from django.utils.module_loading import autodiscover_modules
 
 Check = Callable[[], Iterable[str]]
 
@@ -22,20 +33,41 @@ class Finding:
 
 
 def check(name: str) -> Callable[[Check], Check]:
-    """Register a function that yields what is wrong, nothing when all is well."""
+    """Register a function that yields what is wrong, one sentence each, nothing when all is well."""
 
     def register(function: Check) -> Check:
+        if name in _checks and _checks[name].__qualname__ != function.__qualname__:
+            raise ValueError(f"two checks are named {name}")
         _checks[name] = function
         return function
 
     return register
 
 
-def findings() -> list[Finding]:
-    """What every registered invariant finds."""
-    return [Finding(name, text) for name, function in sorted(_checks.items()) for text in function()]
+def names() -> list[str]:
+    """Every registered invariant."""
+    autodiscover_modules("books")
+    return sorted(_checks)
+
+
+def findings(only: Iterable[str] = ()) -> list[Finding]:
+    """What the named invariants find, or all of them. KeyError for a name nobody registered.
+
+    All of them see one moment, whatever is written meanwhile.
+    """
+    known = names()
+    wanted = list(only) or known
+    unknown = sorted(set(wanted) - set(known))
+    if unknown:
+        raise KeyError(", ".join(unknown))
+    nested = connection.in_atomic_block
+    with transaction.atomic():
+        if not nested:
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        return [Finding(name, text) for name in wanted for text in _checks[name]()]
 
 
 def verify_all() -> list[str]:
-    """As findings, in words."""
+    """All findings, in words."""
     return [str(finding) for finding in findings()]

@@ -16,11 +16,11 @@ from typing import Any
 
 import structlog
 from django.db import DatabaseError, connection
-from django.db.models import DateTimeField, Func
 from django.http import HttpResponse
 from django.utils.translation import gettext_lazy as _
 
 from common.api.envelope import error_code_of, mark_envelope
+from common.database import DatabaseClock
 from common.errors import (
     IdempotencyKeyInProgress,
     IdempotencyKeyReused,
@@ -42,13 +42,6 @@ SERVER_ERROR = 500
 NOT_KEPT_CODES = frozenset({RateLimited.code, IdempotencyKeyInProgress.code})
 # Told by the transport anew each time.
 NOT_KEPT_HEADERS = frozenset({"allow", "ratelimit", "ratelimit-policy", "vary"})
-
-
-class DatabaseClock(Func):
-    """PostgreSQL's real time at this moment, not at the transaction's start."""
-
-    function = "clock_timestamp"
-    output_field = DateTimeField()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,15 @@
 """Prometheus helpers. Labels come from short closed lists, never from what a caller sent."""
 
-from prometheus_client import Counter, Histogram
+import os
+from collections.abc import Callable, Iterator
+
+import structlog
+from django.db import DatabaseError
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import REGISTRY, Collector
+
+logger = structlog.get_logger(__name__)
 
 HTTP_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -16,3 +25,49 @@ http_request_duration_seconds = Histogram(
 
 def bounded_method(method: str | None) -> str:
     return method if method in HTTP_METHODS else "OTHER"
+
+
+outbox_runs_total = Counter("outbox_runs_total", "Runs of promised tasks", ["task", "outcome"])
+broker_failures_total = Counter(
+    "broker_failures_total", "Tasks that could not be handed to the broker at once"
+)
+rate_limit_refusals_total = Counter("rate_limit_refusals_total", "Requests refused for their rate", ["limit"])
+rate_limit_unavailable_total = Counter(
+    "rate_limit_unavailable_total", "Requests let pass uncounted because Redis did not answer"
+)
+
+_gauges: dict[str, tuple[str, Callable[[], float]]] = {}
+
+
+def gauge(name: str, documentation: str) -> Callable[[Callable[[], float]], Callable[[], float]]:
+    """A figure of the whole installation, asked of the database whenever the metrics are read."""
+
+    def register(read: Callable[[], float]) -> Callable[[], float]:
+        _gauges[name] = (documentation, read)
+        return read
+
+    return register
+
+
+class _DatabaseGauges(Collector):
+    def collect(self) -> Iterator[Metric]:
+        for name, (documentation, read) in sorted(_gauges.items()):
+            try:
+                value = read()
+            except DatabaseError:
+                logger.exception("gauge_unreadable", gauge=name)
+                continue
+            yield GaugeMetricFamily(name, documentation, value=value)
+
+    def describe(self) -> Iterator[Metric]:
+        return iter(())
+
+
+def exposition() -> bytes:
+    """All metrics in Prometheus' text form, summed over the processes when PROMETHEUS_MULTIPROC_DIR is set."""
+    registry = CollectorRegistry()
+    registry.register(_DatabaseGauges())
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        multiprocess.MultiProcessCollector(registry)
+        return generate_latest(registry)
+    return generate_latest(REGISTRY) + generate_latest(registry)

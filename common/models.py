@@ -54,6 +54,8 @@ class OutboxMessage(models.Model):
     """Work promised by a transaction: written with it, dispatched after it, at least once.
 
     `task` is a Celery task's name, `payload` its keyword arguments. `dedupe_key` makes a promise once only.
+    `due_at` goes by the application's clock; `sent_at` and `locked_until` by the database's real time, since they
+    are about processes. Ended when `done_at` or, after too many failures, `parked_at` is set.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -64,12 +66,29 @@ class OutboxMessage(models.Model):
     created_at = models.DateTimeField()
     due_at = models.DateTimeField()
     done_at = models.DateTimeField(null=True)
+    parked_at = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(null=True)
+    locked_until = models.DateTimeField(null=True)
     attempts = models.PositiveIntegerField(default=0)
     last_error = models.TextField(blank=True)
 
     class Meta:
         indexes: ClassVar = [
-            models.Index(fields=["due_at"], condition=models.Q(done_at__isnull=True), name="outbox_open"),
+            models.Index(
+                fields=["due_at"],
+                condition=models.Q(done_at__isnull=True, parked_at__isnull=True),
+                name="outbox_open",
+            ),
+            models.Index(
+                fields=["parked_at"], condition=models.Q(parked_at__isnull=False), name="outbox_parked"
+            ),
+            models.Index(fields=["done_at"], condition=models.Q(done_at__isnull=False), name="outbox_done"),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(done_at__isnull=True) | models.Q(parked_at__isnull=True),
+                name="outbox_done_or_parked",
+            ),
         ]
 
 

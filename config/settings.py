@@ -278,7 +278,14 @@ CELERY_TASK_DEFAULT_QUEUE = env.str("CELERY_QUEUE", default="palier")
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "reservations-expire": {"task": "quotas.tasks.reservations_expire", "schedule": 10.0},
     "partitions-ensure": {"task": "quotas.tasks.partitions_ensure", "schedule": 86_400.0},
+    "outbox-sweep": {"task": "common.outbox_sweep", "schedule": 5.0},
+    "prune": {"task": "common.prune", "schedule": 3600.0},
+    "tokens-prune": {"task": "accounts.tokens_prune", "schedule": 86_400.0},
 }
+# A run of a promised task that neither ended nor failed within this time has died; another may begin.
+OUTBOX_LEASE = timedelta(seconds=env.int("OUTBOX_LEASE_S", default=60))
+OUTBOX_RETENTION = timedelta(days=env.int("OUTBOX_RETENTION_DAYS", default=30))
+IDEMPOTENCY_RETENTION = timedelta(hours=env.int("IDEMPOTENCY_RETENTION_HOURS", default=24))
 
 LOGGING = build_logging(
     debug=DEBUG, fmt=env.str("LOG_FORMAT", default="json"), level=env.str("LOG_LEVEL", default="INFO")

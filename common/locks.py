@@ -1,0 +1,19 @@
+"""Locks with names, for what no row stands for. PostgreSQL keeps them; a session that dies gives them back."""
+
+from django.db import connection
+
+
+def lock_in_transaction(name: str) -> None:
+    """Wait for the lock and hold it until this transaction ends. Take row locks after it, never before."""
+    assert connection.in_atomic_block, "the lock would be gone at once"
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+
+
+def try_lock_in_transaction(name: str) -> bool:
+    """Hold the lock until this transaction ends, or say that somebody else holds it."""
+    assert connection.in_atomic_block, "the lock would be gone at once"
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+        (taken,) = cursor.fetchone()
+    return bool(taken)

@@ -1,0 +1,20 @@
+"""What beat asks for regularly."""
+
+from celery import shared_task
+from django.conf import settings
+
+from common import clock, idempotency, outbox
+from common.database import real_now
+
+
+@shared_task(name="common.outbox_sweep")
+def outbox_sweep() -> None:
+    now = clock.now()
+    outbox.park_exhausted(now=now)
+    outbox.sweep(now=now)
+
+
+@shared_task(name="common.prune")
+def prune() -> None:
+    idempotency.prune(before=real_now() - settings.IDEMPOTENCY_RETENTION)
+    outbox.prune(before=clock.now() - settings.OUTBOX_RETENTION)
