@@ -1,0 +1,120 @@
+"""What the measurements run on: PostgreSQL and Redis of their own, the schema, accounts with limits no run reaches.
+
+The services are always the embedded ones, never those of DATABASE_URL: figures that are compared have to be taken
+with the same settings, and a benchmark has no business in a database somebody else uses.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+
+from sandbox.environment import ROOT, application_environment, child_environment, make_secrets
+from sandbox.services import Postgres, Redis
+from sandbox.services.unprivileged import remove_tree
+
+UNREACHED_LIMIT_UNITS = 10**12
+MANY_ACCOUNTS = 100_000
+DIRECTORY = ROOT / ".palier" / "bench"
+RELAXED = {"fsync", "synchronous_commit", "full_page_writes"}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`environment` is that of the processes that are started; `programs` are PostgreSQL's."""
+
+    database_url: str
+    environment: Mapping[str, str]
+    programs: Path
+    directory: Path
+    data_directory: Path
+
+
+@contextmanager
+def open_stage() -> Iterator[Stage]:
+    """Services up, schema made, Django ready in this process too. All of it is gone afterwards."""
+    with ExitStack() as stack:
+        _clear()
+        DIRECTORY.mkdir(parents=True)
+        stack.callback(_clear)
+        postgres, redis = Postgres(DIRECTORY / "postgres"), Redis(DIRECTORY / "redis")
+        stack.callback(postgres.stop)
+        postgres.start()
+        stack.callback(redis.stop)
+        redis.start()
+        values = application_environment(
+            database_url=postgres.url(), redis_url=redis.url(), kept=make_secrets()
+        ) | {"DJANGO_SETTINGS_MODULE": "bench.settings", "LOG_LEVEL": "WARNING"}
+        os.environ.update(values)
+        _make_schema()
+        _require_durability(postgres.url())
+        yield Stage(
+            database_url=postgres.url(),
+            environment=child_environment(values),
+            programs=postgres.programs(),
+            directory=DIRECTORY,
+            data_directory=postgres.log.parent,
+        )
+
+
+def _make_schema() -> None:
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("migrate", verbosity=0)
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute("CREATE TABLE bench_counter (id bigint PRIMARY KEY, used bigint NOT NULL)")
+        connection.execute(
+            "INSERT INTO bench_counter SELECT n, 0 FROM generate_series(1, %s) n", [MANY_ACCOUNTS]
+        )
+        connection.execute("VACUUM ANALYZE bench_counter")
+
+
+def _require_durability(database_url: str) -> None:
+    """A benchmark of durable decisions that are not would be worthless: look, rather than trust the launcher."""
+    with psycopg.connect(database_url) as connection:
+        off = [name for name in sorted(RELAXED) if connection.execute(f"SHOW {name}").fetchone() != ("on",)]
+    if off:
+        raise RuntimeError(f"PostgreSQL runs with {', '.join(off)} relaxed")
+
+
+def create_accounts(database_url: str, count: int) -> tuple[int, int]:
+    """`count` new organisations, each entitled to a limit of messages a day that no run reaches: (first, last) id."""
+    from bench.operations import METRIC
+
+    with psycopg.connect(database_url, autocommit=True) as connection, connection.transaction():
+        connection.execute(
+            "INSERT INTO quotas_metric (code, kind, name_en, name_fr) VALUES (%s, 'counter', 'messages', 'messages')"
+            " ON CONFLICT (code) DO NOTHING",
+            [METRIC],
+        )
+        row = connection.execute(
+            "WITH made AS ("
+            "  INSERT INTO accounts_account (public_id, kind, name, billing_email, created_at)"
+            "  SELECT gen_random_uuid(), 'organisation', 'bench ' || n, '', now() FROM generate_series(1, %(count)s) n"
+            "  RETURNING id), entitled AS ("
+            '  INSERT INTO quotas_entitlement (account_id, metric_id, "window", limit_units, mode, source, source_rank,'
+            "    source_ref, valid_from, reason, created_at)"
+            "  SELECT made.id, metric.id, 'day', %(limit)s, 'block', 'plan', 1, 'bench', now() - %(ago)s, '', now()"
+            "  FROM made, quotas_metric metric WHERE metric.code = %(metric)s RETURNING account_id)"
+            " SELECT min(account_id), max(account_id), count(*) FROM entitled",
+            {"count": count, "limit": UNREACHED_LIMIT_UNITS, "ago": timedelta(days=1), "metric": METRIC},
+        ).fetchone()
+    if row is None or row[1] - row[0] + 1 != count or row[2] != count:
+        raise RuntimeError(f"the accounts' ids are not consecutive: {row}")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE accounts_account, quotas_entitlement")
+    return row[0], row[1]
+
+
+def _clear() -> None:
+    """Remove it all; what an interrupted run left, too."""
+    remove_tree(DIRECTORY / "postgres")  # it may lie elsewhere, behind a link
+    remove_tree(DIRECTORY)
