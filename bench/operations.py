@@ -34,7 +34,7 @@ class ConsumeHot(Operation):
 
     def call(self, *, worker: int, workers: int, thread: int) -> Call:  # noqa: ARG002
         account_id = self._account_id
-        return lambda: services.usage_consume(account_id, METRIC).allowed
+        return lambda: services.usage_consume(account_id=account_id, metric=METRIC).allowed
 
 
 class ConsumeRandom(Operation):
@@ -46,7 +46,7 @@ class ConsumeRandom(Operation):
     def call(self, *, worker: int, workers: int, thread: int) -> Call:  # noqa: ARG002
         pick = random.Random(worker * 1_000 + thread).randint
         first, last = self._first, self._last
-        return lambda: services.usage_consume(pick(first, last), METRIC).allowed
+        return lambda: services.usage_consume(account_id=pick(first, last), metric=METRIC).allowed
 
     def prepare(self, *, worker: int, workers: int, threads: int) -> dict[str, Any]:
         """One unit of every account of this worker's share, so that each has its counter, as pgbench's rows do."""
@@ -56,7 +56,7 @@ class ConsumeRandom(Operation):
 
         def visit(thread: int) -> None:
             for account_id in mine[thread::threads]:
-                allowed[thread] += services.usage_consume(account_id, METRIC).allowed
+                allowed[thread] += services.usage_consume(account_id=account_id, metric=METRIC).allowed
 
         crew = [threading.Thread(target=visit, args=(thread,)) for thread in range(threads)]
         for member in crew:
