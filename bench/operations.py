@@ -3,76 +3,54 @@
 from __future__ import annotations
 
 import random
-import threading
-import time
-from typing import Any
+from collections.abc import Callable
+from typing import Protocol
 
 from django.db import transaction
 
+from bench.accounts import METRIC
 from bench.models import BenchCounter
 from bench.worker import Call
 from quotas import services
 
-METRIC = "messages"
+
+class Operation(Protocol):
+    """Made from the pool's arguments."""
+
+    def call(self, *, worker: int, thread: int) -> Call:
+        """What this thread is to call again and again; true when the call was allowed."""
 
 
-class Operation:
-    """`prepare` is called once in each process before anything is measured, and returns its counts."""
-
-    def call(self, *, worker: int, workers: int, thread: int) -> Call:
-        raise NotImplementedError
-
-    def prepare(self, *, worker: int, workers: int, threads: int) -> dict[str, Any]:  # noqa: ARG002
-        return {"calls": 0, "allowed": 0, "seconds": 0.0}
-
-
-class ConsumeHot(Operation):
+class ConsumeHot:
     """A durable unit of one account: allowed only after the commit."""
 
     def __init__(self, *, account_id: int) -> None:
         self._account_id = account_id
 
-    def call(self, *, worker: int, workers: int, thread: int) -> Call:  # noqa: ARG002
+    def call(self, *, worker: int, thread: int) -> Call:  # noqa: ARG002
         account_id = self._account_id
         return lambda: services.usage_consume(account_id=account_id, metric=METRIC).allowed
 
 
-class ConsumeRandom(Operation):
+class ConsumeRandom:
     """A durable unit of one account out of many, picked at random. `accounts`: first and last id, both included."""
 
     def __init__(self, *, accounts: tuple[int, int]) -> None:
         self._first, self._last = accounts
 
-    def call(self, *, worker: int, workers: int, thread: int) -> Call:  # noqa: ARG002
+    def call(self, *, worker: int, thread: int) -> Call:
         pick = random.Random(worker * 1_000 + thread).randint
         first, last = self._first, self._last
         return lambda: services.usage_consume(account_id=pick(first, last), metric=METRIC).allowed
 
-    def prepare(self, *, worker: int, workers: int, threads: int) -> dict[str, Any]:
-        """One unit of every account of this worker's share, so that each has its counter, as pgbench's rows do."""
-        mine = range(self._first + worker, self._last + 1, workers)
-        allowed = [0] * threads
-        started_at = time.monotonic()
 
-        def visit(thread: int) -> None:
-            for account_id in mine[thread::threads]:
-                allowed[thread] += services.usage_consume(account_id=account_id, metric=METRIC).allowed
-
-        crew = [threading.Thread(target=visit, args=(thread,)) for thread in range(threads)]
-        for member in crew:
-            member.start()
-        for member in crew:
-            member.join()
-        return {"calls": len(mine), "allowed": sum(allowed), "seconds": time.monotonic() - started_at}
-
-
-class LockAndSave(Operation):
+class LockAndSave:
     """The usual way with Django: lock the row, add one, save. Every thread has a connection of its own."""
 
     def __init__(self, *, row_id: int) -> None:
         self._row_id = row_id
 
-    def call(self, *, worker: int, workers: int, thread: int) -> Call:  # noqa: ARG002
+    def call(self, *, worker: int, thread: int) -> Call:  # noqa: ARG002
         return self._once
 
     def _once(self) -> bool:
@@ -83,7 +61,7 @@ class LockAndSave(Operation):
         return True
 
 
-OPERATIONS: dict[str, type[Operation]] = {
+OPERATIONS: dict[str, Callable[..., Operation]] = {
     "consume_hot": ConsumeHot,
     "consume_random": ConsumeRandom,
     "lock_and_save": LockAndSave,

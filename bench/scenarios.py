@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import books
+from bench.accounts import create_accounts
 from bench.pgbench import HOT_ROW, PgBench, random_row
 from bench.sides import Result, Target, compare, interleave
-from bench.stage import MANY_ACCOUNTS, Stage, create_accounts
+from bench.stage import MANY_ACCOUNTS, Stage
 from bench.workers import WorkerPool
 
 

@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -19,7 +18,6 @@ from sandbox.environment import ROOT, application_environment, child_environment
 from sandbox.services import Postgres, Redis
 from sandbox.services.unprivileged import remove_tree
 
-UNREACHED_LIMIT_UNITS = 10**12
 MANY_ACCOUNTS = 100_000
 DIRECTORY = ROOT / ".palier" / "bench"
 RELAXED = {"fsync", "synchronous_commit", "full_page_writes"}
@@ -83,35 +81,6 @@ def _require_durability(database_url: str) -> None:
         off = [name for name in sorted(RELAXED) if connection.execute(f"SHOW {name}").fetchone() != ("on",)]
     if off:
         raise RuntimeError(f"PostgreSQL runs with {', '.join(off)} relaxed")
-
-
-def create_accounts(database_url: str, count: int) -> tuple[int, int]:
-    """`count` new organisations, each entitled to a limit of messages a day that no run reaches: (first, last) id."""
-    from bench.operations import METRIC
-
-    with psycopg.connect(database_url, autocommit=True) as connection, connection.transaction():
-        connection.execute(
-            "INSERT INTO quotas_metric (code, kind, name_en, name_fr) VALUES (%s, 'counter', 'messages', 'messages')"
-            " ON CONFLICT (code) DO NOTHING",
-            [METRIC],
-        )
-        row = connection.execute(
-            "WITH made AS ("
-            "  INSERT INTO accounts_account (public_id, kind, name, billing_email, created_at)"
-            "  SELECT gen_random_uuid(), 'organisation', 'bench ' || n, '', now() FROM generate_series(1, %(count)s) n"
-            "  RETURNING id), entitled AS ("
-            '  INSERT INTO quotas_entitlement (account_id, metric_id, "window", limit_units, mode, source, source_rank,'
-            "    source_ref, valid_from, reason, created_at)"
-            "  SELECT made.id, metric.id, 'day', %(limit)s, 'block', 'plan', 1, 'bench', now() - %(ago)s, '', now()"
-            "  FROM made, quotas_metric metric WHERE metric.code = %(metric)s RETURNING account_id)"
-            " SELECT min(account_id), max(account_id), count(*) FROM entitled",
-            {"count": count, "limit": UNREACHED_LIMIT_UNITS, "ago": timedelta(days=1), "metric": METRIC},
-        ).fetchone()
-    if row is None or row[1] - row[0] + 1 != count or row[2] != count:
-        raise RuntimeError(f"the accounts' ids are not consecutive: {row}")
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("VACUUM ANALYZE accounts_account, quotas_entitlement")
-    return row[0], row[1]
 
 
 def _clear() -> None:

@@ -83,16 +83,12 @@ def main(order: dict[str, Any]) -> None:
     from bench.operations import OPERATIONS
 
     operation = OPERATIONS[order["operation"]](**order["arguments"])
-    place = {"worker": order["worker"], "workers": order["workers"]}
-    crew = Crew([operation.call(thread=n, **place) for n in range(order["threads"])])
+    crew = Crew([operation.call(worker=order["worker"], thread=n) for n in range(order["threads"])])
     _say({"ready": True})
     for line in sys.stdin:
         command = json.loads(line)
         try:
-            if command.get("prepare"):
-                _say(operation.prepare(threads=order["threads"], **place))
-            else:
-                _say(crew.run(seconds=command["seconds"], start_at=command["start_at"]))
+            _say(crew.run(seconds=command["seconds"], start_at=command["start_at"]))
         except Exception:  # noqa: BLE001 - told to the process that asked, which raises it
             _say({"error": traceback.format_exc()})
     crew.end()

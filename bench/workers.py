@@ -65,17 +65,13 @@ class WorkerPool:
             child.answer()
 
     def warm_up(self) -> None:
-        self._run({"prepare": True})
         self.measure(WARM_UP_S)
 
     def measure(self, seconds: float) -> float:
-        return sum(count.calls / count.seconds for count in self._run({"seconds": seconds}))
-
-    def _run(self, command: Mapping[str, Any]) -> list[Count]:
         # One moment for all: the monotonic clock is the machine's, not the process's.
         start_at = time.monotonic() + LEAD_S
         for child in self._children:
-            child.tell({**command, "start_at": start_at})
+            child.tell({"seconds": seconds, "start_at": start_at})
         counts = [Count(**child.answer()) for child in self._children]
         self.allowed += sum(count.allowed for count in counts)
-        return counts
+        return sum(count.calls / count.seconds for count in counts)
