@@ -45,6 +45,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "djstripe",
+    "config.apps.ProjectConfig",
     "common",
     "accounts",
     "quotas",
@@ -108,6 +109,7 @@ DATABASES["default"].update(
     CONN_HEALTH_CHECKS=True,
 )
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault("application_name", "palier")
+DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", 5)
 
 # dj-stripe's migration 0002 takes about 40 s. Databases that are thrown away are made without its history.
 MIGRATION_MODULES = {"djstripe": None} if env.bool("FAST_MIGRATIONS", default=False) else {}
@@ -239,6 +241,9 @@ RATE_LIMITS = {
     "plan_change": env.str("RATE_LIMIT_PLAN_CHANGE", default="120/60"),
     "auth": env.str("RATE_LIMIT_AUTH", default="30/60"),
 }
+
+# Who may read /metrics: nobody without this token, when it is set. Otherwise keep the address inside your network.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 
 # --- Stripe -------------------------------------------------------------------------------------------------
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")

@@ -1,0 +1,36 @@
+"""For operators' machines: alive, ready, metrics."""
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.crypto import constant_time_compare
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from common import errors, health, metrics
+
+
+@require_safe
+@never_cache
+def healthz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
+    """200 while the process answers at all."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+@never_cache
+def readyz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
+    """200 when requests can be served, 503 with what fails."""
+    status, checks = health.readiness()
+    return JsonResponse({"status": status, "checks": checks}, status=503 if status == "failing" else 200)
+
+
+@require_safe
+@never_cache
+def metrics_text(request: HttpRequest) -> HttpResponse:
+    """Prometheus' text form. With METRICS_TOKEN set, only for who sends it as a bearer token."""
+    expected = settings.METRICS_TOKEN
+    sent = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    if expected and not constant_time_compare(sent, expected):
+        raise errors.NotAuthenticated
+    return HttpResponse(metrics.exposition(), content_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,70 @@
+"""Start is refused on settings that are unsafe together."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import CommandError, call_command
+from django.test import override_settings
+
+from common.models import SandboxClock
+from config import checks
+
+pytestmark = pytest.mark.req("OP-6")
+
+STRONG = "a-long-and-random-secret-0123456789-abcdefghij"
+SAFE: dict[str, Any] = {
+    "DEBUG": False,
+    "SANDBOX": False,
+    "STRIPE_LIVE_MODE": False,
+    "STRIPE_API_BASE": "",
+    "STRIPE_WEBHOOK_SECRET": "whsec_x",
+    "HTTPS": True,
+    "SECRET_KEY": STRONG,
+    "SIMPLE_JWT": {"SIGNING_KEY": STRONG},
+    "ALLOWED_HOSTS": ["shop.example"],
+}
+LIVE = {"STRIPE_LIVE_MODE": True}
+
+
+@pytest.mark.parametrize(
+    ("changed", "ids"),
+    [
+        ({}, []),
+        (LIVE, []),
+        (LIVE | {"DEBUG": True}, ["palier.E001"]),
+        ({"DEBUG": True}, []),
+        (LIVE | {"SANDBOX": True}, ["palier.E002"]),
+        ({"SANDBOX": True}, []),
+        (LIVE | {"STRIPE_API_BASE": "http://127.0.0.1:1"}, ["palier.E003"]),
+        ({"SECRET_KEY": "short"}, ["palier.E004"]),
+        ({"SECRET_KEY": "a" * 64}, ["palier.E004"]),
+        ({"SECRET_KEY": "django-insecure-" + STRONG}, ["palier.E004"]),
+        ({"SIMPLE_JWT": {"SIGNING_KEY": "short"}}, ["palier.E004"]),
+        (LIVE | {"HTTPS": False}, ["palier.E005"]),
+        (LIVE | {"STRIPE_WEBHOOK_SECRET": ""}, ["palier.E006"]),
+        ({"ALLOWED_HOSTS": ["*"]}, ["palier.E007"]),
+    ],
+)
+def test_unsafe_settings(changed: dict[str, Any], ids: list[str]) -> None:
+    with override_settings(**(SAFE | changed)):
+        assert [message.id for message in checks.unsafe_settings()] == ids
+
+
+@pytest.mark.django_db
+def test_moved_clock_without_the_sandbox() -> None:
+    with override_settings(**SAFE):
+        checks.refuse_unsafe_start()
+        SandboxClock.objects.create(shift=timedelta(days=31))
+        with pytest.raises(ImproperlyConfigured, match=r"palier\.E008"):
+            checks.refuse_unsafe_start()
+
+
+@pytest.mark.django_db
+def test_long_running_processes_and_check_refuse() -> None:
+    with override_settings(**(SAFE | LIVE | {"DEBUG": True})):
+        with pytest.raises(ImproperlyConfigured, match=r"palier\.E001: DEBUG is on with a live Stripe key"):
+            checks.refuse_unsafe_start()
+        with pytest.raises(CommandError, match=r"palier\.E001"):
+            call_command("check", tags=["security"])
