@@ -20,16 +20,16 @@ venv: ## The virtual environment with the pinned packages (the other targets see
 	echo "Python 3.11 or later is needed. On Debian and Ubuntu: apt-get install python3 python3-venv" >&2; exit 1
 
 demo: venv ## The whole product with demo people, on PORT (default 8000); Ctrl-C stops it
-	@exec $(PYTHON) -m sandbox.demo --port $(PORT)
+	@exec $(PYTHON) -m sandbox.demo --follow-parent --port $(PORT)
 
 demo-reset: venv ## Forget the demo's data
 	@exec $(PYTHON) -m sandbox.demo --reset
 
 test: venv ## All tests, on all cores, with PostgreSQL, Redis and Chromium
-	@exec $(PYTHON) -m sandbox.run_tests --browser -n auto --dist loadgroup --requirements test-results/requirements.json
+	@exec $(PYTHON) -m sandbox.run_tests --follow-parent --browser -n auto --dist loadgroup --requirements test-results/requirements.json
 
 test-fast: venv ## The tests that are quick: no browser, no crash tests, nothing marked slow
-	@exec $(PYTHON) -m sandbox.run_tests -n auto --dist loadgroup -m "not slow and not browser" --ignore tests/crash
+	@exec $(PYTHON) -m sandbox.run_tests --follow-parent -n auto --dist loadgroup -m "not slow and not browser" --ignore tests/crash
 
 check: venv ## Style, types, import rules, migrations in step, deployment settings
 	@exec $(PYTHON) -m tools.check
@@ -38,7 +38,7 @@ bench: venv ## Measure SP-1 … SP-8 side by side (takes minutes; leave the mach
 	@exec $(PYTHON) -m bench
 
 screenshots: venv ## Every page in both themes and on a phone, into screenshots/
-	@exec $(PYTHON) -m sandbox.run_tests --browser tests/browser -m browser --screenshots screenshots
+	@exec $(PYTHON) -m sandbox.run_tests --follow-parent --browser tests/browser -m browser --screenshots screenshots
 
 coverage-of-requirements: venv ## Rows of docs/features.md that no passing test shows (after `make test`)
 	@exec $(PYTHON) -m tools.coverage_of_requirements

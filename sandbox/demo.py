@@ -188,7 +188,11 @@ def run(port: int) -> None:
         signal.signal(sent, _raise_stopped)
     with demo_files.exclusive_use(f"PORT={port}"), ExitStack() as stack:
         for offset, name in enumerate(("the web server", "the Stripe stand-in", "PostgreSQL", "Redis")):
-            process.require_port(name, port + offset)
+            if not process.port_is_free(port + offset):
+                raise ServiceError(
+                    f"Port {port + offset}, meant for {name}, is in use by another program. Stop that one,"
+                    f" or take other ports: make demo PORT={port + 100}"
+                )
         demo_files.set_old_logs_aside()
         demo = Demo(port)
         stack.callback(demo.stop)
@@ -201,7 +205,10 @@ def main() -> int:
         "--port", type=int, default=8000, help="of the web server; the three after it are used too"
     )
     parser.add_argument("--reset", action="store_true", help="forget the data instead of starting")
+    parser.add_argument("--follow-parent", action="store_true", help="end with the process that started it")
     options = parser.parse_args()
+    if options.follow_parent:
+        process.follow_parent()
     try:
         reset() if options.reset else run(options.port)
     except Stopped:

@@ -1,7 +1,8 @@
-"""`python -m sandbox.run_tests [--browser] [pytest's arguments]`: PostgreSQL and Redis on free ports, then pytest, then
-the end of all three.
+"""`python -m sandbox.run_tests [--browser] [--follow-parent] [pytest's arguments]`: PostgreSQL and Redis on free
+ports, then pytest, then the end of all three.
 
 DATABASE_URL and REDIS_URL, when set, are used instead. `--browser` installs Chromium when there is none and we may.
+`--follow-parent` ends with the process that started it.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from contextlib import ExitStack
 
 from sandbox.browser import find_chromium, install_chromium
 from sandbox.environment import ROOT, application_environment, child_environment, make_secrets
-from sandbox.services import ServiceError
+from sandbox.services import ServiceError, process
 from sandbox.services.throwaway import start_services
 
 BROWSER = "--browser"
+FOLLOW_PARENT = "--follow-parent"
 
 
 def ensure_browser() -> None:
@@ -28,7 +30,12 @@ def ensure_browser() -> None:
 
 def run_pytest(arguments: list[str], environment: dict[str, str]) -> int:
     """pytest's exit code. Ctrl-C reaches pytest as well, which then ends by itself: wait for it."""
-    child = subprocess.Popen([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, env=environment)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "pytest", *arguments],
+        cwd=ROOT,
+        env=environment,
+        preexec_fn=process.die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - it only makes two system calls
+    )
     try:
         while True:
             try:
@@ -42,6 +49,9 @@ def run_pytest(arguments: list[str], environment: dict[str, str]) -> int:
 def main(arguments: list[str]) -> int:
     """Run pytest against fresh services; its exit code, or 3 when the services do not start."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if FOLLOW_PARENT in arguments:
+        arguments.remove(FOLLOW_PARENT)
+        process.follow_parent()
     if BROWSER in arguments:
         arguments.remove(BROWSER)
         ensure_browser()

@@ -53,14 +53,21 @@ def spawn(
             env=None if env is None else dict(env),
             cwd=cwd,
             process_group=0,
-            preexec_fn=_die_with_parent(death_signal),  # noqa: PLW1509 - it only makes two system calls
+            preexec_fn=die_with_parent(death_signal),  # noqa: PLW1509 - it only makes two system calls
             user=None if user is None else user[0],
             group=None if user is None else user[1],
             extra_groups=None if user is None else [],
         )
 
 
-def _die_with_parent(death_signal: signal.Signals) -> Callable[[], None]:
+def follow_parent(death_signal: signal.Signals = signal.SIGTERM) -> None:
+    """Let this very process get a signal when the one that started it ends (`make`, which somebody may kill)."""
+    if _libc is not None:
+        _libc.prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
+
+
+def die_with_parent(death_signal: signal.Signals) -> Callable[[], None]:
+    """A `preexec_fn`: the child gets this signal when we end, however."""
     parent = os.getpid()
 
     def hook() -> (
