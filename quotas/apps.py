@@ -3,6 +3,3 @@ from django.apps import AppConfig
 
 class QuotasConfig(AppConfig):
     name = "quotas"
-
-    def ready(self) -> None:
-        from quotas import books  # noqa: F401 - registers its invariants

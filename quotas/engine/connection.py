@@ -14,7 +14,7 @@ from psycopg.conninfo import make_conninfo
 # One plan for all parameters, and no compilation: the statements' fixed cost is what decides the speed.
 # A lock that is not had, or a statement that does not end, frees the callers with an error instead of holding them.
 SESSION = (
-    "-c plan_cache_mode=force_generic_plan -c jit=off -c statement_timeout=15s -c lock_timeout=10s "
+    "-c plan_cache_mode=force_generic_plan -c jit=off -c statement_timeout=10s -c lock_timeout=3s "
     "-c idle_in_transaction_session_timeout=30s -c TimeZone=UTC"
 )
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from common.errors import DomainError, IdempotencyKeyReused
-from quotas import rules
+from common.errors import DomainError, IdempotencyKeyReused, ValidationError
+from quotas import metrics, rules
 from quotas.engine.state import ActiveBound, BatchState, LockedBucket, LockedReservation, StoredKey
 from quotas.engine.stored import decision_from_json, decision_to_json
 from quotas.enums import RecordKind, ReservationStatus, Window
@@ -88,6 +88,7 @@ class Batch:
                 return self._replay(operation, self.state.keys[identity])
             decision = self._deciders[operation.kind](operation)
         except rules.InvalidCounterError as error:
+            metrics.INCOHERENT.labels(operation.metric).inc()
             return InvalidQuotaState(details={"metric": operation.metric, "what": str(error)})
         except DomainError as error:
             return error
@@ -143,7 +144,7 @@ class Batch:
             return self._refuse_closed(operation)
         units = reservation.units if operation.units < 0 else operation.units
         if units > reservation.units:
-            return self._refuse_closed(operation)
+            raise ValidationError.of("units", "out_of_range", f"at most the {reservation.units} reserved")
         buckets = self._buckets_of(reservation)
         rules.let_go([bucket.counter for bucket in buckets], reservation.units)
         overage = rules.take([bucket.counter for bucket in buckets], units)

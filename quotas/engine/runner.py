@@ -17,6 +17,7 @@ import psycopg
 import structlog
 
 from common.errors import DomainError
+from quotas import metrics
 from quotas.engine.admit import admit_all, is_plain
 from quotas.engine.careful import decide_carefully
 from quotas.engine.connection import connect
@@ -28,8 +29,15 @@ from quotas.values import Decision, Operation
 logger = structlog.get_logger("quotas.engine")
 
 Connection = psycopg.Connection[tuple[Any, ...]]
-CONFLICTS = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected, RightsChangedError)
+# A unique violation is a conflict too: the same key, used at the same time on another metric, is found the next time.
+CONFLICTS = (
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.UniqueViolation,
+    RightsChangedError,
+)
 LOST = (psycopg.OperationalError, psycopg.InterfaceError)
+TIMED_OUT = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
 ATTEMPTS = 6
 FIRST_PAUSE_S = 0.02
 ID_BLOCK = 1024
@@ -48,13 +56,14 @@ class BatchRunner:
 
     def run(self, operations: Sequence[Operation]) -> list[Outcome]:
         """One outcome for each operation, in order; decisions that say allowed are committed."""
-        plain = [o for o in operations if is_plain(o) and not self._refused_lately(o)]
-        if plain and (decided := self._attempt(lambda c: admit_all(c, plain, self._allocate(len(plain))))):
-            by_operation = {id(o): d for o, d in zip(plain, decided, strict=True)}
-            rest = [o for o in operations if id(o) not in by_operation]
-            by_operation |= dict(zip(map(id, rest), self._carefully(rest), strict=True))
-            return [by_operation[id(o)] for o in operations]
-        return self._carefully(operations)
+        try:
+            done = self._quickly([o for o in operations if is_plain(o) and not self._refused_lately(o)])
+            rest = [o for o in operations if id(o) not in done]
+            done |= dict(zip(map(id, rest), self._carefully(rest), strict=True))
+        except LOST as error:
+            logger.error("meter_unavailable", error=type(error).__name__, operations=len(operations))
+            raise MeterUnavailable from error
+        return [done[id(o)] for o in operations]
 
     def close(self) -> None:
         """Drop the connection; the next batch opens another."""
@@ -63,16 +72,37 @@ class BatchRunner:
                 self._connection.close()
         self._connection = None
 
+    def _quickly(self, operations: Sequence[Operation]) -> dict[int, Outcome]:
+        """Decisions by the operation's identity when all of them fit, else none."""
+        if not operations:
+            return {}
+        try:
+            decided = self._attempt(lambda c: admit_all(c, operations, self._allocate(len(operations))))
+        except TIMED_OUT:
+            return {}
+        return dict(zip(map(id, operations), decided, strict=True)) if decided else {}
+
     def _carefully(self, operations: Sequence[Operation]) -> list[Outcome]:
         if not operations:
             return []
         try:
             outcomes = self._attempt(lambda c: decide_carefully(c, operations, self._allocate))
-        except (psycopg.Error, RightsChangedError) as error:
+        except (*TIMED_OUT, psycopg.IntegrityError, psycopg.DataError, RightsChangedError) as error:
             if len(operations) > 1:
-                return [outcome for o in operations for outcome in self._carefully([o])]
-            return [self._told(operations[0], error)]
+                return self._one_by_one(operations)
+            return [_told(operations[0], error)]
         self._remember_refusals(operations, outcomes)
+        return outcomes
+
+    def _one_by_one(self, operations: Sequence[Operation]) -> list[Outcome]:
+        """Each on its own, so that one bad operation fails alone. A blocked account is waited for only once."""
+        blocked: dict[int, Outcome] = {}
+        outcomes: list[Outcome] = []
+        for operation in operations:
+            outcome = blocked.get(operation.account_id) or self._carefully([operation])[0]
+            if isinstance(outcome, MeterUnavailable):
+                blocked[operation.account_id] = outcome
+            outcomes.append(outcome)
         return outcomes
 
     def _attempt(self, work: Callable[[Connection], Any]) -> Any:
@@ -102,18 +132,6 @@ class BatchRunner:
         if attempt == ATTEMPTS - 1:
             raise error
 
-    def _told(self, operation: Operation, error: Exception) -> DomainError:
-        """What the caller of the one operation hears. A constraint that holds the line is an invalid state."""
-        failure: DomainError
-        if isinstance(error, psycopg.errors.IntegrityError | psycopg.errors.DataError):
-            logger.error("meter_invalid_state", account_id=operation.account_id, metric=operation.metric)
-            failure = InvalidQuotaState(details={"metric": operation.metric})
-        else:
-            logger.error("meter_unavailable", error=type(error).__name__)
-            failure = MeterUnavailable()
-        failure.__cause__ = error
-        return failure
-
     def _allocate(self, count: int) -> Sequence[int]:
         """`count` unused record ids, from the block this process holds or a new one."""
         if self._next_id + count > self._last_id:
@@ -138,3 +156,17 @@ class BatchRunner:
         for operation, outcome in zip(operations, outcomes, strict=True):
             if isinstance(outcome, Decision) and not outcome.allowed:
                 self._lately_refused[operation.account_id, operation.metric_id] = at
+
+
+def _told(operation: Operation, error: Exception) -> DomainError:
+    """What the caller of the one operation hears. A constraint that holds the line means an invalid state."""
+    failure: DomainError
+    if isinstance(error, psycopg.IntegrityError | psycopg.DataError):
+        logger.error("meter_invalid_state", account_id=operation.account_id, metric=operation.metric)
+        metrics.INCOHERENT.labels(operation.metric).inc()
+        failure = InvalidQuotaState(details={"metric": operation.metric})
+    else:
+        logger.error("meter_blocked", account_id=operation.account_id, error=type(error).__name__)
+        failure = MeterUnavailable()
+    failure.__cause__ = error
+    return failure
