@@ -80,7 +80,7 @@ def _identify(request: HttpRequest) -> None:
     if getattr(request, "user", None) is not None and request.user.is_authenticated:
         return
     for authenticator in api_settings.DEFAULT_AUTHENTICATION_CLASSES:
-        found = authenticator().authenticate(Request(request))
+        found = authenticator().authenticate(Request(request))  # type: ignore[operator]
         if found is not None:
             request.user = found[0]
             return
