@@ -234,7 +234,9 @@ class PlanChange(models.Model):
     """One attempt to change an account's plan: the intent before Stripe is called, and its outcome after.
 
     Append-only: no row is removed and who, what and when never change (a trigger refuses). `due_minor` is what the
-    quote said, `charged_minor` what Stripe's invoice said. `to_price` null: to no subscription at all.
+    quote said, `charged_minor` what Stripe's invoice said. `to_price` null: to no subscription at all. An attempt
+    that was refused before anything was tried is a failed one with `last_tried_at` null and, where there was no
+    transition, a blank `kind`. `idempotency_key` is the caller's with what scopes it: operation and person.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -245,20 +247,20 @@ class PlanChange(models.Model):
     user = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     from_price = models.ForeignKey(Price, null=True, on_delete=models.PROTECT, related_name="+")
     to_price = models.ForeignKey(Price, null=True, on_delete=models.PROTECT, related_name="+")
-    kind = models.CharField(max_length=9, choices=ChangeKind.choices)
+    kind = models.CharField(max_length=9, choices=ChangeKind.choices, blank=True)
     status = models.CharField(max_length=9, choices=ChangeStatus.choices)
     request_id = models.CharField(max_length=64, blank=True)
-    idempotency_key = models.CharField(max_length=255, null=True)
+    idempotency_key = models.CharField(max_length=300, null=True)
     quote_id = models.UUIDField(null=True)
     proration_at = models.DateTimeField()
     due_minor = models.BigIntegerField(null=True)
     charged_minor = models.BigIntegerField(null=True)
-    currency = models.CharField(max_length=3)
+    currency = models.CharField(max_length=3, blank=True)
     requested_at = models.DateTimeField()
     effective_at = models.DateTimeField(null=True)
     settled_at = models.DateTimeField(null=True)
     undo_requested_at = models.DateTimeField(null=True)
-    last_tried_at = models.DateTimeField()
+    last_tried_at = models.DateTimeField(null=True)
     error_code = models.CharField(max_length=40, blank=True)
     error_details = models.JSONField(default=dict, blank=True)
     stripe_invoice_id = models.CharField(max_length=64, blank=True)
@@ -276,8 +278,16 @@ class PlanChange(models.Model):
             models.UniqueConstraint(
                 fields=["account"], condition=Q(status__in=IN_FLIGHT), name="plan_change_one_in_flight"
             ),
-            models.UniqueConstraint(fields=["account", "idempotency_key"], name="plan_change_key_once"),
-            models.UniqueConstraint(fields=["account", "quote_id"], name="plan_change_quote_once"),
+            models.UniqueConstraint(
+                fields=["account", "idempotency_key"],
+                condition=~Q(status=ChangeStatus.FAILED),
+                name="plan_change_key_once",
+            ),
+            models.UniqueConstraint(
+                fields=["account", "quote_id"],
+                condition=~Q(status=ChangeStatus.FAILED),
+                name="plan_change_quote_once",
+            ),
             models.CheckConstraint(
                 condition=Q(status=ChangeStatus.PENDING, settled_at__isnull=True)
                 | (~Q(status=ChangeStatus.PENDING) & Q(settled_at__isnull=False)),
@@ -299,12 +309,15 @@ class PlanChange(models.Model):
                 name="plan_change_only_down_waits",
             ),
             models.CheckConstraint(
-                condition=~Q(from_price=F("to_price")) | Q(from_price__isnull=True),
-                name="plan_change_to_another",
-            ),
-            models.CheckConstraint(
-                condition=Q(from_price__isnull=False) | Q(to_price__isnull=False),
-                name="plan_change_of_something",
+                condition=Q(status=ChangeStatus.FAILED, last_tried_at__isnull=True)
+                | (
+                    ~Q(kind="")
+                    & ~Q(currency="")
+                    & Q(last_tried_at__isnull=False)
+                    & (Q(from_price__isnull=False) | Q(to_price__isnull=False))
+                    & (Q(from_price__isnull=True) | Q(to_price__isnull=True) | ~Q(from_price=F("to_price")))
+                ),
+                name="plan_change_is_a_change",
             ),
         ]
 

@@ -1,5 +1,39 @@
-"""Addresses of this app: full paths, API (`v1/…`) and pages."""
+"""Addresses of billing: full paths. `api/account/…` serves some of the same views."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from billing.api import payments, subscriptions
+from billing.webhooks import StripeWebhookView
+
+API = "v1/billing"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path(f"{API}/plans", subscriptions.PlansView.as_view(), name="billing-plans"),
+    path(f"{API}/subscription", subscriptions.SubscriptionView.as_view(), name="billing-subscription"),
+    path(f"{API}/subscription/cancel", subscriptions.CancelView.as_view(), name="billing-cancel"),
+    path(f"{API}/subscription/resume", subscriptions.ResumeView.as_view(), name="billing-resume"),
+    path(
+        f"{API}/plan-change/preview",
+        subscriptions.PlanChangePreviewView.as_view(),
+        name="billing-plan-change-preview",
+    ),
+    path(f"{API}/plan-change", subscriptions.PlanChangeView.as_view(), name="billing-plan-change"),
+    path(f"{API}/plan-changes", subscriptions.PlanChangesView.as_view(), name="billing-plan-changes"),
+    path(f"{API}/payment-methods", payments.PaymentMethodsView.as_view(), name="billing-payment-methods"),
+    path(
+        f"{API}/payment-methods/<str:payment_method_id>",
+        payments.PaymentMethodView.as_view(),
+        name="billing-payment-method",
+    ),
+    path(
+        f"{API}/payment-methods/<str:payment_method_id>/default",
+        payments.PaymentMethodDefaultView.as_view(),
+        name="billing-payment-method-default",
+    ),
+    path(f"{API}/invoices", payments.InvoicesView.as_view(), name="billing-invoices"),
+    path(f"{API}/invoices/<str:invoice_id>", payments.InvoiceView.as_view(), name="billing-invoice"),
+    path(
+        f"{API}/invoices/<str:invoice_id>/pdf", payments.InvoicePdfView.as_view(), name="billing-invoice-pdf"
+    ),
+    path("stripe/webhook/<uuid:uuid>/", StripeWebhookView.as_view(), name="stripe-webhook"),
+]

@@ -259,6 +259,9 @@ else:
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
 DJSTRIPE_SUBSCRIBER_MODEL = "accounts.Account"
 DJSTRIPE_WEBHOOK_VALIDATION = "verify_signature"
+DJSTRIPE_WEBHOOK_EVENT_CALLBACK = "billing.webhooks.event_received"
+# The version the gateway is written for; the SDK is pinned to the release that has it.
+STRIPE_API_VERSION = "2026-08-26.dahlia"
 if STRIPE_API_BASE:
     STRIPE_API_HOST = STRIPE_API_BASE
 
@@ -285,6 +288,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "partitions-ensure": {"task": "quotas.tasks.partitions_ensure", "schedule": 86_400.0},
     "outbox-sweep": {"task": "common.outbox_sweep", "schedule": 5.0},
     "prune": {"task": "common.prune", "schedule": 3600.0},
+    "plan-changes-sweep": {"task": "billing.tasks.plan_changes_sweep", "schedule": 20.0},
     "tokens-prune": {"task": "accounts.tokens_prune", "schedule": 86_400.0},
 }
 # A run of a promised task that neither ended nor failed within this time has died; another may begin.

@@ -1,0 +1,237 @@
+"""The shapes of billing's requests and answers: requests are validated by them, answers documented."""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework import serializers
+
+from billing.enums import Access, Audience, ChangeKind, ChangeStatus, Interval, SubscriptionStatus
+from common.api import ApiSerializer, StrictCharField
+
+PLAN_MAX, QUOTE_MAX, STRIPE_ID_MAX = 40, 2000, 255
+
+
+class ErrorDetail(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    message = serializers.CharField()
+    details = serializers.DictField()
+    request_id = serializers.CharField()
+
+
+class ErrorAnswer(serializers.Serializer[Any]):
+    """Every error has this form."""
+
+    error = ErrorDetail()
+
+
+ERROR_CODES = {
+    401: "not_authenticated, invalid_credentials, token_expired",
+    402: "no_active_subscription, payment_failed, payment_action_required",
+    403: "permission_denied",
+    404: "not_found",
+    409: "plan_change_not_allowed, duplicate_plan_change, quote_stale, idempotency_key_in_progress, "
+    "already_subscribed, nothing_to_undo",
+    422: "validation_error, invalid_target_plan, idempotency_key_reused",
+    429: "rate_limited",
+    503: "payment_provider_unavailable, service_unavailable",
+}
+
+
+def answers(data: Any, *errors: int) -> dict[int, Any]:
+    """The answers of an operation: its data, and each error status with its codes."""
+    always = (401, 403, 429)
+    return {200: data} | {
+        status: OpenApiResponse(ErrorAnswer, description=ERROR_CODES[status])
+        for status in sorted({*always, *errors})
+    }
+
+
+class MoneyShape(serializers.Serializer[Any]):
+    amount_minor = serializers.IntegerField()
+    currency = serializers.CharField()
+
+
+# Requests -----------------------------------------------------------------------------------------------------------
+
+
+class PlanChangePreviewRequest(ApiSerializer):
+    target_plan = StrictCharField(max_length=PLAN_MAX)
+    interval = serializers.ChoiceField(choices=Interval.choices, required=False, allow_null=True)
+
+
+class PlanChangeRequest(PlanChangePreviewRequest):
+    quote = StrictCharField(max_length=QUOTE_MAX, required=False, allow_null=True)
+
+
+class SubscriptionRequest(ApiSerializer):
+    plan = StrictCharField(max_length=PLAN_MAX)
+    interval = serializers.ChoiceField(choices=Interval.choices, required=False, allow_null=True)
+    payment_method = StrictCharField(max_length=STRIPE_ID_MAX, required=False, allow_null=True)
+
+
+class CancelRequest(ApiSerializer):
+    at = serializers.ChoiceField(choices=["period_end", "now"], default="period_end")
+
+
+class EmptyRequest(ApiSerializer):
+    """No body, or an empty object."""
+
+
+class PaymentMethodRequest(ApiSerializer):
+    payment_method = StrictCharField(max_length=STRIPE_ID_MAX)
+
+
+# Answers ------------------------------------------------------------------------------------------------------------
+
+
+class PriceShape(serializers.Serializer[Any]):
+    interval = serializers.ChoiceField(choices=Interval.choices)
+    amount_minor = serializers.IntegerField()
+    currency = serializers.CharField()
+
+
+class LimitShape(serializers.Serializer[Any]):
+    metric = serializers.CharField()
+    window = serializers.CharField()
+    limit = serializers.IntegerField(allow_null=True)
+    mode = serializers.CharField()
+
+
+class PlanShape(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    name = serializers.CharField()
+    description = serializers.CharField()
+    rank = serializers.IntegerField()
+    audience = serializers.ChoiceField(choices=Audience.choices)
+    version = serializers.IntegerField()
+    prices = PriceShape(many=True)
+    limits = LimitShape(many=True)
+    features = serializers.ListField(child=serializers.CharField())
+    credits_per_period = serializers.IntegerField()
+    overage_minor_per_credit = serializers.IntegerField(allow_null=True)
+
+
+class SubscriptionPlanShape(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    name = serializers.CharField()
+    version = serializers.IntegerField()
+
+
+class PendingChangeShape(serializers.Serializer[Any]):
+    id = serializers.UUIDField(allow_null=True)
+    target_plan = serializers.CharField(allow_null=True)
+    interval = serializers.CharField(allow_null=True)
+    effective_at = serializers.DateTimeField()
+
+
+class SubscriptionShape(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    plan = SubscriptionPlanShape()
+    interval = serializers.ChoiceField(choices=Interval.choices)
+    status = serializers.ChoiceField(choices=SubscriptionStatus.choices)
+    access = serializers.ChoiceField(choices=Access.choices)
+    current_period_start = serializers.DateTimeField()
+    current_period_end = serializers.DateTimeField(allow_null=True)
+    trial_end = serializers.DateTimeField(allow_null=True)
+    cancel_at = serializers.DateTimeField(allow_null=True)
+    pending_change = PendingChangeShape(allow_null=True)
+
+
+class PlanChangeShape(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    from_plan = serializers.CharField(allow_null=True)
+    from_interval = serializers.CharField(allow_null=True)
+    to_plan = serializers.CharField(allow_null=True)
+    to_interval = serializers.CharField(allow_null=True)
+    kind = serializers.ChoiceField(choices=ChangeKind.choices, allow_null=True)
+    status = serializers.ChoiceField(choices=ChangeStatus.choices)
+    requested_at = serializers.DateTimeField()
+    effective_at = serializers.DateTimeField(allow_null=True)
+    amount = MoneyShape(allow_null=True)
+    invoice = serializers.CharField(allow_null=True)
+    error_code = serializers.CharField(allow_null=True)
+    request_id = serializers.CharField(allow_null=True)
+
+
+class PlanChangeAnswer(serializers.Serializer[Any]):
+    plan_change = PlanChangeShape()
+    subscription = SubscriptionShape(allow_null=True)
+    quota = serializers.DictField(allow_null=True, help_text="As GET /v1/billing/quota answers now.")
+
+
+class NextInvoiceShape(serializers.Serializer[Any]):
+    amount = MoneyShape()
+    at = serializers.DateTimeField()
+
+
+class PreviewLineShape(serializers.Serializer[Any]):
+    description = serializers.CharField()
+    amount_minor = serializers.IntegerField()
+    period_start = serializers.DateTimeField(allow_null=True)
+    period_end = serializers.DateTimeField(allow_null=True)
+
+
+class QuotaChangeShape(serializers.Serializer[Any]):
+    metric = serializers.CharField()
+    window = serializers.CharField()
+    from_limit = serializers.IntegerField(allow_null=True)
+    to_limit = serializers.IntegerField(allow_null=True)
+    used = serializers.IntegerField()
+
+
+class StoredThingShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    name = serializers.CharField()
+
+
+class ExceedingShape(serializers.Serializer[Any]):
+    metric = serializers.CharField()
+    limit = serializers.IntegerField()
+    stored = serializers.IntegerField()
+    excess = serializers.IntegerField()
+    items = StoredThingShape(many=True)
+
+
+class PreviewShape(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(choices=[ChangeKind.UPGRADE.value, ChangeKind.DOWNGRADE.value])
+    target_plan = serializers.CharField()
+    interval = serializers.ChoiceField(choices=Interval.choices)
+    effective_at = serializers.DateTimeField()
+    due_now = MoneyShape()
+    next_invoice = NextInvoiceShape(allow_null=True)
+    lines = PreviewLineShape(many=True)
+    quota_changes = QuotaChangeShape(many=True)
+    exceeding = ExceedingShape(many=True)
+    credits_granted = serializers.IntegerField()
+    quote = serializers.CharField()
+    quote_expires_at = serializers.DateTimeField()
+
+
+class PaymentMethodShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    type = serializers.CharField()
+    brand = serializers.CharField(allow_null=True)
+    last4 = serializers.CharField(allow_null=True)
+    exp_month = serializers.IntegerField(allow_null=True)
+    exp_year = serializers.IntegerField(allow_null=True)
+    is_default = serializers.BooleanField()
+
+
+class InvoiceLineShape(serializers.Serializer[Any]):
+    description = serializers.CharField()
+    amount_minor = serializers.IntegerField()
+    period_start = serializers.DateTimeField(allow_null=True)
+    period_end = serializers.DateTimeField(allow_null=True)
+
+
+class InvoiceShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    number = serializers.CharField(allow_null=True)
+    status = serializers.ChoiceField(choices=["draft", "open", "paid", "void", "uncollectible"])
+    total = MoneyShape()
+    amount_due = MoneyShape()
+    amount_paid = MoneyShape()
+    lines = InvoiceLineShape(many=True)
+    created_at = serializers.DateTimeField()
+    issued_at = serializers.DateTimeField(allow_null=True)
+    paid_at = serializers.DateTimeField(allow_null=True)

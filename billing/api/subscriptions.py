@@ -1,0 +1,221 @@
+"""Plans, the subscription, changing it: the HTTP edge. Rules are in services."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.permissions import IsUser
+from accounts.selectors import account_of
+from billing import services
+from billing.api import schemas
+from billing.errors import NoLiveSubscription
+from billing.selectors import (
+    live_subscription,
+    plan_change_history,
+    plan_change_json,
+    plans_public,
+    subscription_json,
+)
+from billing.services import PlanChangeResult
+from common import clock
+from common.api import ApiView, listed, paginate
+from common.request_id import current_request_id
+from quotas.selectors import quota_status
+from quotas.serialize import quota_json
+
+LIMITS = ("global", "user")
+CHANGE_LIMITS = ("global", "user", "plan_change")
+# A duplicate waits this long for the first request with its key to end, and then gets its answer.
+CHANGE_WAIT_S = 20.0
+
+
+def change_answer(result: PlanChangeResult) -> Response:
+    """The change, what the account is on now, and its tightest quota."""
+    subscription = result.subscription
+    bounds = quota_status(account_id=result.change.account_id)
+    first = _plans_first(subscription, bounds)
+    return Response(
+        {
+            "plan_change": plan_change_json(result.change),
+            "subscription": subscription_json(subscription) if subscription else None,
+            "quota": quota_json(first) if first else None,
+        }
+    )
+
+
+def _plans_first(subscription: Any, bounds: list[Any]) -> Any:
+    """The bound of the limit that the plan names first."""
+    if subscription is None or not bounds:
+        return bounds[0] if bounds else None
+    named = [(one.metric, one.window) for one in subscription.plan_version.limits.order_by("position")]
+    by_name = {(one.metric, one.window): one for one in bounds}
+    return next((by_name[name] for name in named if name in by_name), bounds[0])
+
+
+class PlansView(ApiView):
+    permission_classes = [IsUser]
+    rate_limits = LIMITS
+
+    @extend_schema(operation_id="billing_plans", responses=schemas.answers(schemas.PlanShape(many=True)))
+    def get(self, request: Request) -> Response:  # noqa: ARG002
+        """The plans on offer, with prices, limits and features; names in the caller's language."""
+        return listed(plans_public(), None)
+
+
+class SubscriptionView(ApiView):
+    permission_classes = [IsUser]
+    rate_limits = LIMITS
+    idempotency_wait_s = CHANGE_WAIT_S
+
+    @extend_schema(
+        operation_id="billing_subscription", responses=schemas.answers(schemas.SubscriptionShape, 402)
+    )
+    def get(self, request: Request) -> Response:
+        """The running subscription, with what is scheduled for it."""
+        subscription = live_subscription(account_of(request).pk)
+        if subscription is None:
+            raise NoLiveSubscription
+        return Response(subscription_json(subscription))
+
+    @extend_schema(
+        operation_id="billing_subscription_start",
+        request=schemas.SubscriptionRequest,
+        responses=schemas.answers(schemas.SubscriptionShape, 402, 409, 422, 503),
+    )
+    def post(self, request: Request) -> Response:
+        """Subscribe an account that has no subscription. A paid plan is charged at once."""
+        data = self.body(schemas.SubscriptionRequest)
+        result = services.subscription_start(
+            account=account_of(request),
+            user=request.user,
+            plan=data["plan"],
+            interval=data.get("interval"),
+            payment_method=data.get("payment_method"),
+            idempotency_key=request.idempotency_key,  # type: ignore[attr-defined]
+            request_id=current_request_id(),
+            now=clock.now(),
+        )
+        assert result.subscription is not None, "a start that went well leaves a subscription"
+        return Response(subscription_json(result.subscription))
+
+
+class CancelView(ApiView):
+    permission_classes = [IsUser]
+    rate_limits = CHANGE_LIMITS
+    idempotency_wait_s = CHANGE_WAIT_S
+
+    @extend_schema(
+        operation_id="billing_subscription_cancel",
+        request=schemas.CancelRequest,
+        responses=schemas.answers(schemas.PlanChangeAnswer, 402, 409, 422, 503),
+    )
+    def post(self, request: Request) -> Response:
+        """End the paid subscription at the period's end, which can be taken back until then, or now."""
+        result = services.subscription_cancel(
+            account=account_of(request),
+            user=request.user,
+            at=self.body(schemas.CancelRequest)["at"],
+            idempotency_key=request.idempotency_key,  # type: ignore[attr-defined]
+            request_id=current_request_id(),
+            now=clock.now(),
+        )
+        return change_answer(result)
+
+
+class ResumeView(ApiView):
+    permission_classes = [IsUser]
+    rate_limits = CHANGE_LIMITS
+    idempotency_wait_s = CHANGE_WAIT_S
+
+    @extend_schema(
+        operation_id="billing_subscription_resume",
+        request=schemas.EmptyRequest,
+        responses=schemas.answers(schemas.SubscriptionShape, 402, 409, 422, 503),
+    )
+    def post(self, request: Request) -> Response:
+        """Take a scheduled end back: the subscription goes on."""
+        self.body(schemas.EmptyRequest)
+        subscription = services.subscription_resume(
+            account=account_of(request), user=request.user, request_id=current_request_id(), now=clock.now()
+        )
+        return Response(subscription_json(subscription))
+
+
+class PlanChangePreviewView(ApiView):
+    permission_classes = [IsUser]
+    rate_limits = CHANGE_LIMITS
+    idempotent = False  # it changes nothing, and an old quote would be no use
+
+    @extend_schema(
+        operation_id="billing_plan_change_preview",
+        request=schemas.PlanChangePreviewRequest,
+        responses=schemas.answers(schemas.PreviewShape, 402, 409, 422, 503),
+    )
+    def post(self, request: Request) -> Response:
+        """What a change would cost now and later, and mean for limits; with a quote to confirm it by."""
+        data = self.body(schemas.PlanChangePreviewRequest)
+        preview = services.plan_change_preview(
+            account=account_of(request),
+            user=request.user,
+            target_plan=data["target_plan"],
+            interval=data.get("interval"),
+            now=clock.now(),
+        )
+        return Response(preview.as_json())
+
+
+class PlanChangeView(ApiView):
+    permission_classes = [IsUser]
+    rate_limits = CHANGE_LIMITS
+    idempotency_wait_s = CHANGE_WAIT_S
+
+    @extend_schema(
+        operation_id="billing_plan_change",
+        request=schemas.PlanChangeRequest,
+        responses=schemas.answers(schemas.PlanChangeAnswer, 402, 409, 422, 503),
+    )
+    def post(self, request: Request) -> Response:
+        """Change the plan: an upgrade now and paid for, a downgrade at the period's end."""
+        arrived_at = clock.now()
+        data = self.body(schemas.PlanChangeRequest)
+        result = services.plan_change_request(
+            account=account_of(request),
+            user=request.user,
+            target_plan=data["target_plan"],
+            interval=data.get("interval"),
+            quote=data.get("quote"),
+            idempotency_key=request.idempotency_key,  # type: ignore[attr-defined]
+            request_id=current_request_id(),
+            now=arrived_at,
+        )
+        return change_answer(result)
+
+    @extend_schema(
+        operation_id="billing_plan_change_undo",
+        request=None,
+        responses=schemas.answers(schemas.PlanChangeAnswer, 402, 409, 503),
+    )
+    def delete(self, request: Request) -> Response:
+        """Take back what is scheduled."""
+        result = services.plan_change_undo(
+            account=account_of(request), user=request.user, request_id=current_request_id(), now=clock.now()
+        )
+        return change_answer(result)
+
+
+class PlanChangesView(ApiView):
+    permission_classes = [IsUser]
+    rate_limits = LIMITS
+
+    @extend_schema(
+        operation_id="billing_plan_changes",
+        responses=schemas.answers(schemas.PlanChangeShape(many=True), 422),
+    )
+    def get(self, request: Request) -> Response:
+        """Every attempt to change the plan, newest first."""
+        rows, cursor = paginate(
+            plan_change_history(account_of(request).pk), request, order=("-requested_at", "-id")
+        )
+        return listed([plan_change_json(row) for row in rows], cursor)

@@ -1,0 +1,132 @@
+"""Who lives in the demo. Each person is made by the services that real people meet, and only where missing."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from accounts.models import Account, User
+from accounts.selectors import account_of_user
+from accounts.services import user_register
+from billing.enums import ChangeStatus, SubscriptionStatus
+from billing.models import PlanChange
+from billing.selectors import live_subscription
+from billing.services import (
+    payment_method_add,
+    payment_method_make_default,
+    payment_methods_list,
+    plan_change_request,
+)
+from billing.services.outcomes import subscription_close
+from quotas.selectors import quota_status
+from quotas.services import entitlements_replace, usage_consume
+
+DOMAIN = "palier.test"
+PASSWORD = "palier-demo"  # noqa: S105 - everybody may know it
+CARD = "pm_card_visa"
+NEAR_USED = 48
+
+
+def seed(*, now: datetime) -> Iterator[str]:
+    """Makes whoever is missing; yields what was done."""
+    for one in PEOPLE:
+        user = User.objects.filter(email=f"{one.name}@{DOMAIN}").first()
+        if user is None:
+            user = user_register(
+                email=f"{one.name}@{DOMAIN}",
+                password=PASSWORD,
+                display_name=one.display_name,
+                language=one.language,
+                now=now,
+            )
+            yield f"{one.name}@{DOMAIN}: made"
+        for step in one.steps:
+            if said := step(account_of_user(user), now):
+                yield f"{one.name}@{DOMAIN}: {said}"
+    for name in STAFF:
+        if not User.objects.filter(email=f"{name}@{DOMAIN}").exists():
+            _make_staff(name)
+            yield f"{name}@{DOMAIN}: made"
+
+
+Step = Callable[[Account, datetime], str | None]
+
+
+@dataclass(frozen=True)
+class Person:
+    name: str
+    display_name: str
+    steps: tuple[Step, ...] = ()
+    language: str = "en"
+
+
+def card_on_file(account: Account, now: datetime) -> str | None:
+    del now
+    methods, default_id = payment_methods_list(account=account)
+    if default_id is not None:
+        return None
+    method = methods[0] if methods else payment_method_add(account=account, payment_method_id=CARD)
+    payment_method_make_default(account=account, payment_method_id=method.id)
+    return "card on file"
+
+
+def subscribed_to(plan: str) -> Step:
+    def step(account: Account, now: datetime) -> str | None:
+        """Once: who has changed the plan since keeps what they chose."""
+        if PlanChange.objects.filter(account=account).exclude(status=ChangeStatus.FAILED).exists():
+            return None
+        plan_change_request(
+            account=account,
+            user=account.personal_owner,
+            target_plan=plan,
+            interval=None,
+            quote=None,
+            idempotency_key=None,
+            request_id="seed-demo",
+            now=now,
+        )
+        return f"subscribed to {plan}"
+
+    return step
+
+
+def used_today(metric: str, units: int) -> Step:
+    def step(account: Account, now: datetime) -> str | None:
+        """Tops today's use up, so that the demo looks the same on every day."""
+        del now
+        used = sum(
+            bound.used
+            for bound in quota_status(account_id=account.pk, metric=metric)
+            if bound.window == "day"
+        )
+        if used >= units:
+            return None
+        usage_consume(account_id=account.pk, metric=metric, units=units - used, subject="demo")
+        return f"{units} {metric} used today"
+
+    return step
+
+
+def without_subscription(account: Account, now: datetime) -> str | None:
+    """Their free plan is ended; it is not taken away again from somebody who has subscribed since."""
+    subscription = live_subscription(account.pk)
+    if subscription is None or PlanChange.objects.filter(account=account).exists():
+        return None
+    subscription_close(subscription, status=SubscriptionStatus.CANCELED, moment=now)
+    entitlements_replace(account_id=account.pk, source="plan", source_ref="", timeline=[], now=now)
+    return "no subscription"
+
+
+def _make_staff(name: str) -> User:
+    """Staff have no account that pays."""
+    make = User.objects.create_superuser if name == "admin" else User.objects.create_user
+    return make(f"{name}@{DOMAIN}", PASSWORD, is_staff=True, display_name=name.capitalize())
+
+
+STAFF = ("support", "ops", "admin")
+PEOPLE = (
+    Person("free", "Farah Free", (card_on_file,)),
+    Person("basic", "Basile Basic", (card_on_file, subscribed_to("basic"))),
+    Person("premium", "Prune Premium", (card_on_file, subscribed_to("premium"))),
+    Person("near", "Nora Near", (card_on_file, subscribed_to("basic"), used_today("messages", NEAR_USED))),
+    Person("nosub", "Noé Nosub", (without_subscription,)),
+)

@@ -1,0 +1,142 @@
+"""The SDK's client, set up once per process: pinned version, bounded waits, retries, and our errors for its errors."""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, ParamSpec, TypeVar
+
+import stripe
+import structlog
+from django.conf import settings
+
+from billing.errors import (
+    PaymentActionRequired,
+    PaymentFailed,
+    PaymentProviderUnavailable,
+    ProviderRefused,
+)
+
+CONNECT_TIMEOUT_S = 3.0
+READ_TIMEOUT_S = 12.0
+MAX_RETRIES = 3
+RATE_LIMITED = 429
+# The longest a call can take, retries and pauses included: after this no call is under way any more.
+LONGEST_CALL_S = (MAX_RETRIES + 1) * (CONNECT_TIMEOUT_S + READ_TIMEOUT_S) + MAX_RETRIES * 5.0
+
+ACTION_CODES = (
+    "authentication_required",
+    "subscription_payment_intent_requires_action",
+    "invoice_payment_intent_requires_action",
+)
+MISSING_METHOD = "payment_method_missing"
+MISSING_OBJECT = "resource_missing"
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+log = structlog.get_logger(__name__)
+
+
+class PatientHttpClient(stripe.RequestsClient):
+    """The SDK does not try again when told that it asks too often; the same idempotency key makes that safe."""
+
+    def _should_retry(
+        self,
+        response: tuple[Any, int, Mapping[str, str] | None] | None,
+        api_connection_error: stripe.APIConnectionError | None,
+        num_retries: int,
+        max_network_retries: int | None,
+    ) -> bool:
+        if response is not None and response[1] == RATE_LIMITED:
+            return num_retries < (max_network_retries or 0)
+        return bool(super()._should_retry(response, api_connection_error, num_retries, max_network_retries))
+
+
+@functools.cache
+def _client(api_key: str, base: str, version: str) -> stripe.StripeClient:
+    return stripe.StripeClient(
+        api_key,
+        stripe_version=version,
+        base_addresses={"api": base} if base else None,
+        max_network_retries=MAX_RETRIES,
+        http_client=PatientHttpClient(timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)),
+    )
+
+
+def api() -> Any:
+    """The client's v1 services, by the settings of now. Raises ProviderRefused when there is no key."""
+    if not settings.STRIPE_SECRET_KEY:
+        raise ProviderRefused(provider_code="no_api_key")
+    return _client(settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE, settings.STRIPE_API_VERSION).v1
+
+
+@contextmanager
+def translated(call: str) -> Iterator[None]:
+    """Turns the SDK's errors into ours; logs them without what the payer entered."""
+    try:
+        yield
+    except stripe.CardError as error:
+        raise _card_error(error) from error
+    except stripe.InvalidRequestError as error:
+        raise _refusal(call, error) from error
+    except (stripe.AuthenticationError, stripe.PermissionError) as error:
+        _log(call, error)
+        raise ProviderRefused(provider_code=error.code or "not_authenticated") from error
+    except stripe.StripeError as error:
+        # Lost connections, 5xx, 429 and conflicts after all retries: what happened there is not known.
+        _log(call, error)
+        raise PaymentProviderUnavailable from error
+
+
+def gateway_call(function: Callable[P, R]) -> Callable[P, R]:
+    """Marks a method of the gateway as one call (or one read) at Stripe."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        with translated(function.__name__):
+            return function(*args, **kwargs)
+
+    return call
+
+
+def none_when_missing(function: Callable[P, R]) -> Callable[P, R | None]:
+    """For reads: Stripe's "no such object" is an answer."""
+
+    @functools.wraps(function)
+    def read(*args: P.args, **kwargs: P.kwargs) -> R | None:
+        try:
+            return function(*args, **kwargs)
+        except stripe.InvalidRequestError as error:
+            if error.code == MISSING_OBJECT:
+                return None
+            raise
+
+    return read
+
+
+def _log(call: str, error: stripe.StripeError) -> None:
+    log.error(
+        "payment_provider_error",
+        call=call,
+        error_type=type(error).__name__,
+        http_status=error.http_status,
+        provider_code=error.code,
+        provider_request_id=error.request_id,
+    )
+
+
+def _card_error(error: stripe.CardError) -> PaymentFailed | PaymentActionRequired:
+    details: dict[str, Any] = {"provider_code": error.code}
+    body = error.error
+    decline_code = getattr(body, "decline_code", None) if body is not None else None
+    if error.code in ACTION_CODES or decline_code == "authentication_required":
+        return PaymentActionRequired(details=details)
+    details["decline_code"] = decline_code or error.code
+    return PaymentFailed(details=details)
+
+
+def _refusal(call: str, error: stripe.InvalidRequestError) -> PaymentFailed | ProviderRefused:
+    if error.code == MISSING_OBJECT and "no attached payment" in (error.user_message or "").lower():
+        return PaymentFailed(details={"decline_code": MISSING_METHOD})
+    _log(call, error)
+    return ProviderRefused(provider_code=error.code or "invalid_request", param=error.param or "")

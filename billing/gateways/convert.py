@@ -1,0 +1,148 @@
+"""From the SDK's objects to ours. Knows the shapes of the pinned API version, and nothing else does."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from billing.gateways.values import (
+    CustomerState,
+    InvoiceLine,
+    InvoiceState,
+    PaymentMethodState,
+    PhaseState,
+    PriceState,
+    ScheduleState,
+    SubscriptionState,
+)
+
+CHANGE_KEY = "palier_plan_change"
+ACCOUNT_KEY = "palier_account"
+PLAN_KEY = "palier_plan"
+
+
+def instant(seconds: int | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def at(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def seconds(moment: datetime) -> int:
+    """Stripe counts whole seconds."""
+    return int(moment.timestamp())
+
+
+def id_of(value: Any) -> str | None:
+    """The id, whether the field is expanded or not."""
+    if value is None or isinstance(value, str):
+        return value or None
+    return str(value["id"])
+
+
+def meta(value: Any, key: str) -> str | None:
+    metadata = value.get("metadata") or {}
+    return metadata.get(key) or None
+
+
+def invoice(data: dict[str, Any]) -> InvoiceState:
+    transitions = data.get("status_transitions") or {}
+    parent = (data.get("parent") or {}).get("subscription_details") or {}
+    return InvoiceState(
+        id=data.get("id") or "",
+        number=data.get("number"),
+        status=data.get("status"),
+        customer_id=id_of(data.get("customer")),
+        subscription_id=id_of(parent.get("subscription")),
+        currency=data["currency"],
+        total_minor=data["total"],
+        amount_due_minor=data["amount_due"],
+        amount_paid_minor=data["amount_paid"],
+        lines=tuple(_line(one) for one in data["lines"]["data"]),
+        created_at=at(data["created"]),
+        issued_at=instant(transitions.get("finalized_at")),
+        paid_at=instant(transitions.get("paid_at")),
+        pdf_url=data.get("invoice_pdf"),
+        hosted_url=data.get("hosted_invoice_url"),
+    )
+
+
+def _line(data: dict[str, Any]) -> InvoiceLine:
+    period = data.get("period") or {}
+    pricing = (data.get("pricing") or {}).get("price_details") or {}
+    return InvoiceLine(
+        description=data.get("description") or "",
+        amount_minor=data["amount"],
+        period_start=instant(period.get("start")),
+        period_end=instant(period.get("end")),
+        price_id=id_of(pricing.get("price")),
+    )
+
+
+def subscription(data: dict[str, Any]) -> SubscriptionState:
+    """The period is the item's: the subscription itself has none since 2025."""
+    (item,) = data["items"]["data"]
+    latest = data.get("latest_invoice")
+    return SubscriptionState(
+        id=data["id"],
+        customer_id=str(id_of(data["customer"])),
+        status=data["status"],
+        item_id=item["id"],
+        price_id=str(id_of(item["price"])),
+        anchor_at=at(data["billing_cycle_anchor"]),
+        period_start=at(item["current_period_start"]),
+        period_end=at(item["current_period_end"]),
+        trial_end=instant(data.get("trial_end")),
+        cancel_at=instant(data.get("cancel_at")),
+        ended_at=instant(data.get("ended_at")),
+        schedule_id=id_of(data.get("schedule")),
+        change_id=meta(data, CHANGE_KEY),
+        latest_invoice_id=id_of(latest),
+        latest_invoice=invoice(latest) if isinstance(latest, dict) else None,
+    )
+
+
+def schedule(data: dict[str, Any]) -> ScheduleState:
+    return ScheduleState(
+        id=data["id"],
+        status=data["status"],
+        subscription_id=id_of(data.get("subscription")),
+        change_id=meta(data, CHANGE_KEY),
+        phases=tuple(
+            PhaseState(str(id_of(one["items"][0]["price"])), at(one["start_date"]), at(one["end_date"]))
+            for one in data["phases"]
+        ),
+    )
+
+
+def payment_method(data: dict[str, Any]) -> PaymentMethodState:
+    card = data.get("card") or {}
+    return PaymentMethodState(
+        id=data["id"],
+        customer_id=id_of(data.get("customer")),
+        kind=data["type"],
+        brand=card.get("brand"),
+        last4=card.get("last4"),
+        exp_month=card.get("exp_month"),
+        exp_year=card.get("exp_year"),
+    )
+
+
+def customer(data: dict[str, Any]) -> CustomerState:
+    settings = data.get("invoice_settings") or {}
+    return CustomerState(
+        id=data["id"],
+        default_payment_method_id=id_of(settings.get("default_payment_method")),
+        balance_minor=data.get("balance") or 0,
+    )
+
+
+def price(data: dict[str, Any]) -> PriceState:
+    return PriceState(
+        id=data["id"],
+        lookup_key=data.get("lookup_key"),
+        product_id=str(id_of(data["product"])),
+        interval=(data.get("recurring") or {}).get("interval"),
+        amount_minor=data.get("unit_amount"),
+        currency=data["currency"],
+        active=data["active"],
+    )

@@ -1,0 +1,121 @@
+"""What the gateway gives out: Stripe's objects reduced to what billing goes by, frozen."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceLine:
+    """`amount_minor` is negative for what is given back."""
+
+    description: str
+    amount_minor: int
+    period_start: datetime | None
+    period_end: datetime | None
+    price_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceState:
+    """`id` is empty for a preview. `amount_due_minor` is what the payer is asked for, credit taken off."""
+
+    id: str
+    number: str | None
+    status: str | None
+    customer_id: str | None
+    subscription_id: str | None
+    currency: str
+    total_minor: int
+    amount_due_minor: int
+    amount_paid_minor: int
+    lines: tuple[InvoiceLine, ...]
+    created_at: datetime
+    issued_at: datetime | None
+    paid_at: datetime | None
+    pdf_url: str | None
+    hosted_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionState:
+    """A subscription as Stripe showed it. `change_id`: our plan change that last touched it, from its metadata."""
+
+    id: str
+    customer_id: str
+    status: str
+    item_id: str
+    price_id: str
+    anchor_at: datetime
+    period_start: datetime
+    period_end: datetime
+    trial_end: datetime | None
+    cancel_at: datetime | None
+    ended_at: datetime | None
+    schedule_id: str | None
+    change_id: str | None
+    latest_invoice_id: str | None
+    latest_invoice: InvoiceState | None
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseState:
+    price_id: str
+    starts_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleState:
+    """`change_id`: the plan change it carries out. Phases in order."""
+
+    id: str
+    status: str
+    subscription_id: str | None
+    change_id: str | None
+    phases: tuple[PhaseState, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentMethodState:
+    id: str
+    customer_id: str | None
+    kind: str
+    brand: str | None
+    last4: str | None
+    exp_month: int | None
+    exp_year: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerState:
+    id: str
+    default_payment_method_id: str | None
+    balance_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProductSpec:
+    code: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PriceSpec:
+    lookup_key: str
+    product_id: str
+    interval: str
+    amount_minor: int
+    currency: str
+    plan: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class PriceState:
+    id: str
+    lookup_key: str | None
+    product_id: str
+    interval: str | None
+    amount_minor: int | None
+    currency: str
+    active: bool

@@ -1,0 +1,14 @@
+"""What operators watch of billing. Labels are short closed lists."""
+
+from prometheus_client import Counter
+
+plan_change_total = Counter(
+    "billing_plan_change_total", "Changes of plan that were applied or scheduled", ["kind", "status"]
+)
+plan_change_failure_total = Counter(
+    "billing_plan_change_failure_total", "Attempts to change the plan that were refused or failed", ["code"]
+)
+coherence_errors_total = Counter(
+    "billing_coherence_errors_total", "Found that what should be equal is not", ["what"]
+)
+webhooks_total = Counter("billing_webhooks_total", "Events received from Stripe", ["outcome"])

@@ -1,0 +1,138 @@
+"""Reading the catalogue."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Prefetch, QuerySet
+
+from billing.models import Feature, Plan, PlanLimit, PlanTransition, PlanVersion, Price
+from billing.rules.changes import LimitTerms, PlanTerms
+
+
+def plans_on_offer() -> QuerySet[Plan]:
+    """Plans that can be chosen, cheapest audience first, by rank."""
+    return Plan.objects.filter(retired_at__isnull=True).order_by("-audience", "rank")
+
+
+def current_versions() -> QuerySet[PlanVersion]:
+    """The versions sold now, with their plans, limits and prices."""
+    return (
+        PlanVersion.objects.filter(superseded_at__isnull=True, plan__retired_at__isnull=True)
+        .select_related("plan")
+        .prefetch_related(
+            Prefetch("limits", PlanLimit.objects.order_by("position")),
+            Prefetch("prices", Price.objects.order_by("amount_minor")),
+        )
+        .order_by("-plan__audience", "plan__rank")
+    )
+
+
+def plan_json(version: PlanVersion) -> dict[str, Any]:
+    """A plan in the API's form."""
+    return {
+        "code": version.plan.code,
+        "name": version.plan.name,
+        "description": version.plan.description,
+        "rank": version.plan.rank,
+        "audience": version.plan.audience,
+        "version": version.number,
+        "prices": [
+            {"interval": price.interval, "amount_minor": price.amount_minor, "currency": price.currency}
+            for price in version.prices.all()
+        ],
+        "limits": [
+            {"metric": one.metric, "window": one.window, "limit": one.limit_units, "mode": one.mode}
+            for one in version.limits.all()
+        ],
+        "features": list(version.features),
+        "credits_per_period": version.credits_per_period,
+        "overage_minor_per_credit": version.overage_minor_per_credit,
+    }
+
+
+def plans_public(audience: str | None = None) -> list[dict[str, Any]]:
+    """What is on offer, in the API's form."""
+    versions = current_versions()
+    if audience:
+        versions = versions.filter(plan__audience=audience)
+    return [plan_json(version) for version in versions]
+
+
+def price_on_offer(plan_code: str, interval: str) -> Price | None:
+    """The price a new subscriber of the plan pays; None when plan or interval is not on offer."""
+    return (
+        Price.objects.select_related("version__plan")
+        .filter(
+            interval=interval,
+            version__superseded_at__isnull=True,
+            version__plan__code=plan_code,
+            version__plan__retired_at__isnull=True,
+        )
+        .first()
+    )
+
+
+def price_by_stripe_id(stripe_price_id: str) -> Price | None:
+    return Price.objects.select_related("version__plan").filter(stripe_price_id=stripe_price_id).first()
+
+
+def free_price(audience: str) -> Price | None:
+    """The price of the audience's free plan; None when there is none."""
+    return (
+        Price.objects.select_related("version__plan")
+        .filter(
+            version__superseded_at__isnull=True,
+            version__plan__audience=audience,
+            version__plan__is_free=True,
+            version__plan__retired_at__isnull=True,
+        )
+        .order_by("pk")
+        .first()
+    )
+
+
+def transition_kind(from_plan: Plan, to_plan: Plan) -> str | None:
+    """As the catalogue declares it; None when it says nothing of the pair."""
+    return (
+        PlanTransition.objects.filter(from_plan=from_plan, to_plan=to_plan)
+        .values_list("kind", flat=True)
+        .first()
+    )
+
+
+def terms_of(version: PlanVersion) -> PlanTerms:
+    """The version's terms as a value."""
+    return PlanTerms(
+        code=version.plan.code,
+        limits=tuple(
+            LimitTerms(one.metric, one.window, one.limit_units, one.mode)
+            for one in version.limits.order_by("position")
+        ),
+        features=tuple(version.features),
+        credits_per_period=version.credits_per_period,
+    )
+
+
+def plans_with_feature(feature: str) -> list[str]:
+    """Codes of the plans on offer that have the feature, or that name the metric, lowest rank first."""
+    return [
+        version.plan.code
+        for version in current_versions()
+        if feature in version.features or any(one.metric == feature for one in version.limits.all())
+    ]
+
+
+def feature_names(codes: Iterable[str]) -> dict[str, str]:
+    """The words for features, by code, in the active language."""
+    return {one.code: one.name for one in Feature.objects.filter(code__in=list(codes))}
+
+
+def version_at(plan_code: str, at: datetime) -> PlanVersion | None:
+    """The version that was sold at an instant."""
+    return (
+        PlanVersion.objects.filter(plan__code=plan_code, created_at__lte=at)
+        .select_related("plan")
+        .order_by("-created_at")
+        .first()
+    )

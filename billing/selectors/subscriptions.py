@@ -1,0 +1,110 @@
+"""Reading subscriptions and the history of plan changes."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from billing.enums import IN_FLIGHT, ChangeStatus
+from billing.models import PlanChange, Price, Subscription
+from billing.selectors.plans import free_price
+from quotas.serialize import instant
+
+CHANGE_RELATED = ("from_price__version__plan", "to_price__version__plan")
+
+
+def live_subscription(account_id: int) -> Subscription | None:
+    """The account's running subscription."""
+    return (
+        Subscription.objects.select_related("plan_version__plan", "price")
+        .filter(account_id=account_id, ended_at__isnull=True)
+        .first()
+    )
+
+
+def change_in_flight(account_id: int) -> PlanChange | None:
+    """The account's change that is being carried out or is scheduled; the database allows one."""
+    return (
+        PlanChange.objects.select_related(*CHANGE_RELATED)
+        .filter(account_id=account_id, status__in=IN_FLIGHT)
+        .first()
+    )
+
+
+def scheduled_change(account_id: int) -> PlanChange | None:
+    return (
+        PlanChange.objects.select_related(*CHANGE_RELATED)
+        .filter(account_id=account_id, status=ChangeStatus.SCHEDULED)
+        .first()
+    )
+
+
+def plan_change_history(account_id: int) -> QuerySet[PlanChange]:
+    """Every attempt, newest first."""
+    return (
+        PlanChange.objects.filter(account_id=account_id)
+        .select_related(*CHANGE_RELATED)
+        .order_by("-requested_at", "-id")
+    )
+
+
+def plan_change_get(change_id: UUID) -> PlanChange:
+    return PlanChange.objects.select_related(*CHANGE_RELATED).get(pk=change_id)
+
+
+def price_after(subscription: Subscription, change: PlanChange | None) -> Price | None:
+    """What the subscription becomes at the scheduled moment: the change's target, or the free plan at its end."""
+    if change is not None:
+        return change.to_price
+    return free_price(subscription.plan.audience) if subscription.cancel_at else None
+
+
+def pending_change_json(subscription: Subscription) -> dict[str, Any] | None:
+    """What is scheduled: a change of plan, or the end that was set at Stripe."""
+    change = scheduled_change(subscription.account_id)
+    if change is None and subscription.cancel_at is None:
+        return None
+    target = price_after(subscription, change)
+    return {
+        "id": str(change.id) if change else None,
+        "target_plan": target.version.plan.code if target else None,
+        "interval": target.interval if target else None,
+        "effective_at": instant(change.effective_at if change else subscription.cancel_at),
+    }
+
+
+def subscription_json(subscription: Subscription) -> dict[str, Any]:
+    """A subscription object."""
+    plan = subscription.plan_version.plan
+    return {
+        "id": str(subscription.id),
+        "plan": {"code": plan.code, "name": plan.name, "version": subscription.plan_version.number},
+        "interval": subscription.price.interval,
+        "status": subscription.status,
+        "access": subscription.access,
+        "current_period_start": instant(subscription.current_period_start),
+        "current_period_end": instant(subscription.current_period_end),
+        "trial_end": instant(subscription.trial_end),
+        "cancel_at": instant(subscription.cancel_at),
+        "pending_change": pending_change_json(subscription),
+    }
+
+
+def plan_change_json(change: PlanChange) -> dict[str, Any]:
+    """One attempt of the history. `amount` is what was charged, or would have been."""
+    charged = change.charged_minor if change.charged_minor is not None else change.due_minor
+    return {
+        "id": str(change.id),
+        "from_plan": change.from_price.version.plan.code if change.from_price else None,
+        "from_interval": change.from_price.interval if change.from_price else None,
+        "to_plan": change.to_price.version.plan.code if change.to_price else None,
+        "to_interval": change.to_price.interval if change.to_price else None,
+        "kind": change.kind or None,
+        "status": change.status,
+        "requested_at": instant(change.requested_at),
+        "effective_at": instant(change.effective_at),
+        "amount": None if charged is None else {"amount_minor": charged, "currency": change.currency},
+        "invoice": change.stripe_invoice_id or None,
+        "error_code": change.error_code or None,
+        "request_id": change.request_id or None,
+    }

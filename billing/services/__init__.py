@@ -1,0 +1,43 @@
+"""What billing does. Keyword-only; errors are those of billing.errors."""
+
+from billing.services.attempts import PlanChangeResult
+from billing.services.catalog import catalog_load, catalog_sync
+from billing.services.changes import plan_change_request
+from billing.services.converge import subscription_converge, subscription_refresh
+from billing.services.customers import (
+    customer_ensure,
+    payment_method_add,
+    payment_method_make_default,
+    payment_method_remove,
+    payment_methods_list,
+)
+from billing.services.endings import plan_change_undo, subscription_cancel, subscription_resume
+from billing.services.invoices import invoice_get, invoice_pdf_url, invoices_list
+from billing.services.preview import Preview, plan_change_preview
+from billing.services.starts import account_welcome, subscription_start
+from billing.services.sweep import plan_changes_sweep
+
+__all__ = [
+    "PlanChangeResult",
+    "Preview",
+    "account_welcome",
+    "catalog_load",
+    "catalog_sync",
+    "customer_ensure",
+    "invoice_get",
+    "invoice_pdf_url",
+    "invoices_list",
+    "payment_method_add",
+    "payment_method_make_default",
+    "payment_method_remove",
+    "payment_methods_list",
+    "plan_change_preview",
+    "plan_change_request",
+    "plan_change_undo",
+    "plan_changes_sweep",
+    "subscription_cancel",
+    "subscription_converge",
+    "subscription_refresh",
+    "subscription_resume",
+    "subscription_start",
+]

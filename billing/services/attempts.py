@@ -1,0 +1,142 @@
+"""What every change of plan shares: who asks for what, the intent's row, what is told, logged and counted."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from django.utils.translation import gettext as _
+
+from accounts.models import Account, User
+from billing import metrics
+from billing.enums import ChangeKind, ChangeStatus
+from billing.errors import PaymentFailed, PaymentProviderUnavailable
+from billing.models import PlanChange, Price, Subscription
+from billing.services.quotes import Quote
+from common.errors import DomainError
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanChangeResult:
+    """`subscription` is the account's after the change; None after the end of a business plan."""
+
+    change: PlanChange
+    subscription: Subscription | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request. `arrived_at`: what was settled later is answered with that outcome when it is the same."""
+
+    account: Account
+    user: User | None
+    target_plan: str | None
+    interval: str | None
+    quote: str | None
+    idempotency_key: str | None
+    request_id: str
+    arrived_at: datetime
+    operation: str = "change"
+
+    @property
+    def scoped_key(self) -> str | None:
+        """The caller's key is theirs alone and for this operation alone."""
+        if self.idempotency_key is None:
+            return None
+        return f"{self.operation}:{self.user.pk if self.user else 0}:{self.idempotency_key}"
+
+
+def change_open(
+    *,
+    asked: Asked,
+    subscription: Subscription | None,
+    target: Price | None,
+    kind: ChangeKind,
+    quote: Quote | None = None,
+) -> PlanChange:
+    """The intent's row. The database refuses a second one in flight."""
+    source = subscription.price if subscription else None
+    return PlanChange.objects.create(
+        account=asked.account,
+        subscription=subscription,
+        user=asked.user,
+        from_price=source,
+        to_price=target,
+        kind=kind,
+        status=ChangeStatus.PENDING,
+        request_id=asked.request_id,
+        idempotency_key=asked.scoped_key,
+        quote_id=quote.id if quote else None,
+        proration_at=quote.proration_at if quote else asked.arrived_at.replace(microsecond=0),
+        due_minor=quote.due_minor if quote else None,
+        currency=(target or source).currency if target or source else "",  # type: ignore[union-attr]
+        requested_at=asked.arrived_at,
+        last_tried_at=asked.arrived_at,
+    )
+
+
+def unknown_outcome(change: PlanChange) -> PaymentProviderUnavailable:
+    """What is told while nobody knows: not that it failed."""
+    return PaymentProviderUnavailable(
+        _(
+            "The payment service did not answer. We are finding out whether the change was made; look again in a minute."
+        ),
+        details={"plan_change": str(change.pk), "status": ChangeStatus.PENDING.value},
+    )
+
+
+DECLINES: dict[str, Callable[[], str]] = {
+    "insufficient_funds": lambda: _("there is not enough money on the card"),
+    "expired_card": lambda: _("the card has expired"),
+    "incorrect_cvc": lambda: _("the security code is not right"),
+    "incorrect_number": lambda: _("the card number is not right"),
+    "processing_error": lambda: _("the bank had a technical problem; try again in a moment"),
+    "card_velocity_exceeded": lambda: _("the card's limit is reached"),
+    "payment_method_missing": lambda: _("no card is on file"),
+}
+
+
+def worded(error: DomainError) -> DomainError:
+    """A refused payment with the bank's reason in words and the way on."""
+    if not isinstance(error, PaymentFailed):
+        return error
+    reason = DECLINES.get(str(error.details.get("decline_code")), lambda: _("the bank refused the payment"))()
+    message = _(
+        "The payment was refused: %(reason)s. Your plan is as it was. Add or choose another card and try again."
+    )
+    return PaymentFailed(
+        message % {"reason": reason},
+        details={**error.details, "reason": reason, "payment_methods_url": "/v1/billing/payment-methods"},
+    )
+
+
+class observed:  # noqa: N801 - reads as a word where it is used
+    """Logs and counts one attempt, whatever comes of it."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.log = log.bind(
+            account=asked.account.pk,
+            user=asked.user.pk if asked.user else None,
+            target_plan=asked.target_plan,
+            interval=asked.interval,
+            request_id=asked.request_id,
+        )
+
+    def __enter__(self) -> None:
+        self.log.info("plan_change_requested")
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, DomainError):
+            metrics.plan_change_failure_total.labels(error.code).inc()
+            self.log.warning("plan_change_refused", code=error.code, details=_loggable(error))
+        elif error is not None:
+            metrics.plan_change_failure_total.labels("internal_error").inc()
+            self.log.error("plan_change_crashed", error=type(error).__name__)
+        else:
+            self.log.info("plan_change_answered")
+
+
+def _loggable(error: DomainError) -> dict[str, object]:
+    return {key: value for key, value in error.details.items() if key not in ("preview", "quote")}

@@ -1,0 +1,136 @@
+"""The calls at Stripe that a plan change consists of. No transaction is open while they run.
+
+Each step's idempotency key is made from the change's id, so a step sent twice is done once. Raises the errors of
+the gateway; what then is known of the outcome, the caller decides (changes.py).
+"""
+
+from datetime import datetime
+
+from billing.enums import ChangeKind
+from billing.errors import PaymentFailed, QuoteStale
+from billing.gateways.client import MISSING_METHOD
+from billing.gateways.stripe import gateway
+from billing.gateways.values import SubscriptionState
+from billing.models import PlanChange, Subscription
+from billing.services.customers import customer_ensure
+from billing.services.preview import Transition, invoice_preview, stripe_price_of
+from common.clock import database_now
+
+
+def step_key(change: PlanChange, step: str) -> str:
+    return f"plan_change:{change.pk}:{step}"
+
+
+def carry_out(change: PlanChange) -> tuple[SubscriptionState, datetime]:
+    """Does at Stripe what the change asks. The subscription afterwards, and when it was certainly so."""
+    if change.kind == ChangeKind.CANCEL:
+        state = _cancel_now(change)
+    elif change.kind == ChangeKind.DOWNGRADE:
+        state = _schedule(change)
+    elif change.subscription is None or change.subscription.stripe_subscription_id is None:
+        state = _start(change)
+    else:
+        state = _upgrade(change, change.subscription)
+    return state, database_now()
+
+
+def _start(change: PlanChange) -> SubscriptionState:
+    assert change.to_price is not None, "a start has a target"
+    price_id = stripe_price_of(change.to_price)
+    _check_quote(change)
+    customer_id = customer_ensure(account=change.account)
+    if gateway.customer_get(customer_id).default_payment_method_id is None:
+        raise PaymentFailed(details={"decline_code": MISSING_METHOD})
+    return gateway.subscription_create(
+        customer_id=customer_id, price_id=price_id, change_id=str(change.pk), key=step_key(change, "create")
+    )
+
+
+def _upgrade(change: PlanChange, subscription: Subscription) -> SubscriptionState:
+    assert change.to_price is not None, "an upgrade has a target"
+    price_id = stripe_price_of(change.to_price)
+    _check_quote(change)
+    if subscription.stripe_schedule_id:  # left over from a switch that is done
+        gateway.schedule_release(subscription.stripe_schedule_id)
+    return gateway.subscription_upgrade(
+        subscription_id=str(subscription.stripe_subscription_id),
+        item_id=str(subscription.stripe_item_id),
+        price_id=price_id,
+        proration_at=change.proration_at,
+        change_id=str(change.pk),
+        key=step_key(change, "upgrade"),
+    )
+
+
+def _check_quote(change: PlanChange) -> None:
+    """Asks once more what it costs: credit, a coupon or a price may have changed what the quote said."""
+    if change.quote_id is None or change.subscription is None or change.to_price is None:
+        return
+    transition = Transition(change.subscription, change.to_price, ChangeKind.UPGRADE)
+    invoice = invoice_preview(account=change.account, transition=transition, proration_at=change.proration_at)
+    if invoice is not None and invoice.amount_due_minor != change.due_minor:
+        raise QuoteStale(details={"reason": "amount_changed"})
+
+
+def _schedule(change: PlanChange) -> SubscriptionState:
+    """The target's price from the period's end on; for a free target, or none, the end of the subscription."""
+    assert change.subscription is not None, "a downgrade has a subscription"
+    subscription_id = str(change.subscription.stripe_subscription_id)
+    if change.to_price is None or change.to_price.amount_minor == 0:
+        if change.subscription.stripe_schedule_id:
+            gateway.schedule_release(change.subscription.stripe_schedule_id)
+        return gateway.cancel_at_period_end_set(
+            subscription_id=subscription_id,
+            cancel=True,
+            change_id=str(change.pk),
+            key=step_key(change, "cancel_at_period_end"),
+        )
+    _attach_schedule(change, subscription_id)
+    return gateway.subscription_get(subscription_id)
+
+
+def _attach_schedule(change: PlanChange, subscription_id: str) -> None:
+    assert change.to_price is not None, "a switch has a target"
+    target_id = stripe_price_of(change.to_price)
+    leftover = gateway.subscription_get(subscription_id).schedule_id
+    if leftover is not None:
+        gateway.schedule_release(leftover)
+    schedule = gateway.schedule_attach(subscription_id=subscription_id, key=step_key(change, "schedule"))
+    current = schedule.phases[0]
+    gateway.schedule_switch_set(
+        schedule_id=schedule.id,
+        current_price_id=current.price_id,
+        period_start=current.starts_at,
+        switch_at=current.ends_at,
+        target_price_id=target_id,
+        target_interval=change.to_price.interval,
+        change_id=str(change.pk),
+        key=step_key(change, "phases"),
+    )
+
+
+def _cancel_now(change: PlanChange) -> SubscriptionState:
+    assert change.subscription is not None, "a cancellation has a subscription"
+    if change.subscription.stripe_schedule_id:
+        gateway.schedule_release(change.subscription.stripe_schedule_id)
+    return gateway.subscription_cancel_now(
+        subscription_id=str(change.subscription.stripe_subscription_id), key=step_key(change, "cancel")
+    )
+
+
+def take_back(change: PlanChange) -> tuple[SubscriptionState, datetime]:
+    """Takes a scheduled change away at Stripe; taken away before: nothing. The subscription afterwards."""
+    assert change.subscription is not None, "a scheduled change has a subscription"
+    subscription_id = str(change.subscription.stripe_subscription_id)
+    state = gateway.subscription_get(subscription_id)
+    if state.schedule_id is not None:
+        gateway.schedule_release(state.schedule_id)
+        state = gateway.subscription_get(subscription_id)
+    elif state.cancel_at is not None and state.ended_at is None:
+        state = gateway.cancel_at_period_end_set(
+            subscription_id=subscription_id,
+            cancel=False,
+            change_id=str(change.pk),
+            key=step_key(change, "undo"),
+        )
+    return state, database_now()

@@ -1,0 +1,232 @@
+"""Changing plan: the intent is committed, Stripe is called, the outcome is recorded. Any number of equal requests
+make one transition, one charge and get one answer.
+"""
+
+import time
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from accounts.models import Account, User
+from billing.enums import ChangeStatus
+from billing.errors import (
+    DuplicatePlanChange,
+    InvalidTargetPlan,
+    NoLiveSubscription,
+    PaymentActionRequired,
+    PaymentFailed,
+    PaymentProviderUnavailable,
+    PlanChangeNotAllowed,
+    QuoteStale,
+)
+from billing.locks import lock_account, lock_live_subscription
+from billing.models import PlanChange, Price, Subscription
+from billing.selectors import (
+    change_in_flight,
+    live_subscription,
+    plan_change_get,
+    price_on_offer,
+)
+from billing.services.attempts import Asked, PlanChangeResult, change_open, observed, unknown_outcome, worded
+from billing.services.carry_out import carry_out
+from billing.services.outcomes import change_fail, change_log, change_settle
+from billing.services.preview import (
+    Preview,
+    interval_or_default,
+    plan_change_preview,
+    target_price,
+    transition_check,
+)
+from billing.services.quotes import Quote, quote_read
+from common.errors import DomainError, IdempotencyKeyReused
+
+log = structlog.get_logger(__name__)
+
+JOIN_WAIT_S = 20.0
+POLL_S = (0.02, 0.25)  # first and longest pause between looks
+# Refusals that are attempts all the same: they are kept in the history.
+KEPT_REFUSALS = (DuplicatePlanChange, InvalidTargetPlan, NoLiveSubscription, PlanChangeNotAllowed, QuoteStale)
+RECORDED = {
+    error.code: error
+    for error in (PaymentFailed, PaymentActionRequired, PaymentProviderUnavailable, QuoteStale)
+}
+
+
+def plan_change_request(
+    *,
+    account: Account,
+    user: User | None,
+    target_plan: str,
+    interval: str | None,
+    quote: str | None,
+    idempotency_key: str | None,
+    request_id: str,
+    now: datetime,
+) -> PlanChangeResult:
+    """Moves the account to another plan: an upgrade now and paid for, a downgrade scheduled for the period's end.
+
+    Raises the errors of billing.errors, after which the old plan is as it was; PaymentProviderUnavailable with
+    `details.status` "pending" when Stripe's answer is missing and is being found out.
+    """
+    asked = Asked(account, user, target_plan, interval, quote, idempotency_key, request_id, now)
+    with observed(asked):
+        try:
+            change, is_new = _open(asked)
+        except KEPT_REFUSALS as error:
+            _keep_refusal(asked, error)
+            raise _with_fresh_preview(asked, error) from error
+        return plan_change_finish(asked, change, is_new=is_new)
+
+
+def plan_change_finish(asked: Asked, change: PlanChange, *, is_new: bool) -> PlanChangeResult:
+    try:
+        done = plan_change_run(change) if is_new else plan_change_await(change.pk)
+    except QuoteStale as error:
+        raise _with_fresh_preview(asked, error) from error
+    return PlanChangeResult(plan_change_get(done.pk), live_subscription(asked.account.pk))
+
+
+# Opening ------------------------------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def _open(asked: Asked) -> tuple[PlanChange, bool]:
+    """The intent, and whether it is new; otherwise it is the one that an equal request has made."""
+    quote = quote_read(asked.quote) if asked.quote else None
+    lock_account(asked.account.pk)
+    subscription = lock_live_subscription(asked.account.pk)
+    if subscription is None:
+        raise NoLiveSubscription
+    target = _target(asked, subscription)
+    if (same := _same_request(asked, quote, target)) is not None:
+        return same, False
+    transition = transition_check(
+        subscription=subscription, target=target, in_flight=change_in_flight(asked.account.pk)
+    )
+    if quote is not None and not quote.holds_for(subscription, target, asked.arrived_at):
+        raise QuoteStale(details={"reason": "expired_or_changed"})
+    return change_open(
+        asked=asked, subscription=subscription, target=target, kind=transition.kind, quote=quote
+    ), True
+
+
+def _target(asked: Asked, subscription: Subscription | None) -> Price:
+    assert asked.target_plan is not None, "a change of plan names a plan"
+    interval = interval_or_default(asked.target_plan, asked.interval, subscription)
+    return target_price(plan=asked.target_plan, interval=interval)
+
+
+def _same_request(asked: Asked, quote: Quote | None, target: Price) -> PlanChange | None:
+    """The change that an equal request has opened before: by key, by quote, or because it was still running."""
+    tried = PlanChange.objects.filter(account=asked.account, last_tried_at__isnull=False).order_by(
+        "-requested_at"
+    )
+    settled = tried.exclude(status=ChangeStatus.FAILED, error_code=PaymentProviderUnavailable.code)
+    if asked.scoped_key is not None:
+        keyed = settled.filter(idempotency_key=asked.scoped_key).first()
+        if keyed is not None and keyed.to_price_id != target.pk:
+            raise IdempotencyKeyReused
+        if keyed is not None:
+            return keyed
+    if quote is not None and quote.to_price_id == target.pk:
+        quoted = settled.filter(quote_id=quote.id).first()
+        if quoted is not None:
+            return quoted
+    running = Q(status=ChangeStatus.PENDING) | Q(settled_at__gt=asked.arrived_at)
+    return tried.filter(running, to_price=target).first()
+
+
+# Carrying out -------------------------------------------------------------------------------------------------------
+
+
+def plan_change_run(change: PlanChange) -> PlanChange:
+    """Calls Stripe for an open intent and records what came of it."""
+    change = PlanChange.objects.select_related(
+        "account",
+        "subscription__price__version__plan",
+        "subscription__plan_version__plan",
+        "to_price__version__plan",
+    ).get(pk=change.pk)
+    try:
+        state, read_at = carry_out(change)
+    except PaymentProviderUnavailable as error:
+        if error.outcome_known:
+            change_fail(change_id=change.pk, error=PaymentProviderUnavailable(details=_known(error)))
+            raise PaymentProviderUnavailable(
+                _("The payment service could not do this. Nothing was changed."),
+                details={"plan_change": str(change.pk), "status": ChangeStatus.FAILED.value},
+            ) from error
+        log.error("plan_change_outcome_unknown", **change_log(change))
+        raise unknown_outcome(change) from error
+    except DomainError as error:
+        change_fail(change_id=change.pk, error=error)
+        raise worded(error) from error
+    return change_settle(change_id=change.pk, state=state, read_at=read_at)
+
+
+def _known(error: PaymentProviderUnavailable) -> dict[str, str]:
+    return {
+        "provider_code": str(getattr(error, "provider_code", "")),
+        "param": str(getattr(error, "param", "")),
+    }
+
+
+def plan_change_await(change_id: UUID) -> PlanChange:
+    """Waits for the request that carries the change out, and gives its outcome or raises its error again."""
+    deadline = time.monotonic() + JOIN_WAIT_S
+    pause = POLL_S[0]
+    while (change := PlanChange.objects.get(pk=change_id)).status == ChangeStatus.PENDING:
+        if time.monotonic() > deadline:
+            raise unknown_outcome(change)
+        time.sleep(pause)
+        pause = min(pause * 2, POLL_S[1])
+    if change.status == ChangeStatus.FAILED:
+        error = RECORDED.get(change.error_code, PaymentProviderUnavailable)
+        raise worded(error(details=change.error_details))
+    return change
+
+
+# Refusing -----------------------------------------------------------------------------------------------------------
+
+
+def _keep_refusal(asked: Asked, error: DomainError) -> None:
+    """An attempt that was refused is history too."""
+    subscription = live_subscription(asked.account.pk)
+    interval = interval_or_default(asked.target_plan or "", asked.interval, subscription)
+    target = price_on_offer(asked.target_plan or "", interval)
+    details = {key: value for key, value in error.details.items() if key != "preview"}
+    PlanChange.objects.create(
+        account=asked.account,
+        subscription=subscription,
+        user=asked.user,
+        from_price=subscription.price if subscription else None,
+        to_price=target,
+        kind="",
+        status=ChangeStatus.FAILED,
+        request_id=asked.request_id,
+        idempotency_key=asked.scoped_key,
+        proration_at=asked.arrived_at,
+        currency=target.currency if target else "",
+        requested_at=asked.arrived_at,
+        settled_at=asked.arrived_at,
+        error_code=error.code,
+        error_details={**details, "asked_for": (asked.target_plan or "")[:40]},
+    )
+
+
+def _with_fresh_preview(asked: Asked, error: DomainError) -> DomainError:
+    """A stale quote is answered with a new one; when that cannot be made, with why."""
+    if not isinstance(error, QuoteStale):
+        return error
+    preview: Preview = plan_change_preview(
+        account=asked.account,
+        user=asked.user,
+        target_plan=asked.target_plan or "",
+        interval=asked.interval,
+        now=asked.arrived_at,
+    )
+    return QuoteStale(details={**error.details, "preview": preview.as_json(), "quote": preview.quote})

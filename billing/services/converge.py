@@ -1,0 +1,162 @@
+"""Making our state what Stripe's is. Webhooks only say that something changed; what counts is what Stripe shows when
+asked. So order, repetition and delay of events make no difference.
+"""
+
+from datetime import datetime
+from enum import Enum
+
+import structlog
+from django.db import IntegrityError, transaction
+
+from billing import metrics
+from billing.enums import ENDED, ChangeKind, ChangeStatus
+from billing.gateways.stripe import gateway
+from billing.gateways.values import SubscriptionState
+from billing.locks import (
+    lock_account,
+    lock_live_subscription,
+    lock_plan_change,
+    lock_subscription_by_stripe_id,
+)
+from billing.models import PlanChange, Subscription
+from billing.selectors import change_in_flight, scheduled_change
+from billing.services.entitlements import subscription_entitle
+from billing.services.outcomes import after_the_end, change_log, change_settle, subscription_mirror
+from common.clock import database_now
+
+log = structlog.get_logger(__name__)
+
+MAX_READS = 5
+
+
+class Converged(Enum):
+    """`STALE`: a newer reading was recorded meanwhile; read again."""
+
+    DONE = "done"
+    STALE = "stale"
+    FOREIGN = "foreign"
+
+
+def subscription_refresh(*, stripe_subscription_id: str) -> Converged:
+    """Asks Stripe for the subscription and makes ours the same. Call it outside of transactions."""
+    for _attempt in range(MAX_READS):
+        read_at = database_now()  # before the question: what is answered is at least as new
+        state = gateway.subscription_get(stripe_subscription_id)
+        outcome = subscription_converge(stripe_subscription=state, read_at=read_at)
+        if outcome is not Converged.STALE:
+            return outcome
+    log.warning("subscription_always_newer", stripe_subscription=stripe_subscription_id)
+    return Converged.STALE
+
+
+def subscription_converge(*, stripe_subscription: SubscriptionState, read_at: datetime) -> Converged:
+    """Records what Stripe showed at `read_at` or later. An older reading than the one recorded changes nothing."""
+    account_id = (
+        Subscription.objects.filter(stripe_subscription_id=stripe_subscription.id)
+        .values_list("account_id", flat=True)
+        .first()
+    )
+    change = _change_of(stripe_subscription)
+    if account_id is None and change is None:
+        return Converged.FOREIGN
+    if change is not None and _has_happened(change, stripe_subscription):
+        _adopt(change, stripe_subscription, read_at)
+    if account_id is None:
+        return Converged.DONE
+    return _converge(account_id, stripe_subscription, read_at)
+
+
+def _change_of(state: SubscriptionState) -> PlanChange | None:
+    """The plan change that last touched it and that we have not recorded as done."""
+    if state.change_id is None:
+        return None
+    return (
+        PlanChange.objects.select_related("to_price", "account")
+        .filter(
+            pk=state.change_id,
+            account__stripe_customer_id=state.customer_id,
+            status__in=[ChangeStatus.PENDING, ChangeStatus.FAILED],
+        )
+        .first()
+    )
+
+
+def _has_happened(change: PlanChange, state: SubscriptionState) -> bool:
+    """Whether Stripe's subscription shows the change's effect."""
+    if change.kind in (ChangeKind.START, ChangeKind.UPGRADE):
+        paid = state.status in ("active", "trialing", "past_due", "unpaid", "canceled", "paused")
+        return paid and change.to_price is not None and change.to_price.stripe_price_id == state.price_id
+    if change.kind == ChangeKind.CANCEL:
+        return state.status in ENDED
+    if change.to_price is None or change.to_price.amount_minor == 0:
+        return state.cancel_at is not None or state.status in ENDED
+    return change.to_price.stripe_price_id == state.price_id
+
+
+def _adopt(change: PlanChange, state: SubscriptionState, read_at: datetime) -> None:
+    """The change happened at Stripe, whatever we thought of it: finish it."""
+    if change.status == ChangeStatus.FAILED:
+        metrics.coherence_errors_total.labels("failed_change_happened").inc()
+        log.error("failed_change_happened", **change_log(change))
+    try:
+        change_settle(change_id=change.pk, state=state, read_at=read_at)
+    except IntegrityError:
+        # The same key or quote was used again after we took this one for failed. The plan follows Stripe all the
+        # same (see _converge); the history keeps both rows as they are.
+        log.exception("failed_change_cannot_be_reopened", **change_log(change))
+
+
+@transaction.atomic
+def _converge(account_id: int, state: SubscriptionState, read_at: datetime) -> Converged:
+    lock_account(account_id)
+    lock_live_subscription(account_id)
+    subscription = lock_subscription_by_stripe_id(state.id)
+    if subscription is None or subscription.ended_at is not None:
+        return Converged.DONE
+    if subscription.stripe_read_at is not None and subscription.stripe_read_at > read_at:
+        return Converged.STALE
+    moment = database_now()
+    changed = subscription_mirror(subscription, state, read_at)
+    moved = _settle_scheduled(subscription, state, moment)
+    if subscription.ended_at is not None:
+        after_the_end(subscription, moment)
+    elif changed or moved:
+        subscription_entitle(
+            account_id=account_id,
+            subscription=subscription,
+            scheduled=scheduled_change(account_id),
+            now=moment,
+        )
+    if changed:
+        log.info(
+            "subscription_converged",
+            subscription=str(subscription.pk),
+            account=account_id,
+            status=subscription.status,
+            price=subscription.price.lookup_key,
+        )
+    return Converged.DONE
+
+
+def _settle_scheduled(subscription: Subscription, state: SubscriptionState, moment: datetime) -> bool:
+    """A scheduled change whose moment has come is applied; one that was taken away at Stripe is undone."""
+    found = change_in_flight(subscription.account_id)
+    if found is None or found.status != ChangeStatus.SCHEDULED or found.subscription_id != subscription.pk:
+        return False
+    change = lock_plan_change(found.pk)
+    if _switched(change, state):
+        change.status = ChangeStatus.APPLIED
+    elif state.schedule_id is None and state.cancel_at is None:
+        change.status = ChangeStatus.UNDONE
+    else:
+        return False
+    change.settled_at = moment
+    change.save()
+    log.info("plan_change_settled", **change_log(change))
+    return True
+
+
+def _switched(change: PlanChange, state: SubscriptionState) -> bool:
+    if state.status in ENDED:
+        return True
+    return change.to_price is not None and change.to_price.stripe_price_id == state.price_id

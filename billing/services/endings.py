@@ -1,0 +1,150 @@
+"""Taking a scheduled change back, and ending a subscription."""
+
+from dataclasses import replace
+from datetime import datetime
+
+import structlog
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from accounts.models import Account, User
+from billing.enums import IN_FLIGHT, ChangeKind, ChangeStatus
+from billing.errors import NoLiveSubscription, NothingToUndo, PlanChangeNotAllowed
+from billing.gateways.stripe import gateway
+from billing.locks import lock_account, lock_live_subscription, lock_plan_change
+from billing.models import PlanChange, Subscription
+from billing.selectors import (
+    change_in_flight,
+    free_price,
+    live_subscription,
+    plan_change_get,
+    scheduled_change,
+)
+from billing.services.attempts import Asked, PlanChangeResult, change_open, observed
+from billing.services.carry_out import take_back
+from billing.services.changes import plan_change_finish
+from billing.services.converge import subscription_converge
+from billing.services.outcomes import change_log, change_undone
+from common.clock import database_now
+
+log = structlog.get_logger(__name__)
+
+
+def plan_change_undo(
+    *, account: Account, user: User | None, request_id: str, now: datetime
+) -> PlanChangeResult:
+    """Takes back what is scheduled. NothingToUndo when nothing is, or when its moment has come meanwhile."""
+    change = _open_undo(account, now)
+    log.info(
+        "plan_change_undo_requested",
+        **change_log(change),
+        user=user.pk if user else None,
+        request_id=request_id,
+    )
+    done = plan_change_take_back(change)
+    if done.status != ChangeStatus.UNDONE:
+        raise NothingToUndo(
+            _("The change has taken effect meanwhile."),
+            details={"plan_change": str(done.pk), "status": done.status},
+        )
+    return PlanChangeResult(plan_change_get(done.pk), live_subscription(account.pk))
+
+
+@transaction.atomic
+def _open_undo(account: Account, now: datetime) -> PlanChange:
+    lock_account(account.pk)
+    found = scheduled_change(account.pk)
+    if found is None:
+        pending = PlanChange.objects.filter(account=account, status__in=IN_FLIGHT).first()
+        if pending is not None:
+            raise PlanChangeNotAllowed(
+                _("A change is being carried out. Wait until it is done."),
+                details={"reason": "change_in_progress", "plan_change": str(pending.pk)},
+            )
+        raise NothingToUndo
+    change = lock_plan_change(found.pk)
+    if change.undo_requested_at is None:
+        change.undo_requested_at = now
+        change.save(update_fields=["undo_requested_at"])
+    return change
+
+
+def plan_change_take_back(change: PlanChange) -> PlanChange:
+    """Does the undoing that was asked for; done before: nothing. PaymentProviderUnavailable leaves it asked for."""
+    state, read_at = take_back(change)
+    return change_undone(change_id=change.pk, state=state, read_at=read_at)
+
+
+# Cancelling ---------------------------------------------------------------------------------------------------------
+
+
+def subscription_cancel(
+    *,
+    account: Account,
+    user: User | None,
+    at: str,
+    idempotency_key: str | None,
+    request_id: str,
+    now: datetime,
+) -> PlanChangeResult:
+    """Ends the paid subscription at the period's end (a scheduled change that can be undone), or now.
+
+    Afterwards the account is on the free plan, where its audience has one.
+    """
+    asked = Asked(account, user, None, None, None, idempotency_key, request_id, now, f"cancel_{at}")
+    with observed(replace(asked, target_plan="(cancel)")):
+        change, is_new = _open_cancel(asked, now_=at == "now")
+        return plan_change_finish(asked, change, is_new=is_new)
+
+
+@transaction.atomic
+def _open_cancel(asked: Asked, *, now_: bool) -> tuple[PlanChange, bool]:
+    lock_account(asked.account.pk)
+    subscription = lock_live_subscription(asked.account.pk)
+    if subscription is None:
+        raise NoLiveSubscription
+    target = free_price(subscription.plan.audience)
+    kind = ChangeKind.CANCEL if now_ else ChangeKind.DOWNGRADE
+    pending = change_in_flight(asked.account.pk)
+    if pending is not None and pending.status == ChangeStatus.PENDING and pending.kind == kind:
+        return pending, False
+    if subscription.stripe_subscription_id is None:
+        raise PlanChangeNotAllowed(
+            _("The free plan costs nothing and has nothing to cancel."), details={"reason": "free_plan"}
+        )
+    if pending is not None:
+        raise PlanChangeNotAllowed(
+            _("Another change is under way or scheduled. Take it back first."),
+            details={"reason": "change_scheduled", "plan_change": str(pending.pk)},
+        )
+    return change_open(asked=asked, subscription=subscription, target=target, kind=kind), True
+
+
+def subscription_resume(
+    *, account: Account, user: User | None, request_id: str, now: datetime
+) -> Subscription:
+    """Takes the end of a subscription back, whoever set it. NothingToUndo when it is not about to end."""
+    subscription = live_subscription(account.pk)
+    if subscription is None:
+        raise NoLiveSubscription
+    change = scheduled_change(account.pk)
+    if change is not None and change.to_price is not None and change.to_price.amount_minor > 0:
+        raise NothingToUndo(_("The subscription is not about to end; a change of plan is scheduled."))
+    if change is not None:
+        plan_change_undo(account=account, user=user, request_id=request_id, now=now)
+    elif subscription.cancel_at is not None:
+        _resume_at_provider(subscription)
+    else:
+        raise NothingToUndo(_("The subscription is not about to end."))
+    return live_subscription(account.pk) or subscription
+
+
+def _resume_at_provider(subscription: Subscription) -> None:
+    """The end was set at Stripe, so there is no plan change of ours to undo."""
+    state = gateway.cancel_at_period_end_set(
+        subscription_id=str(subscription.stripe_subscription_id),
+        cancel=False,
+        change_id="",
+        key=f"subscription:{subscription.pk}:resume:{subscription.revision}",
+    )
+    subscription_converge(stripe_subscription=state, read_at=database_now())

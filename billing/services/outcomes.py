@@ -1,0 +1,268 @@
+"""Recording what Stripe did: one transaction that changes subscription, plan change and limits together.
+
+All of these may be called twice, by the request and by a webhook or the sweeper at once: the second finds the work
+done. Each locks account → subscription → plan change.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+
+from billing import metrics
+from billing.enums import ENDED, Access, ChangeKind, ChangeStatus, SubscriptionStatus
+from billing.gateways.values import SubscriptionState
+from billing.locks import (
+    lock_account,
+    lock_live_subscription,
+    lock_plan_change,
+    lock_subscription_by_stripe_id,
+)
+from billing.models import PlanChange, Price, Subscription
+from billing.rules.changes import access_for
+from billing.selectors import free_price, price_by_stripe_id, scheduled_change
+from billing.services.entitlements import subscription_entitle
+from common.clock import database_now
+from common.errors import DomainError
+
+log = structlog.get_logger(__name__)
+
+MIRRORED = (
+    "plan_version_id",
+    "price_id",
+    "status",
+    "access",
+    "stripe_item_id",
+    "stripe_schedule_id",
+    "anchor_at",
+    "current_period_start",
+    "current_period_end",
+    "trial_end",
+    "cancel_at",
+)
+# What quotes are bound to and limits follow from; the rest may change without making either stale.
+TERMS = ("price_id", "status", "anchor_at", "current_period_start", "current_period_end", "cancel_at")
+
+
+def free_subscription_open(*, account_id: int, audience: str, moment: datetime) -> Subscription | None:
+    """Puts the account on its audience's free plan, with its limits. None when there is no such plan."""
+    price = free_price(audience)
+    if price is None:
+        return None
+    subscription = Subscription.objects.create(
+        account_id=account_id,
+        plan_version=price.version,
+        price=price,
+        status=SubscriptionStatus.ACTIVE,
+        access=Access.FULL,
+        anchor_at=moment,
+        current_period_start=moment,
+        started_at=moment,
+    )
+    subscription_entitle(account_id=account_id, subscription=subscription, scheduled=None, now=moment)
+    return subscription
+
+
+def subscription_close(subscription: Subscription, *, status: str, moment: datetime) -> None:
+    """The row's end. What the account has afterwards is the caller's to say."""
+    subscription.status = status
+    subscription.access = Access.ENDED
+    subscription.ended_at = moment
+    subscription.cancel_at = None
+    subscription.revision += 1
+    subscription.save()
+
+
+@transaction.atomic
+def change_settle(*, change_id: UUID, state: SubscriptionState, read_at: datetime) -> PlanChange:
+    """Records that Stripe has done what the change asked: applied, or scheduled. Done before: nothing.
+
+    `state` is the subscription as Stripe showed it afterwards; `read_at` an instant at which it was certainly so.
+    """
+    account_id = PlanChange.objects.values_list("account_id", flat=True).get(pk=change_id)
+    lock_account(account_id)
+    live = lock_live_subscription(account_id)
+    own = lock_subscription_by_stripe_id(state.id)
+    change = lock_plan_change(change_id)
+    if change.status in (ChangeStatus.APPLIED, ChangeStatus.UNDONE):
+        return change
+    moment = database_now()
+    subscription = own or _open_paid(change, live, state, moment)
+    subscription_mirror(subscription, state, read_at)
+    _settle(change, subscription, state, moment)
+    if subscription.is_live:
+        subscription_entitle(
+            account_id=account_id,
+            subscription=subscription,
+            scheduled=scheduled_change(account_id),
+            now=moment,
+        )
+    else:
+        after_the_end(subscription, moment)
+    return change
+
+
+def _open_paid(
+    change: PlanChange, live: Subscription | None, state: SubscriptionState, moment: datetime
+) -> Subscription:
+    """The row of a new Stripe subscription; the free one that stood before it ends at the same moment."""
+    if live is not None:
+        subscription_close(live, status=SubscriptionStatus.CANCELED, moment=moment)
+    price = price_by_stripe_id(state.price_id) or change.to_price
+    assert price is not None, "a start has a target"
+    return Subscription(
+        account_id=change.account_id,
+        plan_version=price.version,
+        price=price,
+        status=state.status,
+        access=access_for(state.status),
+        stripe_subscription_id=state.id,
+        started_at=moment,
+        revision=0,
+    )
+
+
+def _settle(
+    change: PlanChange, subscription: Subscription, state: SubscriptionState, moment: datetime
+) -> None:
+    waits = change.kind == ChangeKind.DOWNGRADE and not _has_switched(change, state)
+    change.status = ChangeStatus.SCHEDULED if waits else ChangeStatus.APPLIED
+    change.effective_at = change.effective_at or (state.period_end if waits else moment)
+    change.settled_at = moment
+    change.error_code, change.error_details = "", {}
+    change.stripe_subscription_id = state.id
+    if change.kind in (ChangeKind.UPGRADE, ChangeKind.START) and state.latest_invoice is not None:
+        change.stripe_invoice_id = state.latest_invoice.id
+        change.charged_minor = state.latest_invoice.amount_due_minor
+        _compare_with_quote(change)
+    change.save()
+    log.info("plan_change_settled", **change_log(change), subscription=str(subscription.pk))
+
+
+def _has_switched(change: PlanChange, state: SubscriptionState) -> bool:
+    if state.status in ENDED:
+        return True
+    return change.to_price is not None and change.to_price.stripe_price_id == state.price_id
+
+
+def _compare_with_quote(change: PlanChange) -> None:
+    """The invoice should say what the quote said. Where it does not, somebody must hear of it; nothing is hidden."""
+    if change.due_minor is not None and change.charged_minor != change.due_minor:
+        metrics.coherence_errors_total.labels("invoice_differs_from_quote").inc()
+        log.error("invoice_differs_from_quote", **change_log(change))
+
+
+@transaction.atomic
+def change_fail(*, change_id: UUID, error: DomainError) -> PlanChange:
+    """Records that the change certainly did not happen, and why. Settled before: nothing."""
+    account_id = PlanChange.objects.values_list("account_id", flat=True).get(pk=change_id)
+    lock_account(account_id)
+    change = lock_plan_change(change_id)
+    if change.status != ChangeStatus.PENDING:
+        return change
+    change.status = ChangeStatus.FAILED
+    change.error_code = error.code
+    change.error_details = {key: value for key, value in error.details.items() if key != "preview"}
+    change.settled_at = database_now()
+    change.save()
+    log.warning("plan_change_failed", **change_log(change))
+    return change
+
+
+@transaction.atomic
+def change_undone(*, change_id: UUID, state: SubscriptionState, read_at: datetime) -> PlanChange:
+    """Records that a scheduled change was taken back at Stripe. Applied or undone before: nothing."""
+    account_id = PlanChange.objects.values_list("account_id", flat=True).get(pk=change_id)
+    lock_account(account_id)
+    lock_live_subscription(account_id)
+    subscription = lock_subscription_by_stripe_id(state.id)
+    change = lock_plan_change(change_id)
+    if change.status != ChangeStatus.SCHEDULED or subscription is None:
+        return change
+    moment = database_now()
+    if _has_switched(change, state):  # the period ended before we came
+        change.status = ChangeStatus.APPLIED
+    else:
+        change.status = ChangeStatus.UNDONE
+    change.settled_at = moment
+    change.save()
+    subscription_mirror(subscription, state, read_at)
+    if subscription.is_live:
+        subscription_entitle(account_id=account_id, subscription=subscription, scheduled=None, now=moment)
+    log.info("plan_change_undone", **change_log(change))
+    return change
+
+
+def subscription_mirror(subscription: Subscription, state: SubscriptionState, read_at: datetime) -> bool:
+    """Writes Stripe's state into our row, unless the row is newer or ended. Whether its terms changed."""
+    if subscription.ended_at is not None or (
+        subscription.stripe_read_at is not None and subscription.stripe_read_at > read_at
+    ):
+        return False
+    before = {name: getattr(subscription, name) for name in MIRRORED}
+    _copy(subscription, state)
+    subscription.stripe_read_at = read_at
+    changed = any(getattr(subscription, name) != before[name] for name in TERMS)
+    if changed or subscription._state.adding:
+        subscription.revision += 1
+    subscription.save()
+    return changed
+
+
+def _copy(subscription: Subscription, state: SubscriptionState) -> None:
+    price = _price_of(subscription, state)
+    subscription.price, subscription.plan_version = price, price.version
+    subscription.status = state.status
+    subscription.access = access_for(state.status)
+    subscription.stripe_item_id = state.item_id
+    subscription.stripe_schedule_id = state.schedule_id
+    subscription.anchor_at = state.anchor_at
+    subscription.current_period_start = state.period_start
+    subscription.current_period_end = state.period_end
+    subscription.trial_end = state.trial_end
+    subscription.cancel_at = state.cancel_at
+    if state.status in ENDED:
+        subscription.ended_at = state.ended_at or database_now()
+        subscription.cancel_at = None
+
+
+def _price_of(subscription: Subscription, state: SubscriptionState) -> Price:
+    """Our price for Stripe's. One that the catalogue does not know is reported and leaves the plan as it was."""
+    price = price_by_stripe_id(state.price_id)
+    if price is None:
+        metrics.coherence_errors_total.labels("unknown_price").inc()
+        log.error("unknown_price", stripe_price=state.price_id, stripe_subscription=state.id)
+        return subscription.price
+    return price
+
+
+def after_the_end(subscription: Subscription, moment: datetime) -> Subscription | None:
+    """What an account has after its paid subscription: the free plan of its audience, or nothing."""
+    account_id = subscription.account_id
+    if lock_live_subscription(account_id) is not None:
+        return None
+    opened = free_subscription_open(
+        account_id=account_id, audience=subscription.plan_version.plan.audience, moment=moment
+    )
+    if opened is None:
+        subscription_entitle(account_id=account_id, subscription=None, scheduled=None, now=moment)
+    return opened
+
+
+def change_log(change: PlanChange) -> dict[str, Any]:
+    """What a log line says of a change; enough to find everything else."""
+    return {
+        "plan_change": str(change.pk),
+        "account": change.account_id,
+        "kind": change.kind,
+        "status": change.status,
+        "from_price": change.from_price.lookup_key if change.from_price else None,
+        "to_price": change.to_price.lookup_key if change.to_price else None,
+        "due_minor": change.due_minor,
+        "charged_minor": change.charged_minor,
+        "error_code": change.error_code,
+        "stripe_invoice": change.stripe_invoice_id,
+        "change_request_id": change.request_id,
+    }

@@ -1,0 +1,101 @@
+"""An account's first plan, or its next one after the last has ended."""
+
+from datetime import datetime
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from accounts.models import Account, AccountKind, User
+from billing.enums import Audience, ChangeKind, ChangeStatus
+from billing.errors import AlreadySubscribed, PlanChangeNotAllowed
+from billing.locks import lock_account, lock_live_subscription
+from billing.models import PlanChange, Price, Subscription
+from billing.selectors import live_subscription, plan_change_get
+from billing.services.attempts import Asked, PlanChangeResult, change_open, observed
+from billing.services.changes import plan_change_await, plan_change_run
+from billing.services.customers import payment_method_add, payment_method_make_default
+from billing.services.outcomes import free_subscription_open
+from billing.services.preview import interval_or_default, target_price
+
+AUDIENCES = {
+    AccountKind.PERSONAL.value: Audience.CONSUMER.value,
+    AccountKind.ORGANISATION.value: Audience.BUSINESS.value,
+}
+
+
+def account_welcome(*, account: Account, now: datetime) -> Subscription | None:
+    """A new account begins on its audience's free plan; where there is none, without a subscription."""
+    return free_subscription_open(account_id=account.pk, audience=AUDIENCES[account.kind], moment=now)
+
+
+def subscription_start(
+    *,
+    account: Account,
+    user: User | None,
+    plan: str,
+    interval: str | None,
+    payment_method: str | None = None,
+    idempotency_key: str | None = None,
+    request_id: str = "",
+    now: datetime,
+) -> PlanChangeResult:
+    """Subscribes an account that has no subscription. A paid plan is paid at once, or nothing comes of it.
+
+    Raises AlreadySubscribed, InvalidTargetPlan, PlanChangeNotAllowed (another audience's plan) and the errors of
+    payment. `payment_method`: a card collected in the browser, which becomes the one that is charged.
+    """
+    asked = Asked(account, user, plan, interval, None, idempotency_key, request_id, now, "start")
+    with observed(asked):
+        target = target_price(plan=plan, interval=interval_or_default(plan, interval, None))
+        _check_audience(account, target)
+        if payment_method:
+            _take_card(account, payment_method)
+        change, is_new = _open_start(asked, target)
+        if is_new and change.status == ChangeStatus.PENDING:
+            change = plan_change_run(change)
+        elif change.status == ChangeStatus.PENDING:
+            change = plan_change_await(change.pk)
+        return PlanChangeResult(plan_change_get(change.pk), live_subscription(account.pk))
+
+
+def _check_audience(account: Account, target: Price) -> None:
+    if target.version.plan.audience != AUDIENCES[account.kind]:
+        raise PlanChangeNotAllowed(
+            _("%(plan)s is for another kind of account.") % {"plan": target.version.plan.name},
+            details={"reason": "audience"},
+        )
+
+
+def _take_card(account: Account, payment_method: str) -> None:
+    if live_subscription(account.pk) is not None:
+        raise AlreadySubscribed
+    payment_method_add(account=account, payment_method_id=payment_method)
+    payment_method_make_default(account=account, payment_method_id=payment_method)
+
+
+@transaction.atomic
+def _open_start(asked: Asked, target: Price) -> tuple[PlanChange, bool]:
+    lock_account(asked.account.pk)
+    if lock_live_subscription(asked.account.pk) is not None:
+        raise AlreadySubscribed
+    pending = PlanChange.objects.filter(account=asked.account, status=ChangeStatus.PENDING).first()
+    if pending is not None:
+        if pending.to_price_id == target.pk:
+            return pending, False
+        raise PlanChangeNotAllowed(
+            _("Another subscription is being started. Wait until that is done."),
+            details={"reason": "change_in_progress", "plan_change": str(pending.pk)},
+        )
+    change = change_open(asked=asked, subscription=None, target=target, kind=ChangeKind.START)
+    if target.amount_minor == 0:
+        _start_free(change, target, asked.arrived_at)
+    return change, True
+
+
+def _start_free(change: PlanChange, target: Price, now: datetime) -> None:
+    """Nothing to pay, nothing to ask of Stripe: done in the same transaction."""
+    free_subscription_open(account_id=change.account_id, audience=target.version.plan.audience, moment=now)
+    change.status = ChangeStatus.APPLIED
+    change.effective_at = change.settled_at = now
+    change.charged_minor = 0
+    change.save()

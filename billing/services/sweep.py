@@ -1,0 +1,155 @@
+"""Finishing what was left open: intents whose request died or never heard from Stripe, undos, periods that ended.
+
+Each is resolved by asking Stripe, never by guessing. What Stripe does not show is only taken for not done when no
+call can be under way any more.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
+from billing.enums import ChangeKind, ChangeStatus
+from billing.errors import PaymentProviderUnavailable
+from billing.gateways.client import LONGEST_CALL_S
+from billing.gateways.stripe import gateway
+from billing.gateways.values import SubscriptionState
+from billing.models import PlanChange, Subscription
+from billing.services.converge import subscription_refresh
+from billing.services.endings import plan_change_take_back
+from billing.services.outcomes import change_fail, change_log, change_settle
+from common.clock import database_now
+
+log = structlog.get_logger(__name__)
+
+# A change consists of at most this many calls, one after the other.
+CALLS_PER_CHANGE = 5
+SETTLE_AFTER = timedelta(seconds=CALLS_PER_CHANGE * LONGEST_CALL_S)
+LOOK_AFTER = timedelta(seconds=5)
+PERIOD_GRACE = timedelta(minutes=2)
+BATCH = 100
+
+
+@dataclass
+class SweepReport:
+    """Ids of what was looked at, by what came of it."""
+
+    applied: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    still_open: list[str] = field(default_factory=list)
+    undone: list[str] = field(default_factory=list)
+    refreshed: list[str] = field(default_factory=list)
+
+
+def plan_changes_sweep(*, now: datetime, settle_after: timedelta = SETTLE_AFTER) -> SweepReport:
+    """Resolves open intents and undos, and asks for subscriptions whose period is over. Call it as often as you like."""
+    report = SweepReport()
+    for change in _open_changes(now):
+        _resolve(change, report, now, settle_after)
+    for change in PlanChange.objects.filter(
+        status=ChangeStatus.SCHEDULED, undo_requested_at__lt=now - LOOK_AFTER
+    ).select_related("subscription")[:BATCH]:
+        _finish_undo(change, report)
+    for subscription in overdue_subscriptions(now)[:BATCH]:
+        _refresh(subscription, report)
+    return report
+
+
+def _open_changes(now: datetime) -> QuerySet[PlanChange]:
+    return (
+        PlanChange.objects.filter(status=ChangeStatus.PENDING, last_tried_at__lt=now - LOOK_AFTER)
+        .select_related("account", "subscription", "to_price")
+        .order_by("last_tried_at")[:BATCH]
+    )
+
+
+def overdue_subscriptions(now: datetime) -> QuerySet[Subscription]:
+    """Subscriptions whose period is over by our clock, and of whose next one Stripe has not told us yet."""
+    return Subscription.objects.filter(
+        ended_at__isnull=True,
+        stripe_subscription_id__isnull=False,
+        current_period_end__lt=now - PERIOD_GRACE,
+    ).order_by("current_period_end")
+
+
+def _resolve(change: PlanChange, report: SweepReport, now: datetime, settle_after: timedelta) -> None:
+    try:
+        state, read_at = _ask(change)
+    except PaymentProviderUnavailable:
+        report.still_open.append(str(change.pk))
+        return
+    if state is not None:
+        done = change_settle(change_id=change.pk, state=state, read_at=read_at)
+        report.applied.append(str(done.pk))
+    elif change.last_tried_at is not None and change.last_tried_at < now - settle_after:
+        _give_up(change)
+        report.failed.append(str(change.pk))
+    else:
+        report.still_open.append(str(change.pk))
+
+
+def _ask(change: PlanChange) -> tuple[SubscriptionState | None, datetime]:
+    """The subscription that shows the change done, or None; and when it was asked for."""
+    read_at = database_now()
+    if change.subscription is None or change.subscription.stripe_subscription_id is None:
+        customer_id = change.account.stripe_customer_id
+        if customer_id is None:
+            return None, read_at
+        return gateway.subscription_find(customer_id=customer_id, change_id=str(change.pk)), read_at
+    state = gateway.subscription_get(change.subscription.stripe_subscription_id)
+    return (state if _shows(change, state) else None), read_at
+
+
+def _shows(change: PlanChange, state: SubscriptionState) -> bool:
+    """Whether Stripe's subscription carries this very change."""
+    if change.kind == ChangeKind.CANCEL:
+        return state.ended_at is not None
+    if change.kind == ChangeKind.UPGRADE:
+        return state.change_id == str(change.pk)
+    if change.to_price is None or change.to_price.amount_minor == 0:
+        return state.change_id == str(change.pk) and (
+            state.cancel_at is not None or state.ended_at is not None
+        )
+    if state.schedule_id is None:
+        return state.change_id == str(change.pk)
+    schedule = gateway.schedule_get(state.schedule_id)
+    return schedule.change_id == str(change.pk)
+
+
+def _give_up(change: PlanChange) -> None:
+    """Stripe shows no trace of it and no call can be under way: it did not happen. Half a downgrade is cleared."""
+    subscription = change.subscription
+    if (
+        change.kind == ChangeKind.DOWNGRADE
+        and subscription is not None
+        and subscription.stripe_subscription_id
+    ):
+        state = gateway.subscription_get(subscription.stripe_subscription_id)
+        if state.schedule_id is not None:
+            gateway.schedule_release(state.schedule_id)
+    error = PaymentProviderUnavailable(
+        _("The payment service did not answer. Nothing was changed."),
+        details={"resolved": "not_found_at_provider"},
+    )
+    change_fail(change_id=change.pk, error=error)
+    log.warning("plan_change_did_not_happen", **change_log(change))
+
+
+def _finish_undo(change: PlanChange, report: SweepReport) -> None:
+    try:
+        plan_change_take_back(change)
+    except PaymentProviderUnavailable:
+        report.still_open.append(str(change.pk))
+    else:
+        report.undone.append(str(change.pk))
+
+
+def _refresh(subscription: Subscription, report: SweepReport) -> None:
+    try:
+        subscription_refresh(stripe_subscription_id=str(subscription.stripe_subscription_id))
+    except PaymentProviderUnavailable:
+        report.still_open.append(str(subscription.pk))
+    else:
+        report.refreshed.append(str(subscription.pk))

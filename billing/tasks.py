@@ -1,0 +1,51 @@
+"""What Celery does for billing. The rules are in services."""
+
+import structlog
+from celery import shared_task
+from djstripe.models import WebhookEventTrigger
+
+from billing.errors import ProviderRefused
+from billing.gateways.client import MISSING_OBJECT
+from billing.gateways.stripe import gateway
+from billing.models import Subscription
+from billing.services import plan_changes_sweep, subscription_refresh
+from billing.webhooks import APPLY, subscription_of
+from common import clock
+from common.outbox import outbox_task
+
+log = structlog.get_logger(__name__)
+
+RELEASE_SCHEDULE = "billing.tasks.schedule_release"
+
+
+@outbox_task(APPLY, atomic=False)
+def stripe_event_apply(*, trigger_id: int) -> None:
+    """One event of Stripe's: our state first, then dj-stripe's mirror. Both may run again."""
+    trigger = WebhookEventTrigger.objects.get(pk=trigger_id)
+    subscription_id = subscription_of(trigger.json_body)
+    if subscription_id is not None:
+        try:
+            subscription_refresh(stripe_subscription_id=subscription_id)
+        except ProviderRefused as error:
+            if error.provider_code != MISSING_OBJECT:
+                raise
+            log.warning("event_of_unknown_subscription", stripe_subscription=subscription_id)
+    if not trigger.processed:
+        trigger.process(save=True)
+
+
+@outbox_task(RELEASE_SCHEDULE, atomic=False)
+def schedule_release(*, subscription_id: str) -> None:
+    """After a scheduled switch the schedule has done its work; without it the price can be changed again."""
+    subscription = Subscription.objects.get(pk=subscription_id)
+    if subscription.stripe_schedule_id and subscription.stripe_subscription_id and subscription.is_live:
+        gateway.schedule_release(subscription.stripe_schedule_id)
+        subscription_refresh(stripe_subscription_id=subscription.stripe_subscription_id)
+
+
+@shared_task(name="billing.tasks.plan_changes_sweep")
+def sweep() -> None:
+    """Beat: resolves what was left open."""
+    report = plan_changes_sweep(now=clock.now())
+    if any(vars(report).values()):
+        log.info("plan_changes_swept", **vars(report))
