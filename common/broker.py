@@ -5,7 +5,6 @@ and then nothing for a while: attempts pause for PAUSE_S.
 """
 
 import os
-import time
 from functools import cache
 from typing import Any
 
@@ -15,6 +14,7 @@ from kombu.exceptions import KombuError
 from kombu.pools import producers
 from redis.exceptions import RedisError
 
+from common.breaker import Breaker
 from common.metrics import broker_failures_total
 
 logger = structlog.get_logger(__name__)
@@ -24,7 +24,7 @@ PAUSE_S = 5.0
 OPTIONS = {"max_retries": 0, "socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
 
 
-_paused_until = 0.0
+_breaker = Breaker(PAUSE_S)
 
 
 @cache
@@ -34,14 +34,13 @@ def _producers(pid: int) -> Any:  # noqa: ARG001 - connections must not be share
 
 def send(task: str, *args: Any) -> bool:
     """Send, or say that it could not be done now."""
-    global _paused_until  # noqa: PLW0603 - one breaker for the process
-    if time.monotonic() < _paused_until:
+    if _breaker.is_open:
         return False
     try:
         with _producers(os.getpid()).acquire(block=True, timeout=TIMEOUT_S) as producer:
             current_app.send_task(task, args=args, producer=producer, retry=False, ignore_result=True)
     except (KombuError, RedisError, OSError) as error:
-        _paused_until = time.monotonic() + PAUSE_S
+        _breaker.trip()
         broker_failures_total.inc()
         logger.warning("broker_unreachable", task=task, error=type(error).__name__)
         return False

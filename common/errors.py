@@ -123,11 +123,23 @@ class IdempotencyKeyReused(DomainError):
 
 
 class RateLimited(DomainError):
+    """`details`: `limit` (its name), `retry_after_s`. `rate_headers` say the same in the IETF's form."""
+
     code, status, retryable = "rate_limited", 429, True
     default_message = _("Too many requests. Wait, then go on.")
 
+    def __init__(
+        self,
+        message: Text | None = None,
+        *,
+        details: Mapping[str, Any] | None = None,
+        rate_headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, details=details)
+        self.rate_headers = dict(rate_headers or {})
+
     def headers(self) -> dict[str, str]:
-        return {"Retry-After": str(self.details.get("retry_after_s", 1))}
+        return self.rate_headers | {"Retry-After": str(self.details.get("retry_after_s", 1))}
 
 
 class ServiceUnavailable(DomainError):

@@ -115,18 +115,21 @@ DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", 5)
 MIGRATION_MODULES = {"djstripe": None} if env.bool("FAST_MIGRATIONS", default=False) else {}
 
 REDIS_URL = env.str("REDIS_URL")
-CACHES = {
-    "default": {
-        "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": REDIS_URL,
-        "KEY_PREFIX": env.str("CACHE_PREFIX", default="palier"),
-        "OPTIONS": {
-            "CLIENT_CLASS": "django_redis.client.DefaultClient",
-            "SOCKET_CONNECT_TIMEOUT": 0.5,
-            "SOCKET_TIMEOUT": 0.5,
-        },
+_REDIS = {
+    "LOCATION": REDIS_URL,
+    "KEY_PREFIX": env.str("CACHE_PREFIX", default="palier"),
+    "OPTIONS": {
+        "CLIENT_CLASS": "django_redis.client.DefaultClient",
+        "SOCKET_CONNECT_TIMEOUT": 0.5,
+        "SOCKET_TIMEOUT": 0.5,
     },
 }
+CACHES = {
+    "default": {"BACKEND": "common.cache.ForgivingRedisCache", **_REDIS},
+    # Tells when Redis is away, so that common.ratelimit can leave it alone for a moment.
+    "rate_limits": {"BACKEND": "django_redis.cache.RedisCache", **_REDIS},
+}
+DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 
 # --- People -------------------------------------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
@@ -146,6 +149,9 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_UNIQUE_EMAIL = True
 ACCOUNT_EMAIL_VERIFICATION = env.str("EMAIL_VERIFICATION", default="optional")
 ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_RATE_LIMITS = {
+    "login": env.str("RATE_LIMIT_SIGN_IN_PAGE", default="120/m/ip")
+}  # others: allauth's own
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
@@ -162,6 +168,8 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_PROXY_SSL_HEADER = (
     ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
 )
+# How many proxies of ours stand before us and add to X-Forwarded-For; it is believed that far and no further.
+PROXY_COUNT = env.int("PROXY_COUNT", default=1 if env.bool("BEHIND_PROXY", default=False) else 0)
 X_FRAME_OPTIONS = "DENY"
 
 CONTENT_SECURITY_POLICY: dict[str, Any] = {
@@ -234,14 +242,17 @@ SPECTACULAR_SETTINGS = {
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
-# Requests per window, "count/seconds". Without Redis they are not enforced (docs/adr).
+# name: ("count/seconds", what it is counted by). Without Redis they are not enforced (docs/adr/0013).
 RATE_LIMITS = {
-    "global": env.str("RATE_LIMIT_GLOBAL", default="5000/1"),
-    "user": env.str("RATE_LIMIT_USER", default="300/60"),
-    "plan_change": env.str("RATE_LIMIT_PLAN_CHANGE", default="120/60"),
-    "auth": env.str("RATE_LIMIT_AUTH", default="30/60"),
+    "global": (env.str("RATE_LIMIT_GLOBAL", default="5000/1"), "everyone"),
+    "user": (env.str("RATE_LIMIT_USER", default="30000/60"), "caller"),
+    "plan_change": (env.str("RATE_LIMIT_PLAN_CHANGE", default="300/60"), "user_plan"),
+    "auth": (env.str("RATE_LIMIT_AUTH", default="60/60"), "ip_email"),
+    "auth_ip": (env.str("RATE_LIMIT_AUTH_IP", default="600/60"), "ip"),
 }
-
+# The key may vanish between django-ratelimit's two questions; that is no reason to refuse.
+RATELIMIT_FAIL_OPEN = True
+RATELIMIT_USE_CACHE = "rate_limits"
 # Who may read /metrics: nobody without this token, when it is set. Otherwise keep the address inside your network.
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 
@@ -301,6 +312,8 @@ LOGGING = build_logging(
 )
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
 DJANGO_STRUCTLOG_USER_ID_FIELD = "pk"
+# RequestIdMiddleware has put an id of ours there, or the caller's when it has the accepted form.
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True
 # An address is personal data. One line a request, at its end, says the rest.
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
 DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG

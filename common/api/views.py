@@ -15,11 +15,12 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
-from common import errors, idempotency
+from common import errors, idempotency, ratelimit
 from common.api.envelope import error_response
 from common.api.errors import to_domain_error
 from common.api.parsing import StrictJsonParser
 from common.api.rendering import EnvelopeRenderer, OneFormNegotiation
+from common.callers import caller_of
 
 Handler = Callable[..., Any]
 CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -68,7 +69,7 @@ class ApiView(APIView):
         if key is None:
             return handler(request, *self.args, **self.kwargs)
         call = idempotency.Call.of(
-            scope=self.idempotency_scope(request),
+            scope=caller_of(request),
             key=key,
             method=request.method or "",
             path=request.path,
@@ -88,11 +89,6 @@ class ApiView(APIView):
         finished = self.finalize_response(request, response, *self.args, **self.kwargs)
         return finished.render() if isinstance(finished, Response) else finished
 
-    def idempotency_scope(self, request: Request) -> str:
-        """Whose keys these are. A credential says so itself; otherwise it is the person."""
-        own = getattr(request.auth, "idempotency_scope", None)
-        return own or f"user:{request.user.pk}"
-
     def _handler(self, method: str) -> Handler:
         handler = getattr(self, method.lower(), None) if method.lower() in self.http_method_names else None
         if handler is None:
@@ -104,6 +100,10 @@ class ApiView(APIView):
         if error is None:
             raise exc
         return error_response(error)
+
+    def check_throttles(self, request: Request) -> None:
+        usages = ratelimit.check(request, self.rate_limits)
+        self.headers.update(ratelimit.headers(usages))
 
     def permission_denied(
         self,

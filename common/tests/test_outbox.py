@@ -205,10 +205,10 @@ def real_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.undo()
     cached = broker._producers
     cached.cache_clear()
-    broker._paused_until = 0.0
+    broker._breaker.reset()
     yield
     cached.cache_clear()
-    broker._paused_until = 0.0
+    broker._breaker.reset()
 
 
 def test_broker_takes_it(sent: None, real_broker: None, redis_queue: Any) -> None:

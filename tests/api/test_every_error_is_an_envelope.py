@@ -263,3 +263,14 @@ def test_success_is_wrapped(client: Client) -> None:
     response = post(client, b'{"units": 3}', HTTP_ACCEPT="text/html")
     assert response.status_code == 200
     assert response.json() == {"data": {"units": 3}, "meta": {"request_id": response["X-Request-Id"]}}
+
+
+def test_log_line_carries_the_answers_id_and_no_query(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    response = client.get("/v1/own?token=tell-nobody")
+    finished = [
+        r.msg for r in caplog.records if isinstance(r.msg, dict) and r.msg["event"] == "request_finished"
+    ]
+    assert [line["request_id"] for line in finished] == [response["X-Request-Id"]]
+    assert "tell-nobody" not in caplog.text
