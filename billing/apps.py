@@ -5,6 +5,7 @@ class BillingConfig(AppConfig):
     name = "billing"
 
     def ready(self) -> None:
-        from billing import books, receivers, remedies  # noqa: F401 - the first two register themselves
+        from billing import books, ratelimits, receivers, remedies  # noqa: F401 - two register themselves
 
+        ratelimits.register()
         remedies.register()

@@ -8,6 +8,8 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, ProgrammingError
 
+from common import ratelimit
+
 SHORTEST_SECRET = 32
 FEWEST_CHARACTERS = 10
 
@@ -64,6 +66,21 @@ def _is_weak(secret: str) -> bool:
         or len(set(secret)) < FEWEST_CHARACTERS
         or secret.startswith("django-insecure")
     )
+
+
+@register(Tags.caches)
+def rate_limits_countable(**_: Any) -> list[CheckMessage]:
+    """A limit that is counted by what nobody registered would fail at the first request."""
+    known = ratelimit.registered_keys()
+    return [
+        Error(
+            f"RATE_LIMITS['{name}'] is counted by '{key}', which no app registered.",
+            hint="Call common.ratelimit.register_key in AppConfig.ready().",
+            id="palier.E009",
+        )
+        for name, (_rate, key) in settings.RATE_LIMITS.items()
+        if key not in known
+    ]
 
 
 @register(Tags.database)

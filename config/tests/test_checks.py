@@ -52,6 +52,12 @@ def test_unsafe_settings(changed: dict[str, Any], ids: list[str]) -> None:
         assert [message.id for message in checks.unsafe_settings()] == ids
 
 
+def test_rate_limits_can_be_counted() -> None:
+    assert checks.rate_limits_countable() == []
+    with override_settings(RATE_LIMITS={"odd": ("1/1", "the moon")}):
+        assert [message.id for message in checks.rate_limits_countable()] == ["palier.E009"]
+
+
 @pytest.mark.django_db
 def test_moved_clock_without_the_sandbox() -> None:
     with override_settings(**SAFE):
