@@ -115,7 +115,7 @@ def _administration(server_url: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 def _migrate(database_url: str) -> None:
-    command = [sys.executable, "manage.py", "migrate", "--no-input", "--verbosity", "0"]
+    command = [sys.executable, "manage.py", "migrate", "--run-syncdb", "--no-input", "--verbosity", "0"]
     values = application_environment(
         database_url=database_url, redis_url=NO_REDIS_NEEDED, kept=make_secrets()
     )

@@ -48,7 +48,7 @@ class Demo:
         with step("Stripe stand-in"):
             self._start_stripe(database_url)
         with step("Database schema"):
-            self._manage("migrate", "--no-input")
+            self._manage("migrate", "--run-syncdb", "--no-input")  # for dj-stripe, whose history is left out
         if demo_files.static_files_changed():
             with step("Static files"):
                 self._manage("collectstatic", "--no-input", "--clear")
