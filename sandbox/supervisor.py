@@ -48,6 +48,7 @@ class Program:
     stop_signals: tuple[signal.Signals, ...] = (signal.SIGTERM, signal.SIGQUIT)
     start_timeout_s: float = 60.0
     process: subprocess.Popen[bytes] | None = None
+    asked_to_end: bool = False
 
     def start(self) -> None:
         """Start, and return once it is ready. ServiceError when it ends at once or takes too long."""
@@ -59,6 +60,7 @@ class Program:
         if self.port is not None:
             process.require_port(self.name, self.port, patience_s=process.PORT_PATIENCE_S)
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.asked_to_end = False
         self.process = process.spawn(self.command, log=self.log, env=self.env, cwd=self.cwd)
 
     def wait(self) -> None:
@@ -68,14 +70,17 @@ class Program:
             process.wait_ready(self.name, self.process, self.ready, log=self.log, timeout_s=timeout_s)
 
     def signal_end(self) -> None:
-        """Ask it to end, without waiting."""
-        if self.process is not None and self.process.poll() is None:
+        """Ask it to end, without waiting. Asked once only: to many programs a second time means at once."""
+        if self.process is not None and self.process.poll() is None and not self.asked_to_end:
             self.process.send_signal(self.stop_signals[0])
+            self.asked_to_end = True
 
     def stop(self) -> None:
         """End it, and whatever it started."""
         if self.process is not None:
-            process.stop(self.process, *((sent, self.patience_s) for sent in self.stop_signals))
+            self.signal_end()
+            process.wait_end(self.process, self.patience_s)
+            process.stop(self.process, *((sent, self.patience_s) for sent in self.stop_signals[1:]))
             process.kill_group(self.process)
             self.process = None
 

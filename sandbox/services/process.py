@@ -87,13 +87,17 @@ def stop(process: subprocess.Popen[bytes], *signals: tuple[signal.Signals, float
         if process.poll() is not None:
             return
         process.send_signal(sent)
-        try:
-            process.wait(patience_s)
-        except subprocess.TimeoutExpired:
-            continue
+        wait_end(process, patience_s)
     if process.poll() is None:
         process.kill()
         process.wait()
+
+
+def wait_end(process: subprocess.Popen[bytes], patience_s: float) -> bool:
+    """Whether it ended within the time."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(patience_s)
+    return process.poll() is not None
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
