@@ -115,7 +115,7 @@ def _administration(server_url: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 def _migrate(database_url: str) -> None:
-    command = [sys.executable, "manage.py", "migrate", "--run-syncdb", "--no-input", "--verbosity", "0"]
+    command = [sys.executable, "-m", "sandbox.migrate"]
     values = application_environment(
         database_url=database_url, redis_url=NO_REDIS_NEEDED, kept=make_secrets()
     )
@@ -127,7 +127,12 @@ def _migrate(database_url: str) -> None:
 def _fingerprint() -> str:
     """Changes with any migration, with the pinned packages (they bring migrations too), and with this file."""
     digest = hashlib.sha256()
-    sources = [*ROOT.glob("*/migrations/*.py"), ROOT / "requirements.txt", ROOT / "sandbox" / "databases.py"]
+    sources = [
+        *ROOT.glob("*/migrations/*.py"),
+        ROOT / "requirements.txt",
+        ROOT / "sandbox" / "databases.py",
+        ROOT / "sandbox" / "migrate.py",
+    ]
     for source in sorted(sources):
         digest.update(os.fsencode(source.relative_to(ROOT)) + b"\0" + source.read_bytes())
     return digest.hexdigest()[:16]

@@ -48,7 +48,7 @@ class Demo:
         with step("Stripe stand-in"):
             self._start_stripe(database_url)
         with step("Database schema"):
-            self._manage("migrate", "--run-syncdb", "--no-input")  # for dj-stripe, whose history is left out
+            self._finish(self.programs.migrate())
         if demo_files.static_files_changed():
             with step("Static files"):
                 self._manage("collectstatic", "--no-input", "--clear")
@@ -117,7 +117,10 @@ class Demo:
             web.wait()
 
     def _manage(self, *arguments: str) -> None:
-        command = self.programs.manage(*arguments)
+        self._finish(self.programs.manage(*arguments))
+
+    def _finish(self, command: Program) -> None:
+        """Run a command to its end. ServiceError, with what it said last, when it fails."""
         command.launch()
         try:
             code = command.process.wait() if command.process else 0
@@ -125,7 +128,7 @@ class Demo:
             command.stop()
         if code != 0:
             how = process.describe_exit(code)
-            raise ServiceError(f"manage.py {arguments[0]} failed ({how}).{process.log_tail(command.log)}")
+            raise ServiceError(f"{command.name} failed ({how}).{process.log_tail(command.log)}")
 
     def _announce(self) -> None:
         names = (*CONSUMERS, *ORGANISATIONS, *STAFF)

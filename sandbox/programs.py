@@ -76,6 +76,10 @@ class Programs:
             "stripe", command, port=port, ready_url=f"http://127.0.0.1:{port}/_sandbox/health"
         )
 
+    def migrate(self) -> Program:
+        """Brings the database to the present schema, and ends."""
+        return self._python("migrate", ["-m", "sandbox.migrate"])
+
     def manage(self, *arguments: str) -> Program:
         """One management command, its output in a log of its name."""
         return self._python(arguments[0], ["manage.py", *arguments])
