@@ -118,8 +118,13 @@ def without_subscription(account: Account, now: datetime) -> str | None:
 
 def _make_staff(name: str) -> User:
     """Staff have no account that pays."""
-    make = User.objects.create_superuser if name == "admin" else User.objects.create_user
-    return make(f"{name}@{DOMAIN}", PASSWORD, is_staff=True, display_name=name.capitalize())
+    return User.objects.create_user(
+        f"{name}@{DOMAIN}",
+        PASSWORD,
+        is_staff=True,
+        is_superuser=name == "admin",
+        display_name=name.capitalize(),
+    )
 
 
 STAFF = ("support", "ops", "admin")

@@ -270,7 +270,6 @@ else:
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
 DJSTRIPE_SUBSCRIBER_MODEL = "accounts.Account"
 DJSTRIPE_WEBHOOK_VALIDATION = "verify_signature"
-DJSTRIPE_WEBHOOK_EVENT_CALLBACK = "billing.webhooks.event_received"
 # The version the gateway is written for; the SDK is pinned to the release that has it.
 STRIPE_API_VERSION = "2026-08-26.dahlia"
 if STRIPE_API_BASE:

@@ -105,7 +105,9 @@ def first_metric() -> str | None:
 
 def _bound(row: Sequence[Any]) -> Bound:
     metric, window, source, source_ref, limit, mode, used, reserved, starts_at, ends_at, _ = row
-    return Bound(metric, window, source, source_ref, limit, mode, used, int(reserved), starts_at, ends_at)
+    return Bound(
+        metric, window, source, source_ref, limit, mode, int(used), int(reserved), starts_at, ends_at
+    )
 
 
 def _asked(bound: Bound, units: int) -> Bound:

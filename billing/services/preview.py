@@ -154,8 +154,6 @@ def transition_check(
     current = subscription.price
     if current.version.plan_id == target.version.plan_id and current.interval == target.interval:
         raise DuplicatePlanChange(details={"current": _named(current)})
-    if in_flight is not None:
-        raise _in_the_way(in_flight, target)
     declared = transition_kind(current.version.plan, target.version.plan)
     kind = change_kind(
         same_plan=current.version.plan_id == target.version.plan_id,
@@ -165,6 +163,8 @@ def transition_check(
     )
     if kind is None:
         raise _forbidden(current, target)
+    if in_flight is not None:
+        raise _in_the_way(in_flight, target)
     if subscription.cancel_at is not None:
         raise PlanChangeNotAllowed(
             _("Your subscription is about to end. Resume it first, then change the plan."),
