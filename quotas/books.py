@@ -49,8 +49,8 @@ WHERE d.units IS DISTINCT FROM r.units OR d.overage_units IS DISTINCT FROM r.ove
 
 KEYS = """
 SELECT r.account_id, m.code, r.id FROM quotas_usagerecord r JOIN quotas_metric m ON m.id = r.metric_id
-LEFT JOIN quotas_operationkey k ON k.account_id = r.account_id AND k.key = r.key
-WHERE r.recorded_at > palier_now() - interval '1 day' AND k.record_id IS DISTINCT FROM r.id
+WHERE r.recorded_at > palier_now() - interval '1 day' AND NOT EXISTS (
+  SELECT 1 FROM quotas_operationkey k WHERE k.account_id IN (r.account_id, 0) AND k.key = r.key)
 """
 
 
@@ -86,7 +86,7 @@ def days_equal_records() -> Iterator[str]:
 
 @check("quotas.records_have_keys")
 def records_have_keys() -> Iterator[str]:
-    """Every recent record stands under the key that keeps it from being counted twice."""
+    """Every recent record stands under the key, its own or its batch's, that keeps it from being counted twice."""
     for account, metric, record in _rows(KEYS):
         yield f"account {account}: record {record} of {metric} has no key of its own"
 

@@ -179,9 +179,9 @@ class Reservation(models.Model):
 
 
 class OperationKey(models.Model):
-    """One row for each accepted operation, and for each decision a caller's own key must find again.
+    """One row for each accepted operation or batch of them, and for each decision a caller's own key must find again.
 
-    Unique: an operation sent twice, by whatever retry, counts once. `decision` holds the first answer where the
+    Unique: what is sent twice, by whatever retry, counts once. A batch of the quick path has one row, of account 0. `decision` holds the first answer where the
     key came from the caller. Rows are dropped after the retention (docs/operations.md).
     """
 

@@ -261,14 +261,14 @@ def _submit(operation: Operation) -> Decision:
 
 def _identify(
     account_id: int, kind: Kind, key: str | None, parts: tuple[object, ...]
-) -> tuple[UUID, UUID | None]:
+) -> tuple[UUID | None, UUID | None]:
     """The operation's own key, and what tells another request under the same caller's key apart.
 
     A caller's key is hashed with account and kind: "consume a" and "settle a" are two operations, and a reservation's
     id, which is its key, is no other account's.
     """
     if key is None:
-        return uuid4(), None
+        return (None if kind == Kind.CONSUME else uuid4()), None
     if not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
         raise ValidationError.of("key", "invalid", f"1 to {MAX_KEY_LENGTH} printable ASCII characters")
     return _digest(f"{account_id}\0{kind}\0{key}"), _digest("\0".join(str(part) for part in parts))

@@ -37,17 +37,19 @@ class Refusal(StrEnum):
     RESERVATION_UNKNOWN = "reservation_unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Operation:
-    """One thing the meter is asked to do. `key` makes it count once, however often it is sent.
+    """One thing the meter is asked to do. Not frozen only because thousands are made a second.
 
+    `key` makes it count once, however often it is sent. None: the caller has none; then the quick path's batch, or
+    else the careful path, gives it one.
     `fingerprint` and `keep_decision` are set when the key came from the caller: then the first decision is stored
     and a repetition finds it, and another request under the same key is told apart.
     """
 
     kind: Kind
     account_id: int
-    key: UUID
+    key: UUID | None = None
     metric: str = ""
     metric_id: int = 0
     units: int = 1

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
 from quotas.engine.connection import array
-from quotas.engine.sql import ADMIT_ALL
+from quotas.engine.sql import ADMIT_ALL, READ_COUNTERS
 from quotas.values import Bound, Decision, Kind, Operation, Split
 
 Row = tuple[Any, ...]
 Pair = tuple[int, int]
+BATCH_KEY_CONSTRAINT = "quotas_operationkey_pkey"
 
 
 def is_plain(operation: Operation) -> bool:
@@ -27,32 +31,55 @@ def is_plain(operation: Operation) -> bool:
 
 
 def admit_all(
-    connection: psycopg.Connection[Row], operations: Sequence[Operation], record_ids: Sequence[int]
+    connection: psycopg.Connection[Row],
+    operations: Sequence[Operation],
+    record_ids: Sequence[int],
+    batch_key: UUID,
 ) -> list[Decision] | None:
-    """All of `operations` counted and committed, or None and nothing done."""
+    """All of `operations` counted and committed, or None and nothing done.
+
+    Called again with the same `batch_key` after its answer was lost, it counts nothing more.
+    """
     parameters = (
-        array(o.account_id for o in operations),
-        array(o.metric_id for o in operations),
-        array(o.credential_id for o in operations),
-        array(o.units for o in operations),
-        [o.key for o in operations],
+        array([o.account_id for o in operations]),
+        array([o.metric_id for o in operations]),
+        array([o.credential_id for o in operations]),
+        array([o.units for o in operations]),
         array(record_ids),
         [o.subject for o in operations],
         [o.request_id for o in operations],
+        batch_key,
     )
     try:
         rows = connection.execute(ADMIT_ALL, parameters).fetchall()
-    except psycopg.errors.UniqueViolation:
-        return None
+    except psycopg.errors.UniqueViolation as error:
+        if error.diag.constraint_name != BATCH_KEY_CONSTRAINT:
+            raise
+        return _counted_before(connection, operations, record_ids)
     if not rows or not rows[0][0]:
         return None
     return _decisions(operations, record_ids, rows)
 
 
-def _decisions(
-    operations: Sequence[Operation], record_ids: Sequence[int], rows: Sequence[Row]
+def _counted_before(
+    connection: psycopg.Connection[Row], operations: Sequence[Operation], record_ids: Sequence[int]
 ) -> list[Decision]:
-    """One decision for each operation, showing the counters as they stood right after it."""
+    """The decisions of a batch whose commit went unheard, with the counters as they stand now."""
+    pairs = list(dict.fromkeys((o.account_id, o.metric_id) for o in operations))
+    parameters = (array([a for a, _ in pairs]), array([m for _, m in pairs]))
+    rows = connection.execute(READ_COUNTERS, parameters).fetchall()
+    decisions = _decisions(operations, record_ids, rows, counted=True)
+    return [replace(decision, replayed=True) for decision in decisions]
+
+
+def _decisions(
+    operations: Sequence[Operation],
+    record_ids: Sequence[int],
+    rows: Sequence[Row],
+    *,
+    counted: bool = False,
+) -> list[Decision]:
+    """One decision for each operation, with the counters right after it (as they are now, when `counted` before)."""
     decided_at: datetime = rows[0][1]
     bound_rows: dict[Pair, list[Row]] = defaultdict(list)
     for row in rows:
@@ -69,9 +96,9 @@ def _decisions(
                 units=operation.units,
                 allowed=True,
                 decided_at=decided_at,
-                split=Split(allowance=operation.units),
+                split=_allowance(operation.units),
                 record_id=record_id,
-                lazy_bounds=_bounds(operation.metric, bound_rows[pair], taken[pair]),
+                lazy_bounds=_bounds(operation.metric, bound_rows[pair], 0 if counted else taken[pair]),
             )
         )
     return decisions
@@ -96,3 +123,8 @@ def _bounds(metric: str, rows: Sequence[Row], taken: int) -> Callable[[], tuple[
         )
 
     return build
+
+
+@lru_cache(maxsize=1024)
+def _allowance(units: int) -> Split:
+    return Split(allowance=units)

@@ -3,14 +3,18 @@
 A row lock is held through the commit's flush to disk, so callers who each lock the same row are served one flush
 at a time. Here the first caller to wait leads: it takes all that wait, has them decided in one batch, wakes them
 and hands over. There is no timer: under no load a caller is its own batch, under load batches grow by themselves.
+Each caller that wakes wakes the next one: woken all at once they would only queue for the interpreter's lock, at half
+again the cost.
 (The technique is flat combining: Hendler, Incze, Shavit, Tzafrir, SPAA 2010.)
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 Ask = TypeVar("Ask")
@@ -21,17 +25,37 @@ MAX_BATCH = 256
 
 
 class _Waiter(Generic[Ask, Answer]):
-    """One caller. `gate` is held until there is an answer, a failure, or the lead to take."""
+    """One caller. `gate` is held until there is an answer, a failure, or the lead to take.
 
-    __slots__ = ("answer", "ask", "failure", "gate", "leads")
+    `wakes` is the caller of the same batch to be woken after this one.
+    """
+
+    __slots__ = ("answer", "ask", "failure", "gate", "leads", "wakes")
 
     def __init__(self, ask: Ask) -> None:
         self.ask = ask
         self.answer: Answer | None = None
         self.failure: BaseException | None = None
         self.leads = False
+        self.wakes: _Waiter[Ask, Answer] | None = None
         self.gate = threading.Lock()
         self.gate.acquire()
+
+    def wait(self) -> None:
+        """Until it is this caller's turn, and then wake the next. An interruption is raised only after that:
+        whoever stands behind this caller must not wait for ever.
+        """
+        interruption: BaseException | None = None
+        while True:
+            try:
+                self.gate.acquire()
+                break
+            except BaseException as error:  # noqa: BLE001 - raised below
+                interruption = error
+        if self.wakes is not None:
+            self.wakes.gate.release()
+        if interruption is not None and not self.leads:
+            raise interruption
 
 
 class Combiner(Generic[Ask, Answer]):
@@ -52,6 +76,7 @@ class Combiner(Generic[Ask, Answer]):
         self._waiting: deque[_Waiter[Ask, Answer]] = deque()
         self._mutex = threading.Lock()
         self._led = False
+        self._last_size = 1
 
     def submit(self, ask: Ask) -> Answer:
         """The answer to `ask`, decided together with what else waits; raises what the batch raised for it."""
@@ -61,25 +86,41 @@ class Combiner(Generic[Ask, Answer]):
             lead = not self._led
             self._led = True
         if not lead:
-            waiter.gate.acquire()
+            waiter.wait()
             lead = waiter.leads
         if lead:
-            self._lead()
+            self._lead(waiter)
         if waiter.failure is not None:
             raise waiter.failure
         return waiter.answer  # type: ignore[return-value]
 
-    def _lead(self) -> None:
+    def _lead(self, leader: _Waiter[Ask, Answer]) -> None:
         """Serve one batch; the leader's own ask is its first, since it waited longest."""
+        self._gather()
         with self._mutex:
             size = min(len(self._waiting), self._max_batch)
             batch = [self._waiting.popleft() for _ in range(size)]
+        self._last_size = size
         try:
             self._serve(batch)
         finally:
             self._hand_over()
-            for waiter in batch:
-                waiter.gate.release()
+            _wake([waiter for waiter in batch if waiter is not leader])
+
+    def _gather(self) -> None:
+        """Let those who were just answered ask again before the batch is closed.
+
+        Right after a batch its callers are about to wake; a leader who does not step aside once would go alone and
+        make all of them wait for a transaction of one. Steps aside only as long as the queue grows, and not at all
+        when callers come one at a time.
+        """
+        for _ in range(self._last_size - 1):
+            before = len(self._waiting)
+            if before >= self._last_size:
+                return
+            time.sleep(0)
+            if len(self._waiting) == before:
+                return
 
     def _serve(self, batch: Sequence[_Waiter[Ask, Answer]]) -> None:
         try:
@@ -101,3 +142,11 @@ class Combiner(Generic[Ask, Answer]):
             successor = self._waiting[0]
         successor.leads = True
         successor.gate.release()
+
+
+def _wake(waiters: Sequence[_Waiter[Ask, Answer]]) -> None:
+    """Wake the first, who wakes the second, and so on."""
+    for waiter, following in pairwise(waiters):
+        waiter.wakes = following
+    if waiters:
+        waiters[0].gate.release()

@@ -11,10 +11,12 @@ import psycopg
 from django.db import connections
 from psycopg.conninfo import make_conninfo
 
-# One plan for all parameters, and no compilation: the statements' fixed cost is what decides the speed.
+# One plan for all parameters, and no compilation: the statements' fixed cost is what decides the speed. The plan is
+# made once and kept, perhaps while tables are still small; so only plans that stay right when they grow are allowed.
 # A lock that is not had, or a statement that does not end, frees the callers with an error instead of holding them.
 SESSION = (
-    "-c plan_cache_mode=force_generic_plan -c jit=off -c statement_timeout=10s -c lock_timeout=3s "
+    "-c plan_cache_mode=force_generic_plan -c jit=off -c enable_seqscan=off -c enable_hashjoin=off "
+    "-c enable_mergejoin=off -c statement_timeout=10s -c lock_timeout=3s "
     "-c idle_in_transaction_session_timeout=30s -c TimeZone=UTC"
 )
 

@@ -78,6 +78,7 @@ class Batch:
 
     def decide(self, operation: Operation) -> Outcome:
         """The decision, or the error to raise to this caller alone."""
+        assert operation.key is not None, "the runner gives every operation a key"
         identity = (operation.account_id, operation.key)
         try:
             if identity in self._decided:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import structlog
@@ -76,8 +77,15 @@ class BatchRunner:
         """Decisions by the operation's identity when all of them fit, else none."""
         if not operations:
             return {}
+        batch_key = uuid4()
+        record_ids: list[int] = []
+
+        def work(connection: Connection) -> list[Decision] | None:
+            record_ids.extend([] if record_ids else self._allocate(len(operations)))
+            return admit_all(connection, operations, record_ids, batch_key)
+
         try:
-            decided = self._attempt(lambda c: admit_all(c, operations, self._allocate(len(operations))))
+            decided = self._attempt(work)
         except TIMED_OUT:
             return {}
         return dict(zip(map(id, operations), decided, strict=True)) if decided else {}
@@ -85,6 +93,8 @@ class BatchRunner:
     def _carefully(self, operations: Sequence[Operation]) -> list[Outcome]:
         if not operations:
             return []
+        for operation in operations:
+            operation.key = operation.key or uuid4()
         try:
             outcomes = self._attempt(lambda c: decide_carefully(c, operations, self._allocate))
         except (*TIMED_OUT, psycopg.IntegrityError, psycopg.DataError, RightsChangedError) as error:

@@ -23,14 +23,15 @@ bound AS MATERIALIZED (
 _CLOCK = "clock AS MATERIALIZED (SELECT palier_transaction_now() AS at)"
 
 # Everything of an accepted batch in one statement. Nothing at all happens unless every operation fits: then `ok` is
-# false and the careful path decides. A key that exists already fails the statement, and so undoes it.
+# false and the careful path decides. The batch stands under one key (account 0): the same batch sent again, because
+# the answer to the first was lost, fails on it and so counts nothing.
 # Locks: buckets in order of id first (the materialised `locked` feeds `verdict`, which all writes wait for).
 ADMIT_ALL = f"""
 WITH ops AS MATERIALIZED (
-  SELECT * FROM unnest(%s::bigint[], %s::smallint[], %s::bigint[], %s::bigint[], %s::uuid[], %s::bigint[],
-                       %s::text[], %s::text[])
-    AS o(account_id, metric_id, credential_id, units, key, record_id, subject, request_id)
-), {_CLOCK},
+  SELECT * FROM unnest(%s::bigint[], %s::smallint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[])
+    AS o(account_id, metric_id, credential_id, units, record_id, subject, request_id)
+),
+batch AS MATERIALIZED (SELECT %s::uuid AS key), {_CLOCK},
 demand AS MATERIALIZED (
   SELECT account_id, metric_id, sum(units)::bigint AS units FROM ops GROUP BY account_id, metric_id
 ), {_BOUND},
@@ -53,16 +54,15 @@ counted AS (
   FROM locked, verdict, clock WHERE verdict.ok AND b.id = locked.id
 ),
 keyed AS (
-  INSERT INTO quotas_operationkey (account_id, key, record_id, created_at)
-  SELECT account_id, key, record_id, clock.at FROM ops, verdict, clock WHERE verdict.ok
-  ORDER BY account_id, key
+  INSERT INTO quotas_operationkey (account_id, key, created_at)
+  SELECT 0, batch.key, clock.at FROM batch, verdict, clock WHERE verdict.ok
 ),
 recorded AS (
   INSERT INTO quotas_usagerecord (id, account_id, metric_id, credential_id, kind, units, credit_units, overage_units,
     key, subject, request_id, occurred_at, recorded_at)
-  SELECT record_id, account_id, metric_id, credential_id, 'consume', units, 0, 0, key, subject, request_id,
+  SELECT record_id, account_id, metric_id, credential_id, 'consume', units, 0, 0, batch.key, subject, request_id,
     clock.at, clock.at
-  FROM ops, verdict, clock WHERE verdict.ok
+  FROM ops, batch, verdict, clock WHERE verdict.ok
 ),
 rolled AS (
   INSERT INTO quotas_usageday AS day (account_id, metric_id, credential_id, day, units, overage_units, operations,
@@ -79,6 +79,20 @@ rolled AS (
 SELECT verdict.ok, clock.at, locked.account_id, locked.metric_id, locked."window", locked.source, locked.source_ref,
   locked.limit_units, locked.mode, locked.used_units, locked.reserved_units, locked.starts_at, locked.ends_at
 FROM verdict CROSS JOIN clock LEFT JOIN locked ON verdict.ok
+"""
+
+# The counters of these (account, metric) as they stand, in the form of ADMIT_ALL's rows.
+READ_COUNTERS = f"""
+WITH {_CLOCK},
+demand AS MATERIALIZED (
+  SELECT account_id, metric_id, 0::bigint AS units
+  FROM unnest(%s::bigint[], %s::smallint[]) AS d(account_id, metric_id)
+), {_BOUND}
+SELECT true, clock.at, bound.account_id, bound.metric_id, bound."window", bound.source, bound.source_ref,
+  bound.limit_units, bound.mode, b.used_units, b.reserved_units, bound.starts_at, bound.ends_at
+FROM clock CROSS JOIN bound JOIN quotas_bucket b ON b.account_id = bound.account_id
+  AND b.metric_id = bound.metric_id AND b."window" = bound."window" AND b.starts_at = bound.starts_at
+UNION ALL SELECT true, clock.at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM clock
 """
 
 # The careful path, first round trip: limits in force, and their buckets locked in order of id. A bound whose bucket
