@@ -8,13 +8,15 @@ from rest_framework_simplejwt.tokens import Token
 from accounts import tokens
 from accounts.models import User
 from accounts.selectors import user_of_token
-from common.errors import InvalidCredentials
+from common.errors import InvalidCredentials, TokenExpired
 
 API_KEY_PREFIX = "plr_"
 
 
 class JwtAuthentication(BaseAuthentication):
     """`Authorization: Bearer <JWT>`; `request.auth` is the token. An organisation's API key is refused here."""
+
+    errors = (InvalidCredentials, TokenExpired)  # besides not_authenticated; for the API's description
 
     def authenticate(self, request: Request) -> tuple[User, Token] | None:
         header = request.META.get("HTTP_AUTHORIZATION")

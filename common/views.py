@@ -1,13 +1,16 @@
-"""For operators' machines: alive, ready, metrics."""
+"""For operators' machines: alive, ready, metrics. For integrators: the API's description."""
+
+import hashlib
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import condition, require_safe
+from drf_spectacular.views import SpectacularSwaggerSplitView
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from common import errors, health, metrics
+from common import errors, health, metrics, openapi
 
 
 @require_safe
@@ -34,3 +37,23 @@ def metrics_text(request: HttpRequest) -> HttpResponse:
     if expected and not constant_time_compare(sent, expected):
         raise errors.NotAuthenticated
     return HttpResponse(metrics.exposition(), content_type=CONTENT_TYPE_LATEST)
+
+
+def _document_etag(_request: HttpRequest) -> str:
+    return f'"{hashlib.sha256(openapi.document()).hexdigest()[:32]}"'
+
+
+@require_safe
+@condition(etag_func=_document_etag)
+def openapi_json(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
+    """The OpenAPI document."""
+    return HttpResponse(openapi.document(), content_type="application/json")
+
+
+class DocsView(SpectacularSwaggerSplitView):
+    """The document to read and try; without inline scripts or styles, so that the page's CSP can forbid them."""
+
+    url_name = "openapi"
+    template_name = "api/docs.html"
+    authentication_classes = ()
+    permission_classes = ()

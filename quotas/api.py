@@ -13,7 +13,7 @@ from common.api import ApiSerializer, ApiView, StrictCharField, listed
 from common.api.views import Response
 from quotas import catalog
 from quotas.enums import Mode, Source, Window
-from quotas.errors import FeatureNotInPlan, NoActiveSubscription
+from quotas.errors import FeatureNotInPlan, NoActiveSubscription, UnknownMetric
 from quotas.remedies import feature_remedies, plans_with
 from quotas.selectors import quota_status
 from quotas.serialize import quota_json
@@ -49,6 +49,7 @@ class QuotaView(ApiView):
     """The tightest limit of one metric."""
 
     permission_classes = [IsUser]
+    errors = (NoActiveSubscription, FeatureNotInPlan, UnknownMetric)
 
     @extend_schema(operation_id="billing_quota", parameters=[MetricQuery], responses=QuotaSerializer)
     def get(self, request: Request) -> Response:

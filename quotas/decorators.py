@@ -18,7 +18,8 @@ from rest_framework.request import Request
 
 from accounts.selectors import account_of
 from common import clock
-from quotas.errors import FeatureNotInPlan
+from common.openapi import raises
+from quotas.errors import FeatureNotInPlan, InvalidQuotaState, NoActiveSubscription, QuotaExceeded
 from quotas.metering import metering
 from quotas.remedies import feature_remedies, plans_with
 from quotas.selectors import has_feature
@@ -28,6 +29,8 @@ from quotas.services import DEFAULT_TTL_S
 View = TypeVar("View", bound=Callable[..., Any])
 Units = int | Callable[[Any], int]
 FIRST_FAILURE_STATUS = 400
+# What a metered call may be refused with; the API's description names them for each metered view.
+METERING_ERRORS = (QuotaExceeded, NoActiveSubscription, FeatureNotInPlan, InvalidQuotaState)
 
 
 def metered(metric: str, units: Units = 1, *, ttl_s: int = DEFAULT_TTL_S) -> Callable[[View], View]:
@@ -57,7 +60,7 @@ def metered(metric: str, units: Units = 1, *, ttl_s: int = DEFAULT_TTL_S) -> Cal
                 response.headers[name] = value
             return response
 
-        return wrapper  # type: ignore[return-value]
+        return raises(*METERING_ERRORS)(wrapper)  # type: ignore[return-value]
 
     return decorate
 
@@ -76,7 +79,7 @@ def requires_feature(feature: str) -> Callable[[View], View]:
                 )
             return view(*args, **kwargs)
 
-        return wrapper  # type: ignore[return-value]
+        return raises(FeatureNotInPlan)(wrapper)  # type: ignore[return-value]
 
     return decorate
 

@@ -15,12 +15,19 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
-from common import errors, idempotency, ratelimit
+from common import idempotency, ratelimit
 from common.api.envelope import error_response
 from common.api.errors import to_domain_error
 from common.api.parsing import StrictJsonParser
 from common.api.rendering import EnvelopeRenderer, OneFormNegotiation
 from common.callers import caller_of
+from common.errors import (
+    DomainError,
+    MalformedRequest,
+    MethodNotAllowed,
+    NotAuthenticated,
+    PermissionDenied,
+)
 
 Handler = Callable[..., Any]
 CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -30,6 +37,7 @@ class ApiView(APIView):
     """Return `Response(data)` or `listed(items, cursor)`; raise DomainErrors.
 
     rate_limits: names of settings.RATE_LIMITS that apply here.
+    errors: what its methods end in besides what every view may, for the API's description.
     idempotent: whether an Idempotency-Key is honoured on methods that change something; not where the answer holds
     secrets that must not be kept.
     idempotency_wait_s: how long a duplicate waits for the first request to end before it hears 409.
@@ -41,6 +49,7 @@ class ApiView(APIView):
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
 
     rate_limits: ClassVar[tuple[str, ...]] = ("global", "user")
+    errors: ClassVar[tuple[type[DomainError], ...]] = ()
     idempotent: ClassVar[bool] = True
     idempotency_wait_s: ClassVar[float] = 0
 
@@ -92,7 +101,7 @@ class ApiView(APIView):
     def _handler(self, method: str) -> Handler:
         handler = getattr(self, method.lower(), None) if method.lower() in self.http_method_names else None
         if handler is None:
-            raise errors.MethodNotAllowed
+            raise MethodNotAllowed
         return handler
 
     def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
@@ -112,13 +121,13 @@ class ApiView(APIView):
         code: str | None = None,  # noqa: ARG002
     ) -> NoReturn:
         if request.authenticators and not request.successful_authenticator:
-            raise errors.NotAuthenticated
-        raise errors.PermissionDenied(message)
+            raise NotAuthenticated
+        raise PermissionDenied(message)
 
     def _read_body(self, request: Request) -> None:
         """Read and parse now, whether or not the handler looks: 413, 415 and 400 come before any effect."""
         if "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower():
-            raise errors.MalformedRequest(_("Send the body with a Content-Length."))
+            raise MalformedRequest(_("Send the body with a Content-Length."))
         request._request.body  # noqa: B018
         request.data  # noqa: B018
 
