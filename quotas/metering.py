@@ -32,9 +32,7 @@ class Metering:
 
     @property
     def bound(self) -> Bound | None:
-        """The tightest bound as it stands once this call is counted."""
-        if self.settled is not None:
-            return self.settled.deciding
+        """The tightest bound as it stands once this call is counted, by what its reservation found."""
         bound = self.reserved.deciding
         if bound is None:
             return None

@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 import psycopg
@@ -19,7 +19,7 @@ import structlog
 
 from common.errors import DomainError
 from quotas import metrics
-from quotas.engine.admit import admit_all, is_plain
+from quotas.engine import quick
 from quotas.engine.careful import decide_carefully
 from quotas.engine.connection import connect
 from quotas.engine.decide import Outcome
@@ -46,6 +46,12 @@ REFUSED_MEMORY = 4096
 REFUSED_FOR_S = 1.0
 
 
+class Work(Protocol):
+    """A try at something, on a connection; `lost`: an earlier try may have been committed without its being heard."""
+
+    def __call__(self, connection: Connection, *, lost: bool) -> Any: ...
+
+
 class BatchRunner:
     """Decides batches on a connection of its own. Used by one thread at a time (the combiner's leader)."""
 
@@ -57,13 +63,17 @@ class BatchRunner:
 
     def run(self, operations: Sequence[Operation]) -> list[Outcome]:
         """One outcome for each operation, in order; decisions that say allowed are committed."""
+        done: dict[int, Outcome] = {}
         try:
-            done = self._quickly([o for o in operations if is_plain(o) and not self._refused_lately(o)])
+            for path, group in _by_path(operations).items():
+                done |= self._quickly(path, [o for o in group if not self._refused_lately(o)])
             rest = [o for o in operations if id(o) not in done]
             done |= dict(zip(map(id, rest), self._carefully(rest), strict=True))
         except LOST as error:
             logger.error("meter_unavailable", error=type(error).__name__, operations=len(operations))
-            raise MeterUnavailable from error
+            failure = MeterUnavailable()
+            failure.__cause__ = error
+            return [done.get(id(o), failure) for o in operations]
         return [done[id(o)] for o in operations]
 
     def close(self) -> None:
@@ -73,20 +83,20 @@ class BatchRunner:
                 self._connection.close()
         self._connection = None
 
-    def _quickly(self, operations: Sequence[Operation]) -> dict[int, Outcome]:
-        """Decisions by the operation's identity when all of them fit, else none."""
+    def _quickly(self, path: quick.Path, operations: Sequence[Operation]) -> dict[int, Outcome]:
+        """Decisions by the operation's identity when all of them could be done, else none."""
         if not operations:
             return {}
         batch_key = uuid4()
         record_ids: list[int] = []
 
-        def work(connection: Connection) -> list[Decision] | None:
+        def work(connection: Connection, *, lost: bool) -> list[Decision] | None:
             record_ids.extend([] if record_ids else self._allocate(len(operations)))
-            return admit_all(connection, operations, record_ids, batch_key)
+            return quick.run_path(connection, path, operations, record_ids, batch_key, again=lost)
 
         try:
             decided = self._attempt(work)
-        except TIMED_OUT:
+        except (*TIMED_OUT, psycopg.IntegrityError, psycopg.errors.SerializationFailure):
             return {}
         return dict(zip(map(id, operations), decided, strict=True)) if decided else {}
 
@@ -95,8 +105,15 @@ class BatchRunner:
             return []
         for operation in operations:
             operation.key = operation.key or uuid4()
+
+        def work(connection: Connection, *, lost: bool) -> list[Outcome]:
+            for operation in operations:
+                # Refusals are kept from now on: they bar the way for a commit that the server comes to only later.
+                operation.keep_decision |= lost
+            return decide_carefully(connection, operations, self._allocate)
+
         try:
-            outcomes = self._attempt(lambda c: decide_carefully(c, operations, self._allocate))
+            outcomes = self._attempt(work)
         except (*TIMED_OUT, psycopg.IntegrityError, psycopg.DataError, RightsChangedError) as error:
             if len(operations) > 1:
                 return self._one_by_one(operations)
@@ -115,13 +132,17 @@ class BatchRunner:
             outcomes.append(outcome)
         return outcomes
 
-    def _attempt(self, work: Callable[[Connection], Any]) -> Any:
-        """Do `work`, again after a conflict or a lost connection. Raises what stays, connection loss included."""
+    def _attempt(self, work: Work) -> Any:
+        """Do `work`, again after a conflict or a lost connection. Raises what stays, connection loss included.
+
+        `work` is told whether its answer was lost before: then it may have been done.
+        """
+        lost = False
         for attempt in range(ATTEMPTS):
             try:
                 if self._connection is None:
                     self._connection = self._connector()
-                return work(self._connection)
+                return work(self._connection, lost=lost)
             except CONFLICTS as error:
                 logger.info("meter_conflict", attempt=attempt, error=type(error).__name__)
                 self._give_up_after(attempt, error)
@@ -132,6 +153,7 @@ class BatchRunner:
                     and not self._connection.closed
                 ):
                     raise  # the server's own refusal (a timeout, say) on a connection that lives
+                lost = lost or self._connection is not None
                 self.close()
                 logger.warning("meter_connection_lost", attempt=attempt, error=type(error).__name__)
                 self._give_up_after(attempt, error)
@@ -180,3 +202,13 @@ def _told(operation: Operation, error: Exception) -> DomainError:
         failure = MeterUnavailable()
     failure.__cause__ = error
     return failure
+
+
+def _by_path(operations: Sequence[Operation]) -> dict[quick.Path, list[Operation]]:
+    """The operations that have a quick path, each path's together."""
+    groups: dict[quick.Path, list[Operation]] = {}
+    for operation in operations:
+        path = quick.path_of(operation)
+        if path is not None:
+            groups.setdefault(path, []).append(operation)
+    return groups

@@ -22,19 +22,9 @@ bound AS MATERIALIZED (
 
 _CLOCK = "clock AS MATERIALIZED (SELECT palier_transaction_now() AS at)"
 
-# Everything of an accepted batch in one statement. Nothing at all happens unless every operation fits: then `ok` is
-# false and the careful path decides. The batch stands under one key (account 0): the same batch sent again, because
-# the answer to the first was lost, fails on it and so counts nothing.
-# Locks: buckets in order of id first (the materialised `locked` feeds `verdict`, which all writes wait for).
-ADMIT_ALL = f"""
-WITH ops AS MATERIALIZED (
-  SELECT * FROM unnest(%s::bigint[], %s::smallint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[])
-    AS o(account_id, metric_id, credential_id, units, record_id, subject, request_id)
-),
-batch AS MATERIALIZED (SELECT %s::uuid AS key), {_CLOCK},
-demand AS MATERIALIZED (
-  SELECT account_id, metric_id, sum(units)::bigint AS units FROM ops GROUP BY account_id, metric_id
-), {_BOUND},
+# The buckets of the limits in force under lock, in order of id, and whether all that is demanded fits. Writes wait
+# for `verdict`, and it for `locked`: so locks come first.
+_LOCKED = """
 locked AS MATERIALIZED (
   SELECT b.id, b.used_units, b.reserved_units, b.rights_version, bound.*
   FROM bound JOIN quotas_bucket b ON b.account_id = bound.account_id AND b.metric_id = bound.metric_id
@@ -47,41 +37,152 @@ verdict AS MATERIALIZED (
     AND coalesce((SELECT bool_and(rights_version <= version
                     AND (limit_units IS NULL OR used_units + reserved_units + units <= limit_units))
                   FROM locked), false) AS ok
+)"""
+
+# The counters as they were before this statement; one row without a counter when nothing was done.
+_COUNTERS = """
+SELECT verdict.ok, clock.at, locked.account_id, locked.metric_id, locked."window", locked.source, locked.source_ref,
+  locked.limit_units, locked.mode, locked.used_units, locked.reserved_units, locked.starts_at, locked.ends_at
+FROM verdict CROSS JOIN clock LEFT JOIN locked ON verdict.ok
+"""
+
+# What the records of a batch add to their days; `at` is when they count, the same hour for all of a batch.
+_ROLLED = """
+rolled AS (
+  INSERT INTO quotas_usageday AS day (account_id, metric_id, credential_id, day, units, overage_units, operations,
+    hour_units, updated_at)
+  SELECT account_id, metric_id, credential_id, (min({at}) AT TIME ZONE 'UTC')::date, sum(units), 0, count(*),
+    quotas_hours(sum(units)::bigint, min({at})), min(clock.at)
+  FROM {rows}, clock
+  GROUP BY account_id, metric_id, credential_id
+  ORDER BY account_id, metric_id, credential_id
+  ON CONFLICT (account_id, metric_id, day, credential_id) DO UPDATE SET
+    units = day.units + excluded.units, operations = day.operations + excluded.operations,
+    hour_units = quotas_add_hours(day.hour_units, excluded.hour_units), updated_at = excluded.updated_at
+)"""
+
+# A batch stands under one key, of account 0. When its answer is lost, CLAIM_BATCH tells whether it was done; and if
+# it was not, it never will be, even should the server come to it only now: it would fail on the key.
+CLAIM_BATCH = """
+INSERT INTO quotas_operationkey AS k (account_id, key, fingerprint, created_at)
+VALUES (0, %(key)s, %(key)s, palier_now())
+ON CONFLICT (account_id, key) DO UPDATE SET key = k.key
+RETURNING k.fingerprint IS NULL
+"""
+_KEYED = """
+keyed AS (
+  INSERT INTO quotas_operationkey (account_id, key, created_at)
+  SELECT 0, batch.key, clock.at FROM batch, verdict, clock WHERE verdict.ok
+)"""
+
+# A batch of consumption in one statement. Nothing at all happens unless every operation fits: then `ok` is false and
+# the careful path decides.
+CONSUME_ALL = f"""
+WITH ops AS MATERIALIZED (
+  SELECT * FROM unnest(%s::bigint[], %s::smallint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[])
+    AS o(account_id, metric_id, credential_id, units, subject, request_id, record_id)
 ),
+batch AS MATERIALIZED (SELECT %s::uuid AS key), {_CLOCK},
+demand AS MATERIALIZED (
+  SELECT account_id, metric_id, sum(units)::bigint AS units FROM ops GROUP BY account_id, metric_id
+), {_BOUND}, {_LOCKED}, {_KEYED},
+accepted AS MATERIALIZED (SELECT ops.* FROM ops, verdict WHERE verdict.ok),
 counted AS (
   UPDATE quotas_bucket b SET used_units = b.used_units + locked.units, limit_units = locked.limit_units,
     mode = locked.mode, updated_at = clock.at
   FROM locked, verdict, clock WHERE verdict.ok AND b.id = locked.id
-),
-keyed AS (
-  INSERT INTO quotas_operationkey (account_id, key, created_at)
-  SELECT 0, batch.key, clock.at FROM batch, verdict, clock WHERE verdict.ok
 ),
 recorded AS (
   INSERT INTO quotas_usagerecord (id, account_id, metric_id, credential_id, kind, units, credit_units, overage_units,
     key, subject, request_id, occurred_at, recorded_at)
   SELECT record_id, account_id, metric_id, credential_id, 'consume', units, 0, 0, batch.key, subject, request_id,
     clock.at, clock.at
-  FROM ops, batch, verdict, clock WHERE verdict.ok
-),
-rolled AS (
-  INSERT INTO quotas_usageday AS day (account_id, metric_id, credential_id, day, units, overage_units, operations,
-    hour_units, updated_at)
-  SELECT account_id, metric_id, credential_id, (min(clock.at) AT TIME ZONE 'UTC')::date, sum(units), 0, count(*),
-    quotas_hours(sum(units)::bigint, min(clock.at)), min(clock.at)
-  FROM ops, verdict, clock WHERE verdict.ok
-  GROUP BY account_id, metric_id, credential_id
-  ORDER BY account_id, metric_id, credential_id
-  ON CONFLICT (account_id, metric_id, day, credential_id) DO UPDATE SET
-    units = day.units + excluded.units, operations = day.operations + excluded.operations,
-    hour_units = quotas_add_hours(day.hour_units, excluded.hour_units), updated_at = excluded.updated_at
-)
-SELECT verdict.ok, clock.at, locked.account_id, locked.metric_id, locked."window", locked.source, locked.source_ref,
-  locked.limit_units, locked.mode, locked.used_units, locked.reserved_units, locked.starts_at, locked.ends_at
-FROM verdict CROSS JOIN clock LEFT JOIN locked ON verdict.ok
+  FROM accepted, batch, clock
+), {_ROLLED.format(at="clock.at", rows="accepted")}
+{_COUNTERS}
 """
 
-# The counters of these (account, metric) as they stand, in the form of ADMIT_ALL's rows.
+# A batch of reservations, likewise.
+RESERVE_ALL = f"""
+WITH ops AS MATERIALIZED (
+  SELECT * FROM unnest(%s::bigint[], %s::smallint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::uuid[],
+                       %s::integer[])
+    AS o(account_id, metric_id, credential_id, units, subject, request_id, id, ttl_s)
+),
+batch AS MATERIALIZED (SELECT %s::uuid AS key), {_CLOCK},
+demand AS MATERIALIZED (
+  SELECT account_id, metric_id, sum(units)::bigint AS units FROM ops GROUP BY account_id, metric_id
+), {_BOUND}, {_LOCKED}, {_KEYED},
+counted AS (
+  UPDATE quotas_bucket b SET reserved_units = b.reserved_units + locked.units, limit_units = locked.limit_units,
+    mode = locked.mode, updated_at = clock.at
+  FROM locked, verdict, clock WHERE verdict.ok AND b.id = locked.id
+),
+buckets AS MATERIALIZED (
+  SELECT account_id, metric_id, array_agg(id ORDER BY id) AS ids FROM locked GROUP BY account_id, metric_id
+),
+kept AS (
+  INSERT INTO quotas_reservation (id, account_id, metric_id, credential_id, units, bucket_ids, status, subject,
+    request_id, decided_at, expires_at)
+  SELECT ops.id, account_id, metric_id, credential_id, units, buckets.ids, 'open', subject, request_id, clock.at,
+    clock.at + make_interval(secs => ttl_s)
+  FROM ops JOIN buckets USING (account_id, metric_id), verdict, clock WHERE verdict.ok
+)
+{_COUNTERS}
+"""
+
+# A batch of reservations settled in full. One that is closed already, or charged past its limit, or of another hour
+# than its neighbours, leaves the batch to the careful path. `found` is read before the locks: should a rival close
+# one of them in between, the counts differ and the statement fails as a whole.
+SETTLE_ALL = f"""
+WITH ops AS MATERIALIZED (
+  SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::text[], %s::bigint[])
+    AS o(account_id, reservation_id, request_id, record_id)
+),
+batch AS MATERIALIZED (SELECT %s::uuid AS key), {_CLOCK},
+found AS MATERIALIZED (
+  SELECT r.id, r.bucket_ids, r.decided_at, ops.record_id, coalesce(nullif(ops.request_id, ''), r.request_id) AS request_id
+  FROM ops CROSS JOIN clock JOIN quotas_reservation r ON r.id = ops.reservation_id AND r.account_id = ops.account_id
+    AND r.status = 'open' AND r.expires_at > clock.at
+),
+wanted AS MATERIALIZED (SELECT DISTINCT unnest(bucket_ids) AS id FROM found),
+locked AS MATERIALIZED (
+  SELECT b.id, b.mode, b.limit_units FROM wanted JOIN quotas_bucket b USING (id) ORDER BY b.id FOR NO KEY UPDATE OF b
+),
+verdict AS MATERIALIZED (
+  SELECT (SELECT count(*) FROM found) = (SELECT count(*) FROM ops)
+    AND (SELECT count(*) FROM locked) = (SELECT count(*) FROM wanted)
+    AND coalesce((SELECT bool_and(mode = 'block' OR limit_units IS NULL) FROM locked), false)
+    AND (SELECT count(DISTINCT date_trunc('hour', decided_at AT TIME ZONE 'UTC')) FROM found) = 1 AS ok
+), {_KEYED},
+accepted AS (
+  UPDATE quotas_reservation r SET status = 'settled', settled_units = r.units, record_id = found.record_id,
+    closed_at = clock.at
+  FROM found, verdict, clock WHERE verdict.ok AND r.id = found.id AND r.status = 'open'
+  RETURNING r.id, r.account_id, r.metric_id, r.credential_id, r.units, r.bucket_ids, r.subject, r.decided_at,
+    found.record_id, found.request_id
+),
+tally AS MATERIALIZED (
+  SELECT bucket_id, sum(units) AS units FROM accepted, unnest(bucket_ids) AS bucket_id GROUP BY bucket_id
+),
+counted AS (
+  UPDATE quotas_bucket b SET used_units = b.used_units + tally.units, reserved_units = b.reserved_units - tally.units,
+    updated_at = clock.at
+  FROM tally, clock WHERE b.id = tally.bucket_id
+),
+recorded AS (
+  INSERT INTO quotas_usagerecord (id, account_id, metric_id, credential_id, kind, units, credit_units, overage_units,
+    key, subject, request_id, occurred_at, recorded_at)
+  SELECT record_id, account_id, metric_id, credential_id, 'settle', units, 0, 0, batch.key, subject, request_id,
+    decided_at, clock.at
+  FROM accepted, batch, clock
+), {_ROLLED.format(at="decided_at", rows="accepted")}
+SELECT verdict.ok, clock.at, settled.id, settled.units,
+  CASE WHEN verdict.ok THEN quotas_expect((SELECT count(*) FROM accepted), (SELECT count(*) FROM ops)) END
+FROM verdict CROSS JOIN clock LEFT JOIN accepted AS settled ON true
+"""
+
+# The counters of these (account, metric) as they stand, in the form of CONSUME_ALL's rows.
 READ_COUNTERS = f"""
 WITH {_CLOCK},
 demand AS MATERIALIZED (

@@ -114,6 +114,17 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 """
 
+# Fails the statement that asks when a count is not what it must be: all that the statement did is undone.
+EXPECT = """
+CREATE FUNCTION quotas_expect(actual bigint, expected bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+  IF actual <> expected THEN
+    RAISE EXCEPTION 'a rival was first' USING ERRCODE = 'serialization_failure';
+  END IF;
+  RETURN true;
+END $$;
+"""
+
 # Rows updated at every call stay on their page (heap-only updates) when it has room.
 STORAGE = """
 ALTER TABLE quotas_bucket SET (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02);
@@ -132,5 +143,6 @@ class Migration(migrations.Migration):
             "DROP FUNCTION quotas_window_end; DROP FUNCTION quotas_window_start; DROP FUNCTION quotas_period_index;",
         ),
         migrations.RunSQL(HOURS, "DROP FUNCTION quotas_hours; DROP FUNCTION quotas_add_hours;"),
+        migrations.RunSQL(EXPECT, "DROP FUNCTION quotas_expect;"),
         migrations.RunSQL(STORAGE, migrations.RunSQL.noop),
     ]

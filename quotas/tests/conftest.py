@@ -27,7 +27,7 @@ def metrics(committed_db):
 
 @pytest.fixture
 def account_with(metrics):
-    """account_with(day=5, hour=3): an account with these limits on messages, of a plan."""
+    """account_with(day=5, hour=3): an account with these limits on messages, of no plan."""
 
     def make(*specs: LimitSpec, features: tuple[str, ...] = (), mode: str = "block", **windows: int | None):
         account = Account.objects.create(kind=AccountKind.ORGANISATION, name=f"test {uuid.uuid4().hex[:8]}")
@@ -41,7 +41,7 @@ def account_with(metrics):
     return make
 
 
-def give(account, *limits, source="plan", ref="test", features=(), until=None):
+def give(account, *limits, source="default", ref="test", features=(), until=None):
     """Replace what `source` gives, from now on."""
     now = clock.database_now()
     timeline = [Phase(now, until, limits, features)] if limits or features else []

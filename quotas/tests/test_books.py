@@ -111,7 +111,7 @@ class TestExplain:
         assert found["deciding"]["window"] == "day"
         assert [(b["window"], b["allows"]) for b in found["bounds"]] == [("day", False), ("month", True)]
         counted = {(e["source"], e["window"]): e["counts"] for e in found["entitlements"]}
-        assert counted == {("override", "day"): True, ("plan", "day"): False, ("plan", "month"): True}
+        assert counted == {("override", "day"): True, ("default", "day"): False, ("default", "month"): True}
         assert [r["units"] for r in found["latest_records"]] == [2, 5]
         assert found["remedies"]
 

@@ -351,7 +351,7 @@ class TestChangesOfLimits:
         give(account, LimitSpec("messages", "day", 3), source="override", ref="ticket 1")
         assert consume(account, 3).deciding.source == "override"
         give(account, source="override")
-        assert consume(account).deciding.source == "plan"
+        assert consume(account).deciding.source == "default"
 
     def test_limits_announced_for_later_do_not_count_yet(self, account_with):
         from datetime import timedelta
@@ -364,7 +364,7 @@ class TestChangesOfLimits:
         switch = now + timedelta(days=3)
         entitlements_replace(
             account_id=account.id,
-            source="plan",
+            source="default",
             source_ref="t",
             timeline=[
                 Phase(now, switch, (LimitSpec("messages", "day", 9),)),

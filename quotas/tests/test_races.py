@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -157,6 +158,10 @@ def test_a_call_under_way_when_a_new_limit_comes_is_counted_in_it(account_with, 
 
 
 def operation(kind, account, metric="messages", **more):
+    if kind == services.Kind.SETTLE:
+        return services.Operation(
+            kind, account.id, metric=metric, metric_id=services.metric_id(metric), key=uuid4(), **more
+        )
     return services._operation(
         kind,
         account_id=account.id,
@@ -211,27 +216,50 @@ def test_a_lost_connection_counts_once(account_with, monkeypatch, after, key):
     assert used(account) == (3, 2)
 
 
-@pytest.mark.req("QU-6")
-def test_a_commit_whose_answer_is_lost_counts_once_on_the_careful_path(account_with, monkeypatch):
+@pytest.mark.req("QU-6", "QU-1")
+@pytest.mark.parametrize("after", [False, True], ids=["before the commit", "after the commit"])
+@pytest.mark.parametrize("lost", ["INSERT INTO quotas_reservation", "UPDATE quotas_reservation"])
+def test_a_metered_call_whose_connection_is_lost_counts_once(account_with, monkeypatch, after, lost):
+    """Reserving, or settling: the one statement is done or not when the connection goes."""
     account = account_with(day=100)
-    lost = iter([True])
+    usage_consume(account_id=account.id, metric="messages")
+    cuts = iter([lambda c: Cut(c, lost, after=after)])
+    process = Process(lambda: next(cuts, lambda c: c)(connect()))
+    monkeypatch.setattr(services, "meter", process)
+    held = usage_reserve(account_id=account.id, metric="messages", units=2)
+    settled = usage_settle(account_id=account.id, reservation_id=held.reservation_id, metric="messages")
+    process.runner.close()
+    assert (held.allowed, settled.allowed, settled.units) == (True, True, 2)
+    assert settled.deciding.used == 3
+    assert used(account) == (3, 2)
+    assert Bucket.objects.get(account=account).reserved_units == 0
+
+
+@pytest.mark.req("QU-6")
+@pytest.mark.parametrize("units", [None, 1], ids=["all", "some"])
+def test_a_commit_whose_answer_is_lost_counts_once_on_the_careful_path(account_with, monkeypatch, units):
+    account = account_with(day=100)
+    losses = iter([True, False, True])
     real_decide = careful.decide_carefully
 
     def decide(connection, operations, allocate):
         outcomes = real_decide(connection, operations, allocate)
-        if next(lost, False):
+        if next(losses, False):
             connection.close()
             raise psycopg.OperationalError("connection lost after COMMIT")
         return outcomes
 
     monkeypatch.setattr(runner, "decide_carefully", decide)
+    monkeypatch.setattr(runner.quick, "PATHS", {})
     held = usage_reserve(account_id=account.id, metric="messages", units=2)
     assert held.allowed
     assert Bucket.objects.get(account=account).reserved_units == 2
-    lost = iter([True])
-    settled = usage_settle(account_id=account.id, reservation_id=held.reservation_id, metric="messages")
+    settled = usage_settle(
+        account_id=account.id, reservation_id=held.reservation_id, metric="messages", units=units
+    )
     assert settled.allowed
-    assert used(account) == (2, 1)
+    assert used(account) == (units or 2, 1)
+    assert next(losses, None) is None, "both losses were had"
 
 
 def test_when_the_database_is_away_the_caller_hears_so_and_nothing_is_counted(account_with, monkeypatch):
