@@ -30,7 +30,7 @@ class Theme(models.TextChoices):
 
 
 class UserManager(BaseUserManager["User"]):
-    """E-mail addresses are compared without case; the address is stored as typed but for its domain."""
+    """E-mail addresses are kept in lower case, as allauth looks them up, and compared without it."""
 
     def get_by_natural_key(self, username: str | None) -> "User":
         return self.get(email__iexact=username)
@@ -38,7 +38,7 @@ class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         if not email:
             raise ValueError("an e-mail address is needed")
-        user = self.model(email=self.normalize_email(email), **fields)
+        user = self.model(email=email, **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
@@ -76,6 +76,10 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.email = self.email.strip().lower()
+        super().save(*args, **kwargs)
 
     @property
     def name_or_email(self) -> str:

@@ -1,6 +1,6 @@
 """How the description names a person's token."""
 
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
 
 
 class UserToken(OpenApiAuthenticationExtension):
@@ -14,3 +14,15 @@ class UserToken(OpenApiAuthenticationExtension):
             "bearerFormat": "JWT",
             "description": "From `POST /v1/auth/token`.",
         }
+
+
+class NotificationChoices(OpenApiSerializerFieldExtension):
+    target_class = "accounts.serializers.NotificationChoicesField"
+
+    def map_serializer_field(self, auto_schema: object, direction: str) -> dict[str, object]:  # noqa: ARG002
+        from accounts.enums import Channel, NotificationKind
+
+        ways = {channel: {"type": "boolean"} for channel in Channel.values}
+        kind = {"type": "object", "properties": ways, "additionalProperties": False}
+        kinds = dict.fromkeys(NotificationKind.values, kind)
+        return {"type": "object", "properties": kinds, "additionalProperties": False}

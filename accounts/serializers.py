@@ -1,8 +1,15 @@
 """Bodies of the account API, in and out."""
 
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from common.api import ApiSerializer, StrictCharField
+from accounts.enums import Channel, NotificationKind
+from accounts.models import Language, Theme
+from accounts.rules import LARGEST_THRESHOLD, MOST_THRESHOLDS, SMALLEST_THRESHOLD, Choices
+from common.api import ApiSerializer, StrictCharField, StrictChoiceField, StrictIntegerField
+from common.timezones import timezone_names
 
 MAX_PASSWORD = 4096
 
@@ -27,3 +34,60 @@ class RefreshRequest(ApiSerializer):
 
 class RevokedData(serializers.Serializer[object]):
     revoked = serializers.BooleanField()
+
+
+class NotificationChoicesField(serializers.Field[Any, Any, Any, Any]):
+    """`{kind: {channel: true or false}}`, of known kinds and channels."""
+
+    default_error_messages = {
+        "invalid": _("Give an object of kinds, each an object of ways with true or false."),
+        "unknown": _("There is no such kind or way of notification."),
+    }
+
+    def to_internal_value(self, data: Any) -> Choices:
+        if not isinstance(data, dict):
+            self.fail("invalid")
+        for kind, ways in data.items():
+            if not isinstance(ways, dict) or not all(isinstance(on, bool) for on in ways.values()):
+                self.fail("invalid")
+            if kind not in NotificationKind.values or not set(ways) <= set(Channel.values):
+                self.fail("unknown")
+        return data
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+class SettingsRequest(ApiSerializer):
+    display_name = StrictCharField(max_length=80, allow_blank=True)
+    language = StrictChoiceField(choices=Language.choices)
+    timezone = StrictCharField(max_length=64, help_text="A name of the IANA time zone database.")
+    theme = StrictChoiceField(choices=Theme.choices)
+    notifications = NotificationChoicesField()
+    usage_thresholds = serializers.ListField(
+        child=StrictIntegerField(min_value=SMALLEST_THRESHOLD, max_value=LARGEST_THRESHOLD),
+        max_length=MOST_THRESHOLDS,
+        help_text="Percentages of a limit at which to be told. 100 is always told.",
+    )
+
+    def validate_timezone(self, value: str) -> str:
+        if value not in timezone_names():
+            raise serializers.ValidationError(_("There is no such time zone."), code="unknown_timezone")
+        return value
+
+    def validate_usage_thresholds(self, value: list[int]) -> list[int]:
+        return sorted(set(value))
+
+
+class SettingsData(serializers.Serializer[object]):
+    display_name = serializers.CharField(allow_blank=True)
+    language = serializers.ChoiceField(choices=Language.choices)
+    timezone = serializers.CharField()
+    theme = serializers.ChoiceField(choices=Theme.choices)
+    notifications = NotificationChoicesField()
+    usage_thresholds = serializers.ListField(child=serializers.IntegerField())
+
+
+class PasswordRequest(ApiSerializer):
+    current_password = StrictCharField(max_length=MAX_PASSWORD, trim_whitespace=False)
+    new_password = StrictCharField(max_length=MAX_PASSWORD, trim_whitespace=False)

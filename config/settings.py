@@ -255,6 +255,7 @@ RATE_LIMITS = {
     "user": (env.str("RATE_LIMIT_USER", default="30000/60"), "caller"),
     "plan_change": (env.str("RATE_LIMIT_PLAN_CHANGE", default="300/60"), "user_plan"),
     "auth": (env.str("RATE_LIMIT_AUTH", default="60/60"), "ip_email"),
+    "password": (env.str("RATE_LIMIT_PASSWORD", default="20/60"), "caller"),
     "auth_ip": (env.str("RATE_LIMIT_AUTH_IP", default="600/60"), "ip"),
 }
 # The key may vanish between django-ratelimit's two questions; that is no reason to refuse.

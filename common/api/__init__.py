@@ -6,6 +6,7 @@ from common.api.fields import (
     ApiSerializer,
     StrictBooleanField,
     StrictCharField,
+    StrictChoiceField,
     StrictIntegerField,
 )
 from common.api.pagination import paginate
@@ -19,6 +20,7 @@ __all__ = [
     "EnvelopeRenderer",
     "StrictBooleanField",
     "StrictCharField",
+    "StrictChoiceField",
     "StrictIntegerField",
     "StrictJsonParser",
     "error_response",

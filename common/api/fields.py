@@ -41,6 +41,15 @@ class StrictCharField(serializers.CharField):
         return super().to_internal_value(data)
 
 
+class StrictChoiceField(serializers.ChoiceField):
+    """A JSON string out of a list."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str):
+            self.fail("invalid_choice", input=data)
+        return super().to_internal_value(data)
+
+
 class ApiSerializer(serializers.Serializer[Any]):
     """Base of request bodies: a name it does not know is an error, not silence about a typing mistake."""
 

@@ -70,6 +70,11 @@ class ApiView(APIView):
         self.response = self.finalize_response(wrapped, response, *args, **kwargs)
         return self.response
 
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        # Every answer is one caller's and of one moment; no cache may keep it.
+        return super().default_response_headers | {"Cache-Control": "no-store"}
+
     def _run(self, handler: Handler, request: Request) -> Any:
         """Call the handler, once only for all requests that carry the same Idempotency-Key."""
         honoured = self.idempotent and request.method in CHANGING and request.user is not None
@@ -131,17 +136,20 @@ class ApiView(APIView):
         request._request.body  # noqa: B018
         request.data  # noqa: B018
 
-    def body(self, serializer_class: type[BaseSerializer[Any]], **context: Any) -> Any:
-        """The request's body, validated. 422 when it is not right."""
-        return self._validated(serializer_class, self.request.data, context)
+    def body(
+        self, serializer_class: type[BaseSerializer[Any]], *, partial: bool = False, **context: Any
+    ) -> Any:
+        """The request's body, validated; with `partial` no field is required. 422 when it is not right."""
+        return self._validated(serializer_class, self.request.data, partial, context)
 
     def query(self, serializer_class: type[BaseSerializer[Any]], **context: Any) -> Any:
         """The query string, validated. 422 when it is not right."""
-        return self._validated(serializer_class, self.request.query_params, context)
+        return self._validated(serializer_class, self.request.query_params, False, context)
 
     def _validated(
-        self, serializer_class: type[BaseSerializer[Any]], data: Any, context: dict[str, Any]
+        self, serializer_class: type[BaseSerializer[Any]], data: Any, partial: bool, context: dict[str, Any]
     ) -> Any:
-        serializer = serializer_class(data=data, context={"request": self.request, "view": self} | context)
+        context = {"request": self.request, "view": self} | context
+        serializer = serializer_class(data=data, partial=partial, context=context)
         serializer.is_valid(raise_exception=True)
         return serializer.validated_data

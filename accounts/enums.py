@@ -1,0 +1,24 @@
+"""What a person can be told about, and by which way."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class NotificationKind(models.TextChoices):
+    """Causes of notifications; each can be turned off by way, and news has to be turned on."""
+
+    QUOTA_THRESHOLD = "quota_threshold", _("A limit is nearly or fully used")
+    PAYMENT_REMINDER = "payment_reminder", _("A payment is due soon")
+    PAYMENT_FAILED = "payment_failed", _("A payment failed")
+    CARD_EXPIRING = "card_expiring", _("A card is about to expire")
+    PLAN_CHANGED = "plan_changed", _("The plan changed or is about to")
+    TRIAL_ENDING = "trial_ending", _("A trial is about to end")
+    OVERAGE = "overage", _("Overage began or its cap is near")
+    KEY_EXPIRING = "key_expiring", _("An API key is about to expire")
+    CONTRACT_LIMIT = "contract_limit", _("A contract's limit is near")
+    NEWS = "news", _("News about features")
+
+
+class Channel(models.TextChoices):
+    EMAIL = "email", _("E-mail")
+    IN_APP = "in_app", _("In the app")
