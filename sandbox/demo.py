@@ -10,6 +10,8 @@ import sys
 from contextlib import ExitStack
 from types import FrameType
 
+import psycopg
+
 from sandbox import demo_files, stripe_endpoint
 from sandbox.console import paint, say, step
 from sandbox.demo_files import DIRECTORY, LOGS, AlreadyRunning
@@ -19,6 +21,7 @@ from sandbox.services import Postgres, Redis, ServiceError, process
 from sandbox.services.unprivileged import remove_tree
 from sandbox.supervisor import Program, Supervisor
 
+DOMAIN = "palier.test"
 PASSWORD = "palier-demo"
 CONSUMERS = ("free", "basic", "premium", "near", "pastdue", "nosub")
 ORGANISATIONS = ("acme", "globex", "starter", "growth", "dry")
@@ -51,7 +54,7 @@ class Demo:
             self._finish(self.programs.migrate())
         if demo_files.static_files_changed():
             with step("Static files"):
-                self._manage("collectstatic", "--no-input", "--clear")
+                self._manage("collectstatic", "--no-input")
                 demo_files.remember_static_files()
         self._start_application()
         with step("Catalogue"):
@@ -131,40 +134,48 @@ class Demo:
             raise ServiceError(f"{command.name} failed ({how}).{process.log_tail(command.log)}")
 
     def _announce(self) -> None:
-        names = (*CONSUMERS, *ORGANISATIONS, *STAFF)
+        people = self._people()
         demo_files.write_description(
             {
                 "base_url": self.base_url,
                 "sandbox_url": self.sandbox_url,
-                "users": {name: {"email": f"{name}@palier.test", "password": PASSWORD} for name in names},
+                "users": {name: {"email": email, "password": PASSWORD} for name, email in people.items()},
                 "api_keys": demo_files.api_keys(),
                 "webhook": {"url": self._webhook_url(), "secret": self.secrets["STRIPE_WEBHOOK_SECRET"]},
             }
         )
         if not answers(f"{self.base_url}/readyz"):
             raise ServiceError(f"{self.base_url}/readyz does not answer 200; see {LOGS}/web.log")
-        say(introduction(self.base_url, self.sandbox_url))
+        say(introduction(self.base_url, self.sandbox_url, people))
+
+    def _people(self) -> dict[str, str]:
+        """The addresses of those that `seed_demo` made, by name."""
+        with psycopg.connect(self.programs.environment["DATABASE_URL"]) as connection:
+            query = "SELECT email FROM accounts_user WHERE email LIKE %s"
+            made = {email for (email,) in connection.execute(query, [f"%@{DOMAIN}"])}
+        names = (*CONSUMERS, *ORGANISATIONS, *STAFF)
+        return {name: f"{name}@{DOMAIN}" for name in names if f"{name}@{DOMAIN}" in made}
 
 
-def introduction(base_url: str, sandbox_url: str) -> str:
+def introduction(base_url: str, sandbox_url: str, people: dict[str, str]) -> str:
     """Addresses and sign-ins; its last line begins with `ready`."""
 
-    def people(names: tuple[str, ...]) -> str:
-        return "  ".join(f"{name}@palier.test" for name in names)
+    def addresses(names: tuple[str, ...]) -> str:
+        return "  ".join(people[name] for name in names if name in people)
 
     rows = [
         ("Product", f"{base_url}/"),
         ("API, documented", f"{base_url}/v1/docs"),
         ("Admin", f"{base_url}/admin/"),
         ("Stripe stand-in", f"{sandbox_url}/_sandbox/state"),
-        ("Persons", people(CONSUMERS)),
-        ("Organisations", people(ORGANISATIONS)),
-        ("Staff", people(STAFF)),
+        ("Persons", addresses(CONSUMERS)),
+        ("Organisations", addresses(ORGANISATIONS)),
+        ("Staff", addresses(STAFF)),
         ("Password of all", PASSWORD),
         ("Months pass with", ".venv/bin/python manage.py clock advance 31d"),
         ("Logs", f"{os.path.relpath(LOGS)}/"),
     ]
-    lines = ["", *(f"  {paint(f'{title:<18}', 'dim')}{value}" for title, value in rows), ""]
+    lines = ["", *(f"  {paint(f'{title:<18}', 'dim')}{value}" for title, value in rows if value), ""]
     return "\n".join(
         [*lines, f"{paint('ready', 'green')}  {paint(f'{base_url}/', 'bold')}  (Ctrl-C stops all)"]
     )

@@ -37,6 +37,7 @@ from sandbox.supervisor import Program
 from tests.callers import Caller
 
 PASSWORD = "palier-demo"
+COMMAND_TIMEOUT_S = 180
 SNAPSHOT_FILES = ("stripe.sqlite", "api_keys.json", "secrets.json")
 
 
@@ -129,9 +130,10 @@ class Stack:
             text=True,
             input=stdin,
             check=False,
+            timeout=COMMAND_TIMEOUT_S,
         )
-        said = f"{done.stdout}\n{done.stderr}"
-        assert not check or done.returncode == 0, f"manage.py {' '.join(arguments)}: {said}"
+        said = f"{done.stdout}\n{done.stderr}"[-4000:]
+        assert not check or done.returncode == 0, f"manage.py {' '.join(arguments)} failed: … {said}"
         return done.stdout
 
     def caller(self, name: str | None = None) -> Caller:
