@@ -8,6 +8,7 @@ from accounts.models import Account, User
 from accounts.selectors import account_of_user
 from accounts.services import user_register
 from billing.enums import ChangeStatus, SubscriptionStatus
+from billing.gateways.sandbox import period_begin_now
 from billing.models import PlanChange
 from billing.selectors import live_subscription
 from billing.services import (
@@ -15,6 +16,7 @@ from billing.services import (
     payment_method_make_default,
     payment_methods_list,
     plan_change_request,
+    subscription_refresh,
 )
 from billing.services.outcomes import subscription_close
 from quotas.selectors import quota_status
@@ -23,6 +25,7 @@ from quotas.services import entitlements_replace, usage_consume
 DOMAIN = "palier.test"
 PASSWORD = "palier-demo"  # noqa: S105 - everybody may know it
 CARD = "pm_card_visa"
+REFUSED_CARD = "pm_card_chargeCustomerFail"  # can be put on file; every charge fails
 NEAR_USED = 48
 
 
@@ -89,6 +92,21 @@ def subscribed_to(plan: str) -> Step:
     return step
 
 
+def overdue(account: Account, now: datetime) -> str | None:
+    """Their card is replaced by one that is refused, and the next period begins at once: its invoice stays unpaid."""
+    del now
+    subscription = live_subscription(account.pk)
+    if subscription is None or subscription.stripe_subscription_id is None:
+        return None
+    if subscription.status != SubscriptionStatus.ACTIVE or subscription.revision > 1:
+        return None
+    refused = payment_method_add(account=account, payment_method_id=REFUSED_CARD)
+    payment_method_make_default(account=account, payment_method_id=refused.id)
+    period_begin_now(subscription.stripe_subscription_id)
+    subscription_refresh(stripe_subscription_id=subscription.stripe_subscription_id)
+    return "payment overdue"
+
+
 def used_today(metric: str, units: int) -> Step:
     def step(account: Account, now: datetime) -> str | None:
         """Tops today's use up, so that the demo looks the same on every day."""
@@ -133,5 +151,6 @@ PEOPLE = (
     Person("basic", "Basile Basic", (card_on_file, subscribed_to("basic"))),
     Person("premium", "Prune Premium", (card_on_file, subscribed_to("premium"))),
     Person("near", "Nora Near", (card_on_file, subscribed_to("basic"), used_today("messages", NEAR_USED))),
+    Person("pastdue", "Paul Pastdue", (card_on_file, subscribed_to("basic"), overdue)),
     Person("nosub", "Noé Nosub", (without_subscription,)),
 )

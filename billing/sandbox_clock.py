@@ -13,7 +13,6 @@ from typing import Any
 import requests
 from celery import current_app
 from django.conf import settings
-from django.db.models import Q
 
 from common import outbox
 from common.clock import database_now
@@ -24,8 +23,6 @@ UNITS = ("weeks", "days", "hours", "minutes", "seconds")
 QUIET_TIMEOUT_S = 120.0
 POLL_S = 0.05
 MOVE_TIMEOUT_S = 180.0
-# A task that failed is tried again within this time, which is waited for.
-RETRY_SOON = timedelta(minutes=1)
 TOLERANCE = timedelta(seconds=5)
 
 
@@ -87,7 +84,7 @@ def _move_both(step: datetime) -> None:
 
 
 def _next_stop(target: datetime) -> datetime:
-    """The next due moment of the stand-in or of the outbox, at most `target`."""
+    """The next due moment of the stand-in or of the outbox (a failed task's next attempt too), at most `target`."""
     now = database_now()
     promised = (
         OutboxMessage.objects.filter(done_at=None, parked_at=None, due_at__gt=now)
@@ -99,12 +96,18 @@ def _next_stop(target: datetime) -> datetime:
     return min([target, *moments])
 
 
+def failing() -> list[str]:
+    """Promised tasks that failed and will be tried again later, or were given up."""
+    failed = OutboxMessage.objects.filter(done_at=None, attempts__gt=0)
+    return [f"{one.task} #{one.pk}: {one.last_error}" for one in failed]
+
+
 def settle() -> None:
     """Does what is due now, here, and waits for what others do: deliveries, promised tasks, regular ones."""
     _wait_until_quiet()
     current_app.loader.import_default_modules()
     for name in sorted({entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}):
-        current_app.tasks[name].apply(throw=True)
+        current_app.tasks[name].run()
     _wait_until_quiet()
 
 
@@ -122,10 +125,7 @@ def _wait_until_quiet() -> None:
 
 def _busy() -> list[str]:
     deliveries = _call("GET", "idle")["pending"]
-    now = database_now()
-    waiting = OutboxMessage.objects.filter(done_at=None, parked_at=None).filter(
-        Q(due_at__lte=now) | Q(attempts__gt=0, due_at__lte=now + RETRY_SOON)
-    )
+    waiting = OutboxMessage.objects.filter(done_at=None, parked_at=None, due_at__lte=database_now())
     found = [f"{deliveries} webhooks on their way"] if deliveries else []
     return found + [f"{one.task} ({one.last_error or 'running'})" for one in waiting[:5]]
 

@@ -9,13 +9,12 @@ from billing.gateways.client import MISSING_OBJECT
 from billing.gateways.stripe import gateway
 from billing.models import Subscription
 from billing.services import plan_changes_sweep, subscription_refresh
+from billing.services.outcomes import RELEASE_SCHEDULE
 from billing.webhooks import APPLY, subscription_of
 from common import clock
 from common.outbox import outbox_task
 
 log = structlog.get_logger(__name__)
-
-RELEASE_SCHEDULE = "billing.tasks.schedule_release"
 
 
 @outbox_task(APPLY, atomic=False)

@@ -21,7 +21,14 @@ from billing.locks import (
 from billing.models import PlanChange, Subscription
 from billing.selectors import change_in_flight, scheduled_change
 from billing.services.entitlements import subscription_entitle
-from billing.services.outcomes import after_the_end, change_log, change_settle, subscription_mirror
+from billing.services.outcomes import (
+    after_the_end,
+    change_log,
+    change_record,
+    change_settle,
+    schedule_release_promise,
+    subscription_mirror,
+)
 from common.clock import database_now
 
 log = structlog.get_logger(__name__)
@@ -152,7 +159,9 @@ def _settle_scheduled(subscription: Subscription, state: SubscriptionState, mome
         return False
     change.settled_at = moment
     change.save()
-    log.info("plan_change_settled", **change_log(change))
+    change_record(change, moment)
+    if state.schedule_id is not None:
+        schedule_release_promise(subscription, moment)
     return True
 
 

@@ -5,6 +5,7 @@ done. Each locks account → subscription → plan change.
 """
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -24,11 +25,13 @@ from billing.models import PlanChange, Price, Subscription
 from billing.rules.changes import access_for
 from billing.selectors import free_price, price_by_stripe_id, scheduled_change
 from billing.services.entitlements import subscription_entitle
+from common import audit, outbox
 from common.clock import database_now
 from common.errors import DomainError
 
 log = structlog.get_logger(__name__)
 
+RELEASE_SCHEDULE = "billing.tasks.schedule_release"
 MIRRORED = (
     "plan_version_id",
     "price_id",
@@ -138,7 +141,12 @@ def _settle(
         change.charged_minor = state.latest_invoice.amount_due_minor
         _compare_with_quote(change)
     change.save()
-    log.info("plan_change_settled", **change_log(change), subscription=str(subscription.pk))
+    change_record(change, moment)
+
+
+def schedule_release_promise(subscription: Subscription, moment: datetime) -> None:
+    """A schedule whose switch is done would only stand in the way of the next change."""
+    outbox.promise(RELEASE_SCHEDULE, {"subscription_id": str(subscription.pk)}, now=moment)
 
 
 def _has_switched(change: PlanChange, state: SubscriptionState) -> bool:
@@ -165,9 +173,9 @@ def change_fail(*, change_id: UUID, error: DomainError) -> PlanChange:
     change.status = ChangeStatus.FAILED
     change.error_code = error.code
     change.error_details = {key: value for key, value in error.details.items() if key != "preview"}
-    change.settled_at = database_now()
+    change.settled_at = moment = database_now()
     change.save()
-    log.warning("plan_change_failed", **change_log(change))
+    change_record(change, moment)
     return change
 
 
@@ -191,7 +199,7 @@ def change_undone(*, change_id: UUID, state: SubscriptionState, read_at: datetim
     subscription_mirror(subscription, state, read_at)
     if subscription.is_live:
         subscription_entitle(account_id=account_id, subscription=subscription, scheduled=None, now=moment)
-    log.info("plan_change_undone", **change_log(change))
+    change_record(change, moment)
     return change
 
 
@@ -249,6 +257,29 @@ def after_the_end(subscription: Subscription, moment: datetime) -> Subscription 
     if opened is None:
         subscription_entitle(account_id=account_id, subscription=None, scheduled=None, now=moment)
     return opened
+
+
+def change_record(change: PlanChange, moment: datetime) -> None:
+    """Log line, audit entry and metric of a change's new status; in the transaction that gives it."""
+    audit.record(
+        actor=change.user,
+        account_id=change.account_id,
+        action=f"plan_change.{change.status}",
+        subject=str(change.pk),
+        reason=change.error_code,
+        data={key: value for key, value in change_log(change).items() if key != "account"},
+        now=moment,
+    )
+    transaction.on_commit(partial(_tell, change), robust=True)
+
+
+def _tell(change: PlanChange) -> None:
+    """After the commit, so that nothing is counted or said that was rolled back."""
+    if change.status == ChangeStatus.FAILED:
+        log.warning("plan_change_failed", **change_log(change))
+        return
+    metrics.plan_change_total.labels(change.kind, change.status).inc()
+    log.info("plan_change_settled", **change_log(change))
 
 
 def change_log(change: PlanChange) -> dict[str, Any]:

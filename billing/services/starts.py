@@ -14,7 +14,7 @@ from billing.selectors import live_subscription, plan_change_get
 from billing.services.attempts import Asked, PlanChangeResult, change_open, observed
 from billing.services.changes import plan_change_await, plan_change_run
 from billing.services.customers import payment_method_add, payment_method_make_default
-from billing.services.outcomes import free_subscription_open
+from billing.services.outcomes import change_record, free_subscription_open
 from billing.services.preview import interval_or_default, target_price
 
 AUDIENCES = {
@@ -99,3 +99,4 @@ def _start_free(change: PlanChange, target: Price, now: datetime) -> None:
     change.effective_at = change.settled_at = now
     change.charged_minor = 0
     change.save()
+    change_record(change, now)

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import stripe
 from django.conf import settings as django_settings
-from sandbox.stripe import StripeStandIn
 
 from accounts.models import Account
 from accounts.tests.factories import account_of, make_person
 from billing.services import catalog_load, catalog_sync, payment_method_add
 from common.clock import database_now
+from sandbox.stripe import StripeStandIn
 
 
 @pytest.fixture(scope="session")

@@ -54,6 +54,8 @@ class Command(BaseCommand):
         for moment in sandbox_clock.move(target):
             self.stdout.write(f"{instant(moment)}")
         self.stdout.write(f"now       {instant(database_now())}")
+        for line in sandbox_clock.failing():
+            self.stderr.write(f"failing: {line[:300]}")
 
 
 def _target(words: list[str]) -> datetime:
