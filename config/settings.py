@@ -127,7 +127,7 @@ _REDIS = {
 CACHES = {
     "default": {"BACKEND": "common.cache.ForgivingRedisCache", **_REDIS},
     # Tells when Redis is away, so that common.ratelimit can leave it alone for a moment.
-    "rate_limits": {"BACKEND": "django_redis.cache.RedisCache", **_REDIS},
+    "rate_limits": {"BACKEND": "common.cache.CountingRedisCache", **_REDIS},
 }
 DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 

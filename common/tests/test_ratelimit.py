@@ -129,7 +129,7 @@ def no_redis() -> Iterator[None]:
         listener.bind(("127.0.0.1", 0))
         address = f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
         entry = {
-            "BACKEND": "django_redis.cache.RedisCache",
+            "BACKEND": "common.cache.CountingRedisCache",
             "LOCATION": address,
             "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 0.5, "SOCKET_TIMEOUT": 0.5},
         }
