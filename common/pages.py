@@ -58,6 +58,11 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # no
     return render_error(request, errors.NotFound())
 
 
+def too_many_requests(request: HttpRequest) -> HttpResponse:
+    """Allauth's limits, which are per minute and do not say when they end."""
+    return render_error(request, errors.RateLimited(details={"retry_after_s": 60}))
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     error = errors.InternalError()
     try:

@@ -23,4 +23,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
 handler400 = "common.pages.bad_request"
 handler403 = "common.pages.permission_denied"
 handler404 = "common.pages.not_found"
+handler429 = "common.pages.too_many_requests"  # allauth's own convention
 handler500 = "common.pages.server_error"

@@ -12,7 +12,7 @@ from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import BaseSerializer
+from rest_framework.serializers import BaseSerializer, Serializer
 from rest_framework.views import APIView
 
 from common import idempotency, ratelimit
@@ -26,10 +26,12 @@ from common.errors import (
     MalformedRequest,
     MethodNotAllowed,
     NotAuthenticated,
+    NotFound,
     PermissionDenied,
 )
 
 Handler = Callable[..., Any]
+PAGE_PARAMETERS = frozenset({"cursor", "limit"})
 CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -54,6 +56,8 @@ class ApiView(APIView):
     idempotency_wait_s: ClassVar[float] = 0
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        if any("\x00" in value for value in kwargs.values() if isinstance(value, str)):
+            raise NotFound  # no id of ours holds one, and the database would not even look
         super().initial(request, *args, **kwargs)
         self._read_body(request)
 
@@ -143,8 +147,11 @@ class ApiView(APIView):
         return self._validated(serializer_class, self.request.data, partial, context)
 
     def query(self, serializer_class: type[BaseSerializer[Any]], **context: Any) -> Any:
-        """The query string, validated. 422 when it is not right."""
-        return self._validated(serializer_class, self.request.query_params, False, context)
+        """The query string, validated, `cursor` and `limit` aside: paginate reads those. 422 when not right."""
+        asked = self.request.query_params
+        known = serializer_class().fields if issubclass(serializer_class, Serializer) else {}
+        data = {name: asked[name] for name in asked if name in known or name not in PAGE_PARAMETERS}
+        return self._validated(serializer_class, data, False, context)
 
     def _validated(
         self, serializer_class: type[BaseSerializer[Any]], data: Any, partial: bool, context: dict[str, Any]

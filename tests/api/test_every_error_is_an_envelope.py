@@ -33,7 +33,8 @@ class ProbeView(ApiView):
 
 
 class OwnView(ApiView):
-    def get(self, request: Any) -> Response:
+    def get(self, request: Any, name: str = "") -> Response:
+        assert "\x00" not in name
         return Response({"email": request.user.email})
 
 
@@ -48,6 +49,7 @@ def refusing(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("v1/probe", ProbeView.as_view()),
     path("v1/own", OwnView.as_view()),
+    path("v1/own/<str:name>", OwnView.as_view()),
     path("v1/broken", broken),
     path("v1/refusing", refusing),
     path("pages/broken", broken),
@@ -274,3 +276,14 @@ def test_log_line_carries_the_answers_id_and_no_query(
     ]
     assert [line["request_id"] for line in finished] == [response["X-Request-Id"]]
     assert "tell-nobody" not in caplog.text
+
+
+def test_nul_in_an_address_is_an_unknown_address(client: Client) -> None:
+    response = client.get("/v1/own/a%00b", **bearer(make_person()))
+    assert_error(response, 404, "not_found")
+
+
+def test_head_is_get_without_a_body(client: Client) -> None:
+    response = client.head("/v1/own", **bearer(make_person()))
+    assert (response.status_code, response.content) == (200, b"")
+    assert response["X-Request-Id"]
