@@ -1,6 +1,6 @@
 """What a change of plan is, when it takes effect, what it means for limits: arithmetic on frozen values."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -129,8 +129,3 @@ def next_period_end(*, anchor: datetime, interval: str, start: datetime) -> date
     while (end := add_months(anchor, index * months)) <= start:
         index += 1
     return end
-
-
-def excess_of(stored: Sequence[object], limit: int | None) -> int:
-    """How many of the stored things would be too many."""
-    return 0 if limit is None else max(len(stored) - limit, 0)

@@ -94,7 +94,7 @@ def change_settle(*, change_id: UUID, state: SubscriptionState, read_at: datetim
     moment = database_now()
     subscription = own or _open_paid(change, live, state, moment)
     subscription_mirror(subscription, state, read_at)
-    _settle(change, subscription, state, moment)
+    _settle(change, state, moment)
     if subscription.is_live:
         subscription_entitle(
             account_id=account_id,
@@ -127,9 +127,7 @@ def _open_paid(
     )
 
 
-def _settle(
-    change: PlanChange, subscription: Subscription, state: SubscriptionState, moment: datetime
-) -> None:
+def _settle(change: PlanChange, state: SubscriptionState, moment: datetime) -> None:
     waits = change.kind == ChangeKind.DOWNGRADE and not _has_switched(change, state)
     change.status = ChangeStatus.SCHEDULED if waits else ChangeStatus.APPLIED
     change.effective_at = change.effective_at or (state.period_end if waits else moment)

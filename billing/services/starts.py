@@ -69,8 +69,8 @@ def _check_audience(account: Account, target: Price) -> None:
 def _take_card(account: Account, payment_method: str) -> None:
     if live_subscription(account.pk) is not None:
         raise AlreadySubscribed
-    payment_method_add(account=account, payment_method_id=payment_method)
-    payment_method_make_default(account=account, payment_method_id=payment_method)
+    method = payment_method_add(account=account, payment_method_id=payment_method)
+    payment_method_make_default(account=account, payment_method_id=method.id)
 
 
 @transaction.atomic

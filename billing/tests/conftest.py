@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import stripe
 from django.conf import settings as django_settings
+from django.db import connection
 
 from accounts.models import Account
 from accounts.tests.factories import account_of, make_person
-from billing.services import catalog_load, catalog_sync, payment_method_add
+from billing.models import Plan, Price
+from billing.services import catalog_load, catalog_sync, payment_method_add, plan_changes_sweep
 from common.clock import database_now
 from sandbox.stripe import StripeStandIn
 
@@ -56,3 +60,36 @@ def person(card: str | None = "pm_card_visa", **fields: object) -> Account:
     if card:
         payment_method_add(account=account, payment_method_id=card)
     return account
+
+
+def republish() -> None:
+    """The catalogue at a stand-in that has been emptied."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE accounts_account SET stripe_customer_id = NULL")
+    Price.objects.update(stripe_price_id=None)
+    Plan.objects.update(stripe_product_id=None)
+    sync()
+
+
+class Travel:
+    """The stand-in and our clock together; nobody tells us anything, so what is due is found by the sweep."""
+
+    def __init__(self, stand_in: StripeStandIn) -> None:
+        self.stand_in = stand_in
+
+    def to(self, moment: datetime, *, sweep: bool = True) -> None:
+        self.stand_in.core.move(int(moment.timestamp()))
+        if sweep:
+            plan_changes_sweep(now=database_now() + timedelta(minutes=5))
+
+    def by(self, *, sweep: bool = True, **span: float) -> None:
+        self.to(database_now() + timedelta(**span), sweep=sweep)
+
+
+@pytest.fixture
+def travel(committed_db: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Travel]:
+    """A stand-in whose clock is also the database's, and the catalogue."""
+    with StripeStandIn(clock_dsn=os.environ["DATABASE_URL"]) as stand_in:
+        point_to(stand_in, settings, monkeypatch)
+        sync()
+        yield Travel(stand_in)

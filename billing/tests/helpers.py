@@ -1,0 +1,133 @@
+"""Short names for what billing's tests do over and over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import requests
+
+from accounts.models import Account
+from billing import services
+from billing.models import PlanChange, Subscription
+from billing.selectors import live_subscription
+from billing.services import PlanChangeResult, Preview
+from common.clock import database_now
+from quotas.models import Entitlement, FeatureGrant
+from quotas.selectors import quota_status
+from sandbox.stripe import StripeStandIn
+
+
+def ask(
+    account: Account,
+    plan: str,
+    interval: str | None = None,
+    *,
+    quote: str | None = None,
+    key: str | None = None,
+    now: Any = None,
+) -> PlanChangeResult:
+    return services.plan_change_request(
+        account=account,
+        user=account.personal_owner,
+        target_plan=plan,
+        interval=interval,
+        quote=quote,
+        idempotency_key=key,
+        request_id="req-billing-test",
+        now=now or database_now(),
+    )
+
+
+def preview(account: Account, plan: str, interval: str | None = None) -> Preview:
+    return services.plan_change_preview(
+        account=account, user=account.personal_owner, target_plan=plan, interval=interval, now=database_now()
+    )
+
+
+def undo(account: Account) -> PlanChangeResult:
+    return services.plan_change_undo(
+        account=account, user=account.personal_owner, request_id="req-billing-undo", now=database_now()
+    )
+
+
+def cancel(account: Account, at: str = "period_end") -> PlanChangeResult:
+    return services.subscription_cancel(
+        account=account,
+        user=account.personal_owner,
+        at=at,
+        idempotency_key=None,
+        request_id="req-billing-cancel",
+        now=database_now(),
+    )
+
+
+def start(account: Account, plan: str, interval: str | None = None, **more: Any) -> PlanChangeResult:
+    return services.subscription_start(
+        account=account,
+        user=account.personal_owner,
+        plan=plan,
+        interval=interval,
+        request_id="req-billing-start",
+        now=database_now(),
+        **more,
+    )
+
+
+def subscription(account: Account) -> Subscription:
+    found = live_subscription(account.pk)
+    assert found is not None
+    return found
+
+
+def messages_limit(account: Account) -> int | None:
+    """Of the day; 0 without any."""
+    bounds = quota_status(account_id=account.pk, metric="messages")
+    return bounds[0].limit if bounds else 0
+
+
+def state(stand_in: StripeStandIn) -> dict[str, dict[str, Any]]:
+    return requests.get(f"{stand_in.url}/_sandbox/state", timeout=20).json()  # type: ignore[no-any-return]
+
+
+def only(objects: dict[str, Any]) -> Any:
+    (found,) = objects.values()
+    return found
+
+
+def invoices(stand_in: StripeStandIn) -> list[dict[str, Any]]:
+    """Oldest first."""
+    return sorted(state(stand_in)["invoices"].values(), key=lambda one: (one["created"], one["number"] or ""))
+
+
+def fault(stand_in: StripeStandIn, **body: Any) -> None:
+    requests.post(f"{stand_in.url}/_sandbox/faults", json=body, timeout=20).raise_for_status()
+
+
+def no_faults(stand_in: StripeStandIn) -> None:
+    requests.delete(f"{stand_in.url}/_sandbox/faults", timeout=20).raise_for_status()
+
+
+def forget_keys(stand_in: StripeStandIn) -> None:
+    requests.post(f"{stand_in.url}/_sandbox/forget_keys", json={}, timeout=20).raise_for_status()
+
+
+def everything(account: Account, stand_in: StripeStandIn) -> dict[str, Any]:
+    """All that a refused request must leave as it was: our rows, the meter's, and Stripe's objects."""
+    there = state(stand_in)
+    account.refresh_from_db()
+    return {
+        "subscriptions": list(Subscription.objects.filter(account=account).order_by("started_at").values()),
+        "done": list(
+            PlanChange.objects.filter(account=account).exclude(status="failed").order_by("pk").values()
+        ),
+        "limits": list(Entitlement.objects.filter(account=account).order_by("pk").values()),
+        "features": list(FeatureGrant.objects.filter(account=account).order_by("pk").values()),
+        "there": {
+            kind: {key: _lasting(one) for key, one in there[kind].items()}
+            for kind in ("subscriptions", "subscription_schedules", "invoices", "charges")
+        },
+    }
+
+
+def _lasting(thing: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in thing.items() if not key.startswith("hosted")}
