@@ -23,6 +23,13 @@ def account_of(request: Any) -> Account:
     return account
 
 
+def person_of(request: Any) -> User:
+    """The signed-in person, where permissions have made sure that there is one."""
+    user = request.user
+    assert isinstance(user, User), "a view that asks for a person lets only people in"
+    return user
+
+
 def account_of_user(user: User) -> Account:
     """As account_of, outside a request."""
     own = getattr(user, "personal_account", None)
