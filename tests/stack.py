@@ -176,8 +176,13 @@ class Stack:
         """Return when no promise is due, no task waits or runs, and every webhook that is not held was delivered."""
         deadline = time.monotonic() + timeout_s
         while busy := self._busy():
-            assert time.monotonic() < deadline, f"not quiet after {timeout_s:.0f} s: {busy}"
+            assert time.monotonic() < deadline, (
+                f"not quiet after {timeout_s:.0f} s: {busy}; {self._failures()}"
+            )
             time.sleep(0.05)
+
+    def _failures(self) -> list[tuple[Any, ...]]:
+        return self.sql("SELECT DISTINCT task, last_error FROM common_outboxmessage WHERE done_at IS NULL")
 
     def _busy(self) -> dict[str, int]:
         open_promises = (
