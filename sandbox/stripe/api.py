@@ -1,0 +1,238 @@
+"""One API call: authentication, idempotency, faults, parameters, the handler, the answer."""
+
+import base64
+import json
+import socket
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Map
+from werkzeug.wrappers import Request, Response
+
+from sandbox.stripe import idempotency
+from sandbox.stripe import params as parameters
+from sandbox.stripe.core import Core
+from sandbox.stripe.errors import InvalidParams, StripeError, from_http
+from sandbox.stripe.events import API_VERSION
+from sandbox.stripe.faults import Fault
+from sandbox.stripe.render import expand, render
+from sandbox.stripe.requestlog import redacted
+from sandbox.stripe.routing import Route, url_map
+from sandbox.stripe.store import Tx
+
+
+class Answer:
+    """A status and a JSON body, with what the request log wants to know."""
+
+    def __init__(
+        self, status: int, body: Any, *, replayed_from: str | None = None, stored: bool = True
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.replayed_from = replayed_from
+        self.stored = stored
+
+    @classmethod
+    def of(cls, error: StripeError) -> "Answer":
+        return cls(error.status, {"error": error.body}, stored=error.stored)
+
+
+@dataclass(frozen=True)
+class Call:
+    route: Route
+    args: dict[str, Any]
+    given: dict[str, Any]
+    request_id: str
+    key: str | None
+    print_: str  # of the request, for its key
+    fails_after: bool
+
+
+class Api:
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self._map: Map = url_map()
+
+    def __call__(self, request: Request) -> Response:
+        request_id = f"req_{self.core.ids.token(14)}"
+        fault = self.core.faults.take(request.method, request.path)
+        answer = self._faulty(request, fault, request_id)
+        self._log(request, answer, fault, request_id)
+        if fault is not None and fault.effect == "drop_after":
+            return Dropped(request)
+        return self._response(request, answer, request_id)
+
+    def _faulty(self, request: Request, fault: Fault | None, request_id: str) -> Answer:
+        effect = fault.effect if fault else None
+        if effect == "rate_limit":
+            return Answer.of(
+                InvalidParams("Too many requests. Please try again later.", status=429, code="rate_limit")
+            )
+        if effect == "error_before":
+            return Answer.of(InvalidParams("An unknown error occurred.", status=500, kind="api_error"))
+        try:
+            return self._answer(request, fault, request_id)
+        except StripeError as error:
+            return Answer.of(error)
+
+    # Running -----------------------------------------------------------------------------------------------------
+
+    def _answer(self, request: Request, fault: Fault | None, request_id: str) -> Answer:
+        self._authenticate(request)
+        route, args = self._route(request)
+        given = parameters.decode_form(self._pairs(request))
+        key = request.headers.get("Idempotency-Key") if request.method == "POST" else None
+        print_ = idempotency.fingerprint(request.method, request.path, given) if key else ""
+        call = Call(
+            route,
+            args,
+            given,
+            request_id,
+            key,
+            print_,
+            fails_after=bool(fault and fault.effect == "error_after"),
+        )
+        if key is not None:
+            self.core.in_progress.enter(key)
+        try:
+            if fault is not None and fault.delay_s:
+                time.sleep(fault.delay_s)
+            with self.core.lock:
+                return self._replayed(call) or self._run(call)
+        finally:
+            if key is not None:
+                self.core.in_progress.leave(key)
+
+    def _replayed(self, call: Call) -> Answer | None:
+        if call.key is None:
+            return None
+        kept = idempotency.kept_answer(self.core.begin(), call.key, call.print_)
+        return Answer(kept["status"], kept["body"], replayed_from=kept["request"]) if kept else None
+
+    def _run(self, call: Call) -> Answer:
+        """One unit of work: what the call changes, and its answer kept for its key, stand or fall together."""
+        core = self.core
+        core.run_due()
+        tx = core.begin(request_id=call.request_id, key=call.key)
+        try:
+            answer = Answer(200, self._call(tx, call))
+            keep = not tx.discard
+        except StripeError as error:
+            answer, keep = Answer.of(error), error.keep
+            self._render_errors(tx, answer.body["error"])
+        if call.fails_after:
+            answer = Answer(500, {"error": {"message": "An unknown error occurred.", "type": "api_error"}})
+        if not keep:
+            tx = core.begin(request_id=call.request_id, key=call.key)
+        if call.key is not None and answer.stored:
+            idempotency.keep_answer(
+                tx,
+                call.key,
+                call.print_,
+                status=answer.status,
+                body=answer.body,
+                request_id=call.request_id,
+            )
+        core.commit(tx)
+        return answer
+
+    def _call(self, tx: Tx, call: Call) -> Any:
+        paths = call.given.get("expand", {})
+        given = {name: value for name, value in call.given.items() if name != "expand"}
+        checked = parameters.check(call.route.params, given)
+        result = call.route.handler(tx, checked, **call.args)
+        return expand(tx, render(tx, result), self._paths(paths))
+
+    def _paths(self, given: Any) -> list[str]:
+        if not isinstance(given, dict):
+            raise InvalidParams("Invalid array", param="expand")
+        return [str(given[key]) for key in sorted(given, key=int)]
+
+    def _render_errors(self, tx: Tx, error: dict[str, Any]) -> None:
+        """Errors about payments carry the objects concerned."""
+        for name in ("payment_intent", "setup_intent", "payment_method"):
+            if isinstance(error.get(name), dict):
+                error[name] = render(tx, error[name])
+
+    # Reading the request -----------------------------------------------------------------------------------------
+
+    def _authenticate(self, request: Request) -> None:
+        header = request.headers.get("Authorization", "")
+        scheme, _, value = header.partition(" ")
+        if scheme.lower() == "basic":
+            value = base64.b64decode(value + "==", validate=False).decode("utf-8", "replace").split(":")[0]
+        if not value:
+            raise InvalidParams(
+                "You did not provide an API key. You need to provide your API key in the Authorization header, using "
+                "Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY').",
+                status=401,
+            )
+        if value != self.core.secret_key:
+            raise InvalidParams(f"Invalid API Key provided: {value[:8]}****{value[-4:]}", status=401)
+        version = request.headers.get("Stripe-Version", API_VERSION)
+        if version != API_VERSION:
+            raise InvalidParams(
+                f"Invalid Stripe API version: {version}. This server speaks {API_VERSION} only."
+            )
+
+    def _route(self, request: Request) -> tuple[Route, dict[str, Any]]:
+        try:
+            route, args = self._map.bind("").match(request.path, request.method)
+        except HTTPException as error:
+            raise from_http(error, request.method, request.path) from None
+        return route, dict(args)
+
+    def _pairs(self, request: Request) -> Iterable[tuple[str, str]]:
+        yield from request.args.items(multi=True)
+        yield from request.form.items(multi=True)
+
+    # Answering ---------------------------------------------------------------------------------------------------
+
+    def _response(self, request: Request, answer: Answer, request_id: str) -> Response:
+        body = json.dumps(answer.body, indent=2)
+        response = Response(body, answer.status, content_type="application/json")
+        response.headers["Request-Id"] = request_id
+        response.headers["Stripe-Version"] = API_VERSION
+        if key := request.headers.get("Idempotency-Key"):
+            response.headers["Idempotency-Key"] = key
+        if answer.replayed_from:
+            response.headers["Idempotent-Replayed"] = "true"
+            response.headers["Original-Request"] = answer.replayed_from
+        return response
+
+    def _log(self, request: Request, answer: Answer, fault: Fault | None, request_id: str) -> None:
+        try:
+            given = parameters.decode_form(self._pairs(request))
+        except InvalidParams:
+            given = {}
+        self.core.requests.add(
+            {
+                "id": request_id,
+                "at": self.core.clock.now(),
+                "method": request.method,
+                "path": request.path,
+                "idempotency_key": request.headers.get("Idempotency-Key"),
+                "params": redacted(given),
+                "status": answer.status,
+                "body": answer.body,
+                "replayed": answer.replayed_from is not None,
+                "fault": fault.effect if fault else None,
+            }
+        )
+
+
+class Dropped(Response):
+    """Closes the connection instead of answering."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(b"")
+        self._disconnected = request.environ.get("waitress.client_disconnected")
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        channel = self._disconnected.__self__ if self._disconnected else None
+        if channel is not None:
+            channel.socket.shutdown(socket.SHUT_RDWR)
+        return super().__call__(environ, start_response)

@@ -1,0 +1,85 @@
+"""What coupons take off an invoice."""
+
+from sandbox.stripe import rules
+from sandbox.stripe.errors import invalid
+from sandbox.stripe.store import Object, Tx
+
+
+def apply(tx: Tx, invoice: Object, rows: list[Object]) -> None:
+    """Sets each line's share and the invoice's totals from `invoice["discounts"]`, one after the other."""
+    for line in rows:
+        line["discount_amounts"] = []
+    totals = []
+    for discount_id in invoice["discounts"]:
+        discount = tx.get("discount", discount_id)
+        coupon = tx.get("coupon", discount["source"]["coupon"])
+        amount = _take_off(coupon, discount_id, rows)
+        totals.append({"amount": amount, "discount": discount_id})
+    invoice["total_discount_amounts"] = totals
+    invoice["total_pretax_credit_amounts"] = [row | {"type": "discount"} for row in totals]
+
+
+def _take_off(coupon: Object, discount_id: str, rows: list[Object]) -> int:
+    open_rows = [line for line in rows if line["discountable"] and _left(line) > 0]
+    left = [_left(line) for line in open_rows]
+    if coupon["percent_off"] is not None:
+        amount = rules.percent_of(sum(left), coupon["percent_off"])
+    else:
+        amount = min(coupon["amount_off"], sum(left))
+    for line, share in zip(open_rows, rules.allocate(amount, left), strict=True):
+        line["discount_amounts"].append({"amount": share, "discount": discount_id})
+    for line in open_rows:
+        line["pretax_credit_amounts"] = [row | {"type": "discount"} for row in line["discount_amounts"]]
+    return amount
+
+
+def _left(line: Object) -> int:
+    amount: int = line["amount"] - sum(row["amount"] for row in line["discount_amounts"])
+    return amount
+
+
+def redeem(
+    tx: Tx, given: list[Object], *, subscription: Object | None = None, customer: str | None = None
+) -> list[str]:
+    """The discounts that coupons, promotion codes or earlier discounts of a request become."""
+    return [_redeem_one(tx, row, subscription, customer) for row in given]
+
+
+def _redeem_one(tx: Tx, row: Object, subscription: Object | None, customer: str | None) -> str:
+    if "discount" in row:
+        return str(tx.get("discount", row["discount"], param="discounts")["id"])
+    promotion = None
+    coupon_id = row.get("coupon")
+    if "promotion_code" in row:
+        promotion = tx.get("promotion_code", row["promotion_code"], param="discounts")
+        if not promotion["active"]:
+            raise invalid("This promotion code is not active.", "discounts", "promotion_code_inactive")
+        promotion["times_redeemed"] += 1
+        coupon_id = promotion["promotion"]["coupon"]
+    coupon = tx.get("coupon", str(coupon_id), param="discounts")
+    _check_coupon(tx, coupon)
+    coupon["times_redeemed"] += 1
+    months = coupon["duration_in_months"]
+    discount = {
+        "id": tx.ids.new("di"),
+        "object": "discount",
+        "checkout_session": None,
+        "customer": subscription["customer"] if subscription else customer,
+        "customer_account": None,
+        "end": rules.add_months(tx.now, months) if months else None,
+        "invoice": None,
+        "invoice_item": None,
+        "promotion_code": promotion["id"] if promotion else None,
+        "source": {"coupon": coupon["id"], "type": "coupon"},
+        "start": tx.now,
+        "subscription": subscription["id"] if subscription else None,
+        "subscription_item": None,
+    }
+    tx.add(discount)
+    return str(discount["id"])
+
+
+def _check_coupon(tx: Tx, coupon: Object) -> None:
+    limit, until = coupon["max_redemptions"], coupon["redeem_by"]
+    if (limit is not None and coupon["times_redeemed"] >= limit) or (until is not None and until <= tx.now):
+        raise invalid(f"Coupon expired: {coupon['id']}", "discounts", "coupon_expired")

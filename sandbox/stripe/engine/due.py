@@ -1,0 +1,123 @@
+"""What time brings by itself: which moment is next, and what is done then."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from sandbox.stripe.engine import schedules, subscriptions
+from sandbox.stripe.events import emit, emit_updated
+from sandbox.stripe.rules import DAY_S
+from sandbox.stripe.store import Object, Store, Tx
+
+KINDS = {"subscription", "subscription_schedule", "invoice", "checkout.session"}
+TRIAL_WARNING_S = 3 * DAY_S
+
+
+@dataclass(frozen=True, order=True)
+class Due:
+    """Ordered by instant, then by rank: endings come before changes, changes before renewals, renewals before
+    collecting."""
+
+    at: int
+    rank: int
+    task: str
+    object_id: str
+
+
+def of_subscription(sub: Object) -> Iterator[Due]:
+    def due(at: int, task: str) -> Due:
+        return Due(at, RANKS[task], task, sub["id"])
+
+    status = sub["status"]
+    if status == "incomplete":
+        yield due(sub["created"] + subscriptions.INCOMPLETE_S, "expire_incomplete")
+    if status not in ("trialing", "active", "past_due", "unpaid"):
+        return
+    if sub["cancel_at"] is not None:
+        yield due(sub["cancel_at"], "end")
+    if status == "trialing" and not sub["_trial_warned"]:
+        yield due(max(sub["trial_end"] - TRIAL_WARNING_S, sub["created"]), "warn_of_trial_end")
+    if sub["pending_update"] is not None:
+        yield due(sub["pending_update"]["expires_at"], "expire_pending")
+    if sub["pause_collection"] is not None and sub["pause_collection"]["resumes_at"] is not None:
+        yield due(sub["pause_collection"]["resumes_at"], "resume_collection")
+    yield due(subscriptions.period(sub)[1], "renew")
+
+
+def of_schedule(schedule: Object) -> Iterator[Due]:
+    if schedule["status"] == "not_started":
+        yield Due(schedule["phases"][0]["start_date"], RANKS["phase"], "phase", schedule["id"])
+    elif schedule["status"] == "active":
+        yield Due(schedule["current_phase"]["end_date"], RANKS["phase"], "phase", schedule["id"])
+
+
+def of_invoice(invoice: Object) -> Iterator[Due]:
+    if invoice["status"] == "draft" and invoice["automatically_finalizes_at"] is not None:
+        yield Due(invoice["automatically_finalizes_at"], RANKS["finalize"], "finalize", invoice["id"])
+    elif invoice["status"] == "open" and invoice["next_payment_attempt"] is not None:
+        yield Due(invoice["next_payment_attempt"], RANKS["retry"], "retry", invoice["id"])
+
+
+def of_session(session: Object) -> Iterator[Due]:
+    if session["status"] == "open":
+        yield Due(session["expires_at"], RANKS["expire_session"], "expire_session", session["id"])
+
+
+FINDERS: dict[str, Callable[[Object], Iterator[Due]]] = {
+    "subscription": of_subscription,
+    "subscription_schedule": of_schedule,
+    "invoice": of_invoice,
+    "checkout.session": of_session,
+}
+
+
+def first(store: Store) -> Due | None:
+    """The earliest due work of all."""
+    return min(_all(store), default=None)
+
+
+def _all(store: Store) -> Iterable[Due]:
+    for kind, finder in FINDERS.items():
+        for obj in store.objects.get(kind, {}).values():
+            yield from finder(obj)
+
+
+def first_of(tx: Tx, sub: Object) -> Due | None:
+    """The earliest due work of one subscription and its schedule, as they stand in this unit of work."""
+    found = list(of_subscription(sub))
+    schedule = tx.maybe("subscription_schedule", sub["schedule"])
+    if schedule is not None:
+        found += of_schedule(schedule)
+    return min(found, default=None)
+
+
+# Doing it ------------------------------------------------------------------------------------------------------------
+
+
+def _resume_collection(tx: Tx, sub: Object) -> None:
+    sub["pause_collection"] = None
+    emit_updated(tx, "customer.subscription.updated", sub)
+
+
+def _expire_session(tx: Tx, session: Object) -> None:
+    session |= {"status": "expired", "url": None}
+    emit(tx, "checkout.session.expired", session)
+
+
+TASKS: dict[str, tuple[int, str, Callable[[Tx, Object], None]]] = {
+    "end": (0, "subscription", subscriptions.end_as_planned),
+    "expire_incomplete": (1, "subscription", subscriptions.expire_incomplete),
+    "expire_pending": (1, "subscription", subscriptions.expire_pending),
+    "warn_of_trial_end": (1, "subscription", subscriptions.warn_of_trial_end),
+    "resume_collection": (1, "subscription", _resume_collection),
+    "phase": (2, "subscription_schedule", schedules.advance),
+    "renew": (3, "subscription", subscriptions.renew),
+    "finalize": (4, "invoice", subscriptions.advance),
+    "retry": (5, "invoice", subscriptions.collect_again),
+    "expire_session": (6, "checkout.session", _expire_session),
+}
+RANKS = {task: rank for task, (rank, _, _) in TASKS.items()}
+
+
+def perform(tx: Tx, item: Due) -> None:
+    _, kind, task = TASKS[item.task]
+    task(tx, tx.get(kind, item.object_id))

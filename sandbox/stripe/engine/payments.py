@@ -1,0 +1,317 @@
+"""Payment intents, charges and what the bank says to them."""
+
+from typing import Any
+
+from sandbox.stripe.engine import cards
+from sandbox.stripe.errors import CardError, invalid
+from sandbox.stripe.events import emit
+from sandbox.stripe.rules import percent_of
+from sandbox.stripe.store import Object, Tx
+
+OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
+
+
+def new_intent(tx: Tx, *, amount: int, currency: str, customer: str | None, **fields: Any) -> Object:
+    """A payment intent that waits for a payment method, and the event that says so."""
+    intent_id = tx.ids.new("pi")
+    intent: Object = {
+        "id": intent_id,
+        "object": "payment_intent",
+        "amount": amount,
+        "amount_capturable": 0,
+        "amount_details": {"tip": {}},
+        "amount_received": 0,
+        "application": None,
+        "application_fee_amount": None,
+        "automatic_payment_methods": None,
+        "canceled_at": None,
+        "cancellation_reason": None,
+        "capture_method": "automatic",
+        "client_secret": f"{intent_id}_secret_{tx.ids.token(25)}",
+        "confirmation_method": "automatic",
+        "created": tx.now,
+        "currency": currency,
+        "customer": customer,
+        "customer_account": None,
+        "description": None,
+        "excluded_payment_method_types": None,
+        "last_payment_error": None,
+        "latest_charge": None,
+        "livemode": False,
+        "metadata": {},
+        "next_action": None,
+        "on_behalf_of": None,
+        "payment_method": None,
+        "payment_method_configuration_details": None,
+        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
+        "payment_method_types": ["card"],
+        "processing": None,
+        "receipt_email": None,
+        "review": None,
+        "setup_future_usage": None,
+        "shipping": None,
+        "source": None,
+        "statement_descriptor": None,
+        "statement_descriptor_suffix": None,
+        "status": "requires_payment_method",
+        "transfer_data": None,
+        "transfer_group": None,
+        "_return_url": None,
+        "_invoice": None,
+    }
+    tx.add(intent | fields)
+    stored = tx.get("payment_intent", intent_id)
+    emit(tx, "payment_intent.created", stored)
+    return stored
+
+
+def confirm(tx: Tx, intent: Object, method: Object, *, off_session: bool, authenticated: bool = False) -> str:
+    """Tries to collect. Answers the intent's status afterwards; a refusal is in `last_payment_error`."""
+    if intent["status"] not in OPEN:
+        raise invalid(
+            f"You cannot confirm this PaymentIntent because it has a status of {intent['status']}.",
+            code="payment_intent_unexpected_state",
+        )
+    card = cards.CARDS[method["_card"]]
+    intent["payment_method"] = method["id"]
+    intent["next_action"] = None
+    if _must_authenticate(card, method) and not authenticated:
+        return _ask_payer(tx, intent, method, off_session=off_session)
+    if card.decline:
+        return _refuse(tx, intent, method, card.decline)
+    return _collect(tx, intent, method, authenticated=authenticated)
+
+
+def _must_authenticate(card: cards.Card, method: Object) -> bool:
+    return card.authentication == "always" or (card.authentication == "setup" and not method["_set_up"])
+
+
+def _ask_payer(tx: Tx, intent: Object, method: Object, *, off_session: bool) -> str:
+    if off_session and intent["_invoice"] is None:
+        return _refuse(tx, intent, method, "authentication_required")
+    intent["status"] = "requires_action"
+    intent["next_action"] = next_action(tx, intent)
+    emit(tx, "payment_intent.requires_action", intent)
+    return "requires_action"
+
+
+def next_action(tx: Tx, intent: Object) -> Object:
+    if intent["_return_url"]:
+        url = f"{tx.base_url}/3ds/{intent['id']}?client_secret={intent['client_secret']}"
+        redirect = {"return_url": intent["_return_url"], "url": url}
+        return {"type": "redirect_to_url", "redirect_to_url": redirect}
+    return {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect"}}
+
+
+def authentication_failed(tx: Tx, intent: Object) -> None:
+    """The payer did not pass 3-D Secure."""
+    intent["status"] = "requires_payment_method"
+    intent["next_action"] = None
+    intent["last_payment_error"] = {
+        "type": "invalid_request_error",
+        "code": "payment_intent_authentication_failure",
+        "message": "The provided PaymentMethod has failed authentication. You can provide payment_method_data or a new "
+        "PaymentMethod to attempt to fulfill this PaymentIntent again.",
+        "payment_method": tx.peek("payment_method", intent["payment_method"]),
+    }
+    intent["payment_method"] = None
+    emit(tx, "payment_intent.payment_failed", intent)
+
+
+def _refuse(tx: Tx, intent: Object, method: Object, reason: str) -> str:
+    charge = _charge(tx, intent, method, failure=reason)
+    intent["status"] = "requires_payment_method"
+    intent["payment_method"] = None
+    intent["latest_charge"] = charge["id"]
+    intent["last_payment_error"] = refusal(reason, charge["id"]) | {"payment_method": method}
+    emit(tx, "charge.failed", charge)
+    emit(tx, "payment_intent.payment_failed", intent)
+    return "requires_payment_method"
+
+
+def refusal(reason: str, charge_id: str | None = None) -> Object:
+    """An error about a card, as in `last_payment_error` and `last_setup_error`."""
+    if reason == "authentication_required":
+        code, message = reason, "Your card was declined. This transaction requires authentication."
+    else:
+        code, message = cards.code_of(reason), cards.MESSAGES[reason]
+    error: Object = {"type": "card_error", "code": code, "message": message}
+    error["doc_url"] = f"https://docs.stripe.com/error-codes/{code.replace('_', '-')}"
+    if code == "card_declined" or reason == "authentication_required":
+        error["decline_code"] = reason
+    if charge_id:
+        error["charge"] = charge_id
+    return error
+
+
+def card_error(error: Object, **extra: Any) -> CardError:
+    """The 402 that tells of a refusal."""
+    details = {name: error[name] for name in ("charge", "decline_code", "payment_method") if name in error}
+    raised = CardError(error["message"], code=error["code"], **(details | extra))
+    raised.body["type"] = error["type"]
+    return raised
+
+
+def _collect(tx: Tx, intent: Object, method: Object, *, authenticated: bool) -> str:
+    charge = _charge(tx, intent, method)
+    if authenticated or intent["setup_future_usage"] == "off_session":
+        method = tx.get("payment_method", method["id"])
+        method["_set_up"] = True
+    intent["status"] = "succeeded"
+    intent["amount_received"] = intent["amount"]
+    intent["latest_charge"] = charge["id"]
+    intent["last_payment_error"] = None
+    emit(tx, "charge.succeeded", charge)
+    emit(tx, "payment_intent.succeeded", intent)
+    return "succeeded"
+
+
+def _charge(tx: Tx, intent: Object, method: Object, failure: str | None = None) -> Object:
+    charge_id = tx.ids.new("ch")
+    card = method["card"]
+    charge: Object = {
+        "id": charge_id,
+        "object": "charge",
+        "amount": intent["amount"],
+        "amount_captured": 0 if failure else intent["amount"],
+        "amount_refunded": 0,
+        "application": None,
+        "application_fee": None,
+        "application_fee_amount": None,
+        "balance_transaction": None,
+        "billing_details": method["billing_details"],
+        "calculated_statement_descriptor": "PALIER",
+        "captured": failure is None,
+        "created": tx.now,
+        "currency": intent["currency"],
+        "customer": intent["customer"],
+        "description": intent["description"],
+        "disputed": False,
+        "failure_balance_transaction": None,
+        "failure_code": None,
+        "failure_message": None,
+        "fraud_details": {},
+        "livemode": False,
+        "metadata": dict(intent["metadata"]),
+        "on_behalf_of": None,
+        "outcome": _outcome(failure),
+        "paid": failure is None,
+        "payment_intent": intent["id"],
+        "payment_method": method["id"],
+        "payment_method_details": {"type": "card", "card": _card_details(card)},
+        "receipt_email": intent["receipt_email"],
+        "receipt_number": None,
+        "receipt_url": f"{tx.base_url}/receipts/{charge_id}",
+        "refunded": False,
+        "review": None,
+        "shipping": None,
+        "source": None,
+        "source_transfer": None,
+        "statement_descriptor": None,
+        "statement_descriptor_suffix": None,
+        "status": "failed" if failure else "succeeded",
+        "transfer_data": None,
+        "transfer_group": None,
+    }
+    if failure:
+        error = refusal(failure)
+        charge |= {"failure_code": error["code"], "failure_message": error["message"], "receipt_url": None}
+    else:
+        charge["balance_transaction"] = balance_transaction(tx, charge)["id"]
+    return tx.add(charge)
+
+
+def _outcome(failure: str | None) -> Object:
+    outcome: Object = {
+        "advice_code": None,
+        "network_advice_code": None,
+        "network_decline_code": None,
+        "network_status": "approved_by_network",
+        "reason": None,
+        "risk_level": "normal",
+        "seller_message": "Payment complete.",
+        "type": "authorized",
+    }
+    if failure:
+        outcome |= {
+            "network_status": "declined_by_network",
+            "reason": failure,
+            "seller_message": "The bank did not return any further details with this decline.",
+            "type": "issuer_declined",
+        }
+    return outcome
+
+
+def _card_details(card: Object) -> Object:
+    same = (
+        "brand",
+        "checks",
+        "country",
+        "exp_month",
+        "exp_year",
+        "fingerprint",
+        "funding",
+        "last4",
+        "wallet",
+    )
+    return {name: card[name] for name in same} | {
+        "amount_authorized": None,
+        "authorization_code": None,
+        "installments": None,
+        "mandate": None,
+        "network": card["brand"],
+        "network_transaction_id": None,
+        "regulated_status": "unregulated",
+        "three_d_secure": None,
+    }
+
+
+def balance_transaction(tx: Tx, source: Object, *, kind: str = "charge") -> Object:
+    """What a charge or a refund does to the account's balance. The fee is Stripe's European one: 1.5 % + 25."""
+    amount = source["amount"] if kind == "charge" else -source["amount"]
+    fee = percent_of(amount, 1.5) + 25 if kind == "charge" else 0
+    detail = {
+        "amount": fee,
+        "application": None,
+        "currency": source["currency"],
+        "description": "Stripe processing fees",
+        "type": "stripe_fee",
+    }
+    return tx.add(
+        {
+            "id": tx.ids.new("txn"),
+            "object": "balance_transaction",
+            "amount": amount,
+            "available_on": tx.now,
+            "balance_type": "payments",
+            "created": tx.now,
+            "currency": source["currency"],
+            "description": source.get("description"),
+            "exchange_rate": None,
+            "fee": fee,
+            "fee_details": [detail] if fee else [],
+            "net": amount - fee,
+            "reporting_category": kind,
+            "source": source["id"],
+            "status": "available",
+            "type": kind,
+        }
+    )
+
+
+def cancel(tx: Tx, intent: Object, reason: str | None) -> Object:
+    if intent["status"] not in OPEN:
+        raise invalid(
+            f"You cannot cancel this PaymentIntent because it has a status of {intent['status']}. Only a PaymentIntent "
+            "with one of the following statuses may be canceled: requires_payment_method, requires_capture, "
+            "requires_confirmation, requires_action, processing.",
+            code="payment_intent_unexpected_state",
+        )
+    intent |= {
+        "status": "canceled",
+        "canceled_at": tx.now,
+        "cancellation_reason": reason,
+        "next_action": None,
+    }
+    emit(tx, "payment_intent.canceled", intent)
+    return intent

@@ -1,0 +1,321 @@
+"""Payment intents and setup intents."""
+
+from typing import Any
+
+from sandbox.stripe.engine import cards, payments
+from sandbox.stripe.errors import invalid
+from sandbox.stripe.events import emit, emit_updated
+from sandbox.stripe.params import Params
+from sandbox.stripe.render import includes, render
+from sandbox.stripe.resources import payment_methods
+from sandbox.stripe.resources.common import assign
+from sandbox.stripe.resources.customers import live_customer
+from sandbox.stripe.routing import matching, page, route
+from sandbox.stripe.rules import MINIMUM_CHARGE, money_text
+from sandbox.stripe.store import Object, Tx
+
+
+def method_for(tx: Tx, intent: Object, params: Params) -> Object | None:
+    """The payment method that a confirmation uses: the one it names or describes, or the intent's own."""
+    if "payment_method" in params:
+        method = payment_methods.resolve(tx, params["payment_method"])
+    elif "payment_method_data" in params:
+        method = payment_methods.create(tx, params["payment_method_data"])
+    else:
+        return tx.maybe("payment_method", intent["payment_method"])
+    if method["customer"] not in (None, intent["customer"]):
+        raise invalid("The payment method belongs to another customer.", "payment_method")
+    return method
+
+
+# Payment intents -----------------------------------------------------------------------------------------------------
+
+
+@route("POST", "/v1/payment_intents", "PaymentIntentCreateParams")
+def create_payment(tx: Tx, params: Params) -> Object:
+    currency = params["currency"].lower()
+    minimum = MINIMUM_CHARGE.get(currency, 50)
+    if params["amount"] < minimum:
+        raise invalid(
+            f"Amount must be at least {money_text(minimum, currency)} {currency}",
+            "amount",
+            "amount_too_small",
+        )
+    if params.get("capture_method", "automatic") == "manual":
+        raise invalid("Manual capture is not spoken by this stand-in.", "capture_method")
+    customer_id = live_customer(tx, params["customer"])["id"] if "customer" in params else None
+    intent = payments.new_intent(
+        tx,
+        amount=params["amount"],
+        currency=currency,
+        customer=customer_id,
+        description=params.get("description"),
+        metadata=params.get("metadata") or {},
+        receipt_email=params.get("receipt_email"),
+        setup_future_usage=params.get("setup_future_usage"),
+        automatic_payment_methods=params.get("automatic_payment_methods"),
+        _return_url=params.get("return_url"),
+    )
+    method = method_for(tx, intent, params)
+    if method is not None:
+        intent |= {"payment_method": method["id"], "status": "requires_confirmation"}
+    if params.get("confirm"):
+        _confirm_payment(tx, intent, params)
+    return intent
+
+
+def _confirm_payment(tx: Tx, intent: Object, params: Params) -> None:
+    method = method_for(tx, intent, params)
+    if method is None:
+        raise invalid(
+            "You cannot confirm this PaymentIntent because it's missing a payment method.",
+            code="payment_intent_unexpected_state",
+        )
+    intent["_return_url"] = params.get("return_url") or intent["_return_url"]
+    off_session = params.get("off_session") not in (None, False, "false")
+    status = payments.confirm(tx, intent, method, off_session=off_session)
+    if status == "requires_payment_method":
+        error = payments.card_error(intent["last_payment_error"])
+        error.body["payment_intent"] = intent
+        raise error
+    if status == "succeeded":
+        keep_method(tx, intent, method)
+
+
+def keep_method(tx: Tx, intent: Object, method: Object) -> None:
+    """`setup_future_usage` attaches the method to the customer once it has paid."""
+    if intent["setup_future_usage"] and intent["customer"] and method["customer"] is None:
+        payment_methods.attach_to(tx, method, tx.get("customer", intent["customer"]))
+
+
+@route("GET", "/v1/payment_intents/<intent_id>", "PaymentIntentRetrieveParams")
+def retrieve_payment(tx: Tx, params: Params, intent_id: str) -> Object:
+    return tx.get("payment_intent", intent_id)
+
+
+@route("POST", "/v1/payment_intents/<intent_id>", "PaymentIntentUpdateParams")
+def update_payment(tx: Tx, params: Params, intent_id: str) -> Object:
+    intent = tx.get("payment_intent", intent_id)
+    assign(intent, params, "description", "receipt_email", "setup_future_usage", "amount")
+    if "payment_method" in params and intent["status"] in payments.OPEN:
+        method = payment_methods.resolve(tx, params["payment_method"])
+        intent |= {"payment_method": method["id"], "status": "requires_confirmation"}
+    return intent
+
+
+@route("POST", "/v1/payment_intents/<intent_id>/confirm", "PaymentIntentConfirmParams")
+def confirm_payment(tx: Tx, params: Params, intent_id: str) -> Object:
+    intent = tx.get("payment_intent", intent_id)
+    _confirm_payment(tx, intent, params)
+    return intent
+
+
+@route("POST", "/v1/payment_intents/<intent_id>/cancel", "PaymentIntentCancelParams")
+def cancel_payment(tx: Tx, params: Params, intent_id: str) -> Object:
+    intent = tx.get("payment_intent", intent_id)
+    if intent["_invoice"]:
+        raise invalid("This PaymentIntent belongs to an invoice: void the invoice instead.")
+    return payments.cancel(tx, intent, params.get("cancellation_reason"))
+
+
+@route("GET", "/v1/payment_intents", "PaymentIntentListParams")
+def list_payments(tx: Tx, params: Params) -> Object:
+    equals = {"customer": params["customer"]} if "customer" in params else {}
+    return page(tx, params, matching(tx.find("payment_intent", **equals), params), "/v1/payment_intents")
+
+
+def answer_challenge(tx: Tx, intent: Object, *, passed: bool) -> None:
+    """What the payer does on the bank's page."""
+    if intent["status"] != "requires_action":
+        raise invalid(f"The {intent['object']} does not wait for the payer: it is {intent['status']}.")
+    method = tx.get("payment_method", intent["payment_method"])
+    if intent["object"] == "setup_intent":
+        _finish_setup(tx, intent, method, passed=passed)
+    elif not passed:
+        payments.authentication_failed(tx, intent)
+    elif payments.confirm(tx, intent, method, off_session=False, authenticated=True) == "succeeded":
+        keep_method(tx, intent, method)
+
+
+# Setup intents -------------------------------------------------------------------------------------------------------
+
+
+@route("POST", "/v1/setup_intents", "SetupIntentCreateParams")
+def create_setup(tx: Tx, params: Params) -> Object:
+    intent_id = tx.ids.new("seti")
+    intent: Object = {
+        "id": intent_id,
+        "object": "setup_intent",
+        "application": None,
+        "automatic_payment_methods": params.get("automatic_payment_methods"),
+        "cancellation_reason": None,
+        "client_secret": f"{intent_id}_secret_{tx.ids.token(31)}",
+        "created": tx.now,
+        "customer": live_customer(tx, params["customer"])["id"] if "customer" in params else None,
+        "customer_account": None,
+        "description": params.get("description"),
+        "excluded_payment_method_types": None,
+        "flow_directions": None,
+        "last_setup_error": None,
+        "latest_attempt": None,
+        "livemode": False,
+        "mandate": None,
+        "metadata": params.get("metadata") or {},
+        "next_action": None,
+        "on_behalf_of": None,
+        "payment_method": None,
+        "payment_method_configuration_details": None,
+        "payment_method_options": {
+            "card": {"mandate_options": None, "network": None, "request_three_d_secure": None}
+        },
+        "payment_method_types": ["card"],
+        "single_use_mandate": None,
+        "status": "requires_payment_method",
+        "usage": params.get("usage", "off_session"),
+        "_return_url": params.get("return_url"),
+    }
+    tx.add(intent)
+    emit(tx, "setup_intent.created", intent)
+    method = method_for(tx, intent, params)
+    if method is not None:
+        intent |= {"payment_method": method["id"], "status": "requires_confirmation"}
+    if params.get("confirm"):
+        confirm_setup(tx, {name: params[name] for name in ("return_url",) if name in params}, intent_id)
+    return intent
+
+
+@route("GET", "/v1/setup_intents/<intent_id>", "SetupIntentRetrieveParams")
+def retrieve_setup(tx: Tx, params: Params, intent_id: str) -> Object:
+    return tx.get("setup_intent", intent_id)
+
+
+@route("GET", "/v1/setup_intents", "SetupIntentListParams")
+def list_setups(tx: Tx, params: Params) -> Object:
+    return page(tx, params, matching(tx.find("setup_intent"), params), "/v1/setup_intents")
+
+
+@route("POST", "/v1/setup_intents/<intent_id>", "SetupIntentUpdateParams")
+def update_setup(tx: Tx, params: Params, intent_id: str) -> Object:
+    intent = tx.get("setup_intent", intent_id)
+    assign(intent, params, "description")
+    if "customer" in params:
+        intent["customer"] = live_customer(tx, params["customer"])["id"]
+    if "payment_method" in params:
+        intent |= {
+            "payment_method": payment_methods.resolve(tx, params["payment_method"])["id"],
+            "status": "requires_confirmation",
+        }
+    return intent
+
+
+@route("POST", "/v1/setup_intents/<intent_id>/confirm", "SetupIntentConfirmParams")
+def confirm_setup(tx: Tx, params: Params, intent_id: str) -> Object:
+    intent = tx.get("setup_intent", intent_id)
+    if intent["status"] not in payments.OPEN:
+        raise invalid(
+            f"You cannot confirm this SetupIntent because it has a status of {intent['status']}.",
+            code="setup_intent_unexpected_state",
+        )
+    method = method_for(tx, intent, params)
+    if method is None:
+        raise invalid(
+            "You cannot confirm this SetupIntent because it's missing a payment method.",
+            code="setup_intent_unexpected_state",
+        )
+    intent["payment_method"] = method["id"]
+    intent["_return_url"] = params.get("return_url") or intent["_return_url"]
+    card = cards.CARDS[method["_card"]]
+    if card.authentication != "never" and not method["_set_up"]:
+        intent |= {"status": "requires_action", "next_action": payments.next_action(tx, intent)}
+        emit(tx, "setup_intent.requires_action", intent)
+        return intent
+    _finish_setup(tx, intent, method, passed=True)
+    return _or_refused(intent)
+
+
+def _finish_setup(tx: Tx, intent: Object, method: Object, *, passed: bool) -> None:
+    card = cards.CARDS[method["_card"]]
+    intent["next_action"] = None
+    if not passed or (card.decline and not card.attaches):
+        error = payments.refusal(card.decline) if passed and card.decline else _not_authenticated()
+        intent |= {
+            "status": "requires_payment_method",
+            "payment_method": None,
+            "last_setup_error": error | {"payment_method": method},
+        }
+        emit(tx, "setup_intent.setup_failed", intent)
+        return
+    method["_set_up"] = True
+    intent |= {"status": "succeeded", "last_setup_error": None}
+    if intent["customer"]:
+        payment_methods.attach_to(tx, method, tx.get("customer", intent["customer"]))
+    emit(tx, "setup_intent.succeeded", intent)
+
+
+def _not_authenticated() -> Object:
+    return {
+        "type": "invalid_request_error",
+        "code": "setup_intent_authentication_failure",
+        "message": "The provided PaymentMethod has failed authentication.",
+    }
+
+
+def _or_refused(intent: Object) -> Object:
+    if intent["status"] == "requires_payment_method":
+        error = payments.card_error(intent["last_setup_error"])
+        error.body["setup_intent"] = intent
+        raise error
+    return intent
+
+
+@route("POST", "/v1/setup_intents/<intent_id>/cancel", "SetupIntentCancelParams")
+def cancel_setup(tx: Tx, params: Params, intent_id: str) -> Object:
+    intent = tx.get("setup_intent", intent_id)
+    if intent["status"] not in payments.OPEN:
+        raise invalid(f"You cannot cancel this SetupIntent because it has a status of {intent['status']}.")
+    intent |= {
+        "status": "canceled",
+        "cancellation_reason": params.get("cancellation_reason"),
+        "next_action": None,
+    }
+    emit(tx, "setup_intent.canceled", intent)
+    return intent
+
+
+# Charges and the balance ---------------------------------------------------------------------------------------------
+
+
+@route("GET", "/v1/charges/<charge_id>", "ChargeRetrieveParams")
+def retrieve_charge(tx: Tx, params: Params, charge_id: str) -> Object:
+    return tx.get("charge", charge_id)
+
+
+@route("GET", "/v1/charges", "ChargeListParams")
+def list_charges(tx: Tx, params: Params) -> Object:
+    equals = {"customer": params["customer"]} if "customer" in params else {}
+    return page(tx, params, matching(tx.find("charge", **equals), params), "/v1/charges")
+
+
+@route("POST", "/v1/charges/<charge_id>", "ChargeUpdateParams")
+def update_charge(tx: Tx, params: Params, charge_id: str) -> Object:
+    charge = tx.get("charge", charge_id)
+    assign(charge, params, "description", "receipt_email")
+    emit_updated(tx, "charge.updated", charge)
+    return charge
+
+
+@includes("charge", "refunds")
+def _refunds(tx: Tx, charge: Object) -> Any:
+    rows = [row for row in tx.find("refund") if row["charge"] == charge["id"]]
+    url = f"/v1/charges/{charge['id']}/refunds"
+    return render(tx, {"object": "list", "data": rows[::-1], "has_more": False, "url": url})
+
+
+@route("GET", "/v1/balance_transactions/<transaction_id>", "BalanceTransactionRetrieveParams")
+def retrieve_balance_transaction(tx: Tx, params: Params, transaction_id: str) -> Object:
+    return tx.get("balance_transaction", transaction_id)
+
+
+@route("GET", "/v1/balance_transactions", "BalanceTransactionListParams")
+def list_balance_transactions(tx: Tx, params: Params) -> Object:
+    return page(tx, params, matching(tx.find("balance_transaction"), params), "/v1/balance_transactions")
