@@ -4,6 +4,8 @@ The weaker FOR NO KEY UPDATE is enough, since nobody changes a primary key, and 
 to the row (a usage record's insert, for example).
 """
 
+from uuid import UUID
+
 from accounts.locks import lock_account
 from billing.models import PlanChange, Subscription
 
@@ -32,7 +34,7 @@ def lock_subscription_by_stripe_id(stripe_subscription_id: str) -> Subscription 
     )
 
 
-def lock_plan_change(change_id: object) -> PlanChange:
+def lock_plan_change(change_id: UUID) -> PlanChange:
     """The intent, locked. Lock its account first."""
     return (
         PlanChange.objects.select_for_update(no_key=True, of=("self",))

@@ -11,10 +11,12 @@ from accounts.permissions import IsUser
 from accounts.selectors import account_of
 from billing import services
 from billing.api import schemas
+from billing.errors import PaymentFailed, PaymentProviderUnavailable
 from billing.gateways.values import InvoiceState, PaymentMethodState
 from common.api import ApiView, listed
 from common.api.pagination import page_limit
 from common.money import Money
+from common.openapi import raises
 from quotas.serialize import instant
 
 LIMITS = ("global", "user")
@@ -61,20 +63,22 @@ def invoice_json(invoice: InvoiceState) -> dict[str, Any]:
 class PaymentMethodsView(ApiView):
     permission_classes = [IsUser]
     rate_limits = LIMITS
+    errors = (PaymentProviderUnavailable,)
 
     @extend_schema(
         operation_id="billing_payment_methods",
-        responses=schemas.answers(schemas.PaymentMethodShape(many=True), 503),
+        responses=schemas.PaymentMethodShape(many=True),
     )
     def get(self, request: Request) -> Response:
         """The account's cards; the default is the one that is charged."""
         methods, default_id = services.payment_methods_list(account=account_of(request))
         return listed([payment_method_json(one, default_id) for one in methods], None)
 
+    @raises(PaymentFailed)
     @extend_schema(
         operation_id="billing_payment_method_add",
         request=schemas.PaymentMethodRequest,
-        responses=schemas.answers(schemas.PaymentMethodShape, 402, 422, 503),
+        responses=schemas.PaymentMethodShape,
     )
     def post(self, request: Request) -> Response:
         """Add a card that Stripe's element collected. The first one becomes the default."""
@@ -89,10 +93,11 @@ class PaymentMethodsView(ApiView):
 class PaymentMethodView(ApiView):
     permission_classes = [IsUser]
     rate_limits = LIMITS
+    errors = (PaymentProviderUnavailable,)
 
     @extend_schema(
         operation_id="billing_payment_method_remove",
-        responses=schemas.answers(schemas.PaymentMethodShape(many=True), 404, 422, 503),
+        responses=schemas.PaymentMethodShape(many=True),
     )
     def delete(self, request: Request, payment_method_id: str) -> Response:
         """Remove a card; answers with those that are left. The one in use stays."""
@@ -105,11 +110,12 @@ class PaymentMethodView(ApiView):
 class PaymentMethodDefaultView(ApiView):
     permission_classes = [IsUser]
     rate_limits = LIMITS
+    errors = (PaymentProviderUnavailable,)
 
     @extend_schema(
         operation_id="billing_payment_method_default",
         request=schemas.EmptyRequest,
-        responses=schemas.answers(schemas.PaymentMethodShape(many=True), 404, 422, 503),
+        responses=schemas.PaymentMethodShape(many=True),
     )
     def post(self, request: Request, payment_method_id: str) -> Response:
         """Charge this card from now on."""
@@ -123,10 +129,12 @@ class PaymentMethodDefaultView(ApiView):
 class InvoicesView(ApiView):
     permission_classes = [IsUser]
     rate_limits = LIMITS
+    errors = (PaymentProviderUnavailable,)
 
     @extend_schema(
         operation_id="billing_invoices",
-        responses=schemas.answers(schemas.InvoiceShape(many=True), 422, 503),
+        parameters=schemas.PAGE,
+        responses=schemas.InvoiceShape(many=True),
     )
     def get(self, request: Request) -> Response:
         """Invoices, newest first."""
@@ -141,8 +149,9 @@ class InvoicesView(ApiView):
 class InvoiceView(ApiView):
     permission_classes = [IsUser]
     rate_limits = LIMITS
+    errors = (PaymentProviderUnavailable,)
 
-    @extend_schema(operation_id="billing_invoice", responses=schemas.answers(schemas.InvoiceShape, 404, 503))
+    @extend_schema(operation_id="billing_invoice", responses=schemas.InvoiceShape)
     def get(self, request: Request, invoice_id: str) -> Response:
         """One invoice with its lines."""
         return Response(
@@ -153,11 +162,11 @@ class InvoiceView(ApiView):
 class InvoicePdfView(ApiView):
     permission_classes = [IsUser]
     rate_limits = LIMITS
+    errors = (PaymentProviderUnavailable,)
 
     @extend_schema(
         operation_id="billing_invoice_pdf",
-        responses={302: OpenApiResponse(description="Where the PDF is.")}
-        | {status: answer for status, answer in schemas.answers(None, 404, 503).items() if status != 200},  # noqa: PLR2004
+        responses={302: OpenApiResponse(description="Where the PDF is.")},
     )
     def get(self, request: Request, invoice_id: str) -> HttpResponse:
         """The invoice as a PDF, at an address of Stripe's that holds for a while."""

@@ -2,48 +2,17 @@
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiResponse
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
 from billing.enums import Access, Audience, ChangeKind, ChangeStatus, Interval, SubscriptionStatus
 from common.api import ApiSerializer, StrictCharField
 
+PAGE = [
+    OpenApiParameter("cursor", str, description="`meta.next_cursor` of the page before."),
+    OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 25}),
+]
 PLAN_MAX, QUOTE_MAX, STRIPE_ID_MAX = 40, 2000, 255
-
-
-class ErrorDetail(serializers.Serializer[Any]):
-    code = serializers.CharField()
-    message = serializers.CharField()
-    details = serializers.DictField()
-    request_id = serializers.CharField()
-
-
-class ErrorAnswer(serializers.Serializer[Any]):
-    """Every error has this form."""
-
-    error = ErrorDetail()
-
-
-ERROR_CODES = {
-    401: "not_authenticated, invalid_credentials, token_expired",
-    402: "no_active_subscription, payment_failed, payment_action_required",
-    403: "permission_denied",
-    404: "not_found",
-    409: "plan_change_not_allowed, duplicate_plan_change, quote_stale, idempotency_key_in_progress, "
-    "already_subscribed, nothing_to_undo",
-    422: "validation_error, invalid_target_plan, idempotency_key_reused",
-    429: "rate_limited",
-    503: "payment_provider_unavailable, service_unavailable",
-}
-
-
-def answers(data: Any, *errors: int) -> dict[int, Any]:
-    """The answers of an operation: its data, and each error status with its codes."""
-    always = (401, 403, 429)
-    return {200: data} | {
-        status: OpenApiResponse(ErrorAnswer, description=ERROR_CODES[status])
-        for status in sorted({*always, *errors})
-    }
 
 
 class MoneyShape(serializers.Serializer[Any]):

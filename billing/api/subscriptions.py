@@ -6,11 +6,23 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.models import User
 from accounts.permissions import IsUser
 from accounts.selectors import account_of
 from billing import services
 from billing.api import schemas
-from billing.errors import NoLiveSubscription
+from billing.errors import (
+    AlreadySubscribed,
+    DuplicatePlanChange,
+    InvalidTargetPlan,
+    NoLiveSubscription,
+    NothingToUndo,
+    PaymentActionRequired,
+    PaymentFailed,
+    PaymentProviderUnavailable,
+    PlanChangeNotAllowed,
+    QuoteStale,
+)
 from billing.selectors import (
     live_subscription,
     plan_change_history,
@@ -21,6 +33,7 @@ from billing.selectors import (
 from billing.services import PlanChangeResult
 from common import clock
 from common.api import ApiView, listed, paginate
+from common.openapi import raises
 from common.request_id import current_request_id
 from quotas.selectors import quota_status
 from quotas.serialize import quota_json
@@ -29,6 +42,13 @@ LIMITS = ("global", "user")
 CHANGE_LIMITS = ("global", "user", "plan_change")
 # A duplicate waits this long for the first request with its key to end, and then gets its answer.
 CHANGE_WAIT_S = 20.0
+PAYING = (PaymentFailed, PaymentActionRequired, PaymentProviderUnavailable)
+CHOOSING = (NoLiveSubscription, InvalidTargetPlan, PlanChangeNotAllowed, DuplicatePlanChange)
+
+
+def person_of(request: Request) -> User:
+    assert isinstance(request.user, User), "IsUser lets nobody else through"
+    return request.user
 
 
 def change_answer(result: PlanChangeResult) -> Response:
@@ -58,7 +78,7 @@ class PlansView(ApiView):
     permission_classes = [IsUser]
     rate_limits = LIMITS
 
-    @extend_schema(operation_id="billing_plans", responses=schemas.answers(schemas.PlanShape(many=True)))
+    @extend_schema(operation_id="billing_plans", responses=schemas.PlanShape(many=True))
     def get(self, request: Request) -> Response:  # noqa: ARG002
         """The plans on offer, with prices, limits and features; names in the caller's language."""
         return listed(plans_public(), None)
@@ -69,9 +89,8 @@ class SubscriptionView(ApiView):
     rate_limits = LIMITS
     idempotency_wait_s = CHANGE_WAIT_S
 
-    @extend_schema(
-        operation_id="billing_subscription", responses=schemas.answers(schemas.SubscriptionShape, 402)
-    )
+    @raises(NoLiveSubscription)
+    @extend_schema(operation_id="billing_subscription", responses=schemas.SubscriptionShape)
     def get(self, request: Request) -> Response:
         """The running subscription, with what is scheduled for it."""
         subscription = live_subscription(account_of(request).pk)
@@ -79,17 +98,18 @@ class SubscriptionView(ApiView):
             raise NoLiveSubscription
         return Response(subscription_json(subscription))
 
+    @raises(AlreadySubscribed, InvalidTargetPlan, PlanChangeNotAllowed, *PAYING)
     @extend_schema(
         operation_id="billing_subscription_start",
         request=schemas.SubscriptionRequest,
-        responses=schemas.answers(schemas.SubscriptionShape, 402, 409, 422, 503),
+        responses=schemas.SubscriptionShape,
     )
     def post(self, request: Request) -> Response:
         """Subscribe an account that has no subscription. A paid plan is charged at once."""
         data = self.body(schemas.SubscriptionRequest)
         result = services.subscription_start(
             account=account_of(request),
-            user=request.user,
+            user=person_of(request),
             plan=data["plan"],
             interval=data.get("interval"),
             payment_method=data.get("payment_method"),
@@ -106,16 +126,17 @@ class CancelView(ApiView):
     rate_limits = CHANGE_LIMITS
     idempotency_wait_s = CHANGE_WAIT_S
 
+    @raises(NoLiveSubscription, PlanChangeNotAllowed, PaymentProviderUnavailable)
     @extend_schema(
         operation_id="billing_subscription_cancel",
         request=schemas.CancelRequest,
-        responses=schemas.answers(schemas.PlanChangeAnswer, 402, 409, 422, 503),
+        responses=schemas.PlanChangeAnswer,
     )
     def post(self, request: Request) -> Response:
         """End the paid subscription at the period's end, which can be taken back until then, or now."""
         result = services.subscription_cancel(
             account=account_of(request),
-            user=request.user,
+            user=person_of(request),
             at=self.body(schemas.CancelRequest)["at"],
             idempotency_key=request.idempotency_key,  # type: ignore[attr-defined]
             request_id=current_request_id(),
@@ -129,16 +150,20 @@ class ResumeView(ApiView):
     rate_limits = CHANGE_LIMITS
     idempotency_wait_s = CHANGE_WAIT_S
 
+    @raises(NoLiveSubscription, NothingToUndo, PaymentProviderUnavailable)
     @extend_schema(
         operation_id="billing_subscription_resume",
         request=schemas.EmptyRequest,
-        responses=schemas.answers(schemas.SubscriptionShape, 402, 409, 422, 503),
+        responses=schemas.SubscriptionShape,
     )
     def post(self, request: Request) -> Response:
         """Take a scheduled end back: the subscription goes on."""
         self.body(schemas.EmptyRequest)
         subscription = services.subscription_resume(
-            account=account_of(request), user=request.user, request_id=current_request_id(), now=clock.now()
+            account=account_of(request),
+            user=person_of(request),
+            request_id=current_request_id(),
+            now=clock.now(),
         )
         return Response(subscription_json(subscription))
 
@@ -148,17 +173,18 @@ class PlanChangePreviewView(ApiView):
     rate_limits = CHANGE_LIMITS
     idempotent = False  # it changes nothing, and an old quote would be no use
 
+    @raises(*CHOOSING, PaymentProviderUnavailable)
     @extend_schema(
         operation_id="billing_plan_change_preview",
         request=schemas.PlanChangePreviewRequest,
-        responses=schemas.answers(schemas.PreviewShape, 402, 409, 422, 503),
+        responses=schemas.PreviewShape,
     )
     def post(self, request: Request) -> Response:
         """What a change would cost now and later, and mean for limits; with a quote to confirm it by."""
         data = self.body(schemas.PlanChangePreviewRequest)
         preview = services.plan_change_preview(
             account=account_of(request),
-            user=request.user,
+            user=person_of(request),
             target_plan=data["target_plan"],
             interval=data.get("interval"),
             now=clock.now(),
@@ -171,10 +197,11 @@ class PlanChangeView(ApiView):
     rate_limits = CHANGE_LIMITS
     idempotency_wait_s = CHANGE_WAIT_S
 
+    @raises(*CHOOSING, QuoteStale, *PAYING)
     @extend_schema(
         operation_id="billing_plan_change",
         request=schemas.PlanChangeRequest,
-        responses=schemas.answers(schemas.PlanChangeAnswer, 402, 409, 422, 503),
+        responses=schemas.PlanChangeAnswer,
     )
     def post(self, request: Request) -> Response:
         """Change the plan: an upgrade now and paid for, a downgrade at the period's end."""
@@ -182,7 +209,7 @@ class PlanChangeView(ApiView):
         data = self.body(schemas.PlanChangeRequest)
         result = services.plan_change_request(
             account=account_of(request),
-            user=request.user,
+            user=person_of(request),
             target_plan=data["target_plan"],
             interval=data.get("interval"),
             quote=data.get("quote"),
@@ -192,15 +219,19 @@ class PlanChangeView(ApiView):
         )
         return change_answer(result)
 
+    @raises(NothingToUndo, PlanChangeNotAllowed, PaymentProviderUnavailable)
     @extend_schema(
         operation_id="billing_plan_change_undo",
         request=None,
-        responses=schemas.answers(schemas.PlanChangeAnswer, 402, 409, 503),
+        responses=schemas.PlanChangeAnswer,
     )
     def delete(self, request: Request) -> Response:
         """Take back what is scheduled."""
         result = services.plan_change_undo(
-            account=account_of(request), user=request.user, request_id=current_request_id(), now=clock.now()
+            account=account_of(request),
+            user=person_of(request),
+            request_id=current_request_id(),
+            now=clock.now(),
         )
         return change_answer(result)
 
@@ -211,7 +242,8 @@ class PlanChangesView(ApiView):
 
     @extend_schema(
         operation_id="billing_plan_changes",
-        responses=schemas.answers(schemas.PlanChangeShape(many=True), 422),
+        parameters=schemas.PAGE,
+        responses=schemas.PlanChangeShape(many=True),
     )
     def get(self, request: Request) -> Response:
         """Every attempt to change the plan, newest first."""

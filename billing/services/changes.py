@@ -107,6 +107,7 @@ def _open(asked: Asked) -> tuple[PlanChange, bool]:
     transition = transition_check(
         subscription=subscription, target=target, in_flight=change_in_flight(asked.account.pk)
     )
+    _check_not_overtaken(asked)
     if quote is not None and not quote.holds_for(subscription, target, asked.arrived_at):
         raise QuoteStale(details={"reason": "expired_or_changed"})
     return change_open(
@@ -138,6 +139,20 @@ def _same_request(asked: Asked, quote: Quote | None, target: Price) -> PlanChang
             return quoted
     running = Q(status=ChangeStatus.PENDING) | Q(settled_at__gt=asked.arrived_at)
     return tried.filter(running, to_price=target).first()
+
+
+def _check_not_overtaken(asked: Asked) -> None:
+    """Of two different requests at once one wins: whoever asked before the other was done saw another plan."""
+    overtaking = PlanChange.objects.filter(
+        account=asked.account,
+        status__in=[ChangeStatus.APPLIED, ChangeStatus.SCHEDULED],
+        settled_at__gt=asked.arrived_at,
+    ).first()
+    if overtaking is not None:
+        raise PlanChangeNotAllowed(
+            _("The plan was changed by another request at the same moment. Look at it, then choose again."),
+            details={"reason": "changed_meanwhile", "plan_change": str(overtaking.pk)},
+        )
 
 
 # Carrying out -------------------------------------------------------------------------------------------------------
