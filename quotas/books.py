@@ -14,6 +14,8 @@ REMEDY = "manage.py rebuild_counters --account {account}"
 USED = """
 SELECT b.account_id, m.code, b."window", b.starts_at, b.used_units, coalesce(r.units, 0)
 FROM quotas_bucket b JOIN quotas_metric m ON m.id = b.metric_id
+JOIN quotas_entitlement e ON e.id = b.entitlement_id AND (e.valid_until IS NULL OR e.valid_until >= b.ends_at
+  OR e.valid_until > palier_now())
 LEFT JOIN LATERAL (
   SELECT sum(u.units) AS units FROM quotas_usagerecord u
   WHERE u.account_id = b.account_id AND u.metric_id = b.metric_id
@@ -56,7 +58,10 @@ WHERE r.recorded_at > palier_now() - interval '1 day' AND NOT EXISTS (
 
 @check("quotas.used_equals_records")
 def used_equals_records() -> Iterator[str]:
-    """A bucket's use is the sum of the records of its window."""
+    """A bucket's use is the sum of the records of its window.
+
+    One whose right ended within the window stopped counting there, and is brought up to date when a right comes back.
+    """
     for account, metric, window, starts_at, stored, summed in _rows(USED):
         yield (
             f"account {account}: {metric} per {window} from {starts_at:%Y-%m-%dT%H:%MZ} says {stored} used, "

@@ -106,6 +106,9 @@ class Bucket(models.Model):
 
     `limit_units` and `mode` are what the last grant went by, so that the database itself refuses a counter over its
     limit. A limit lowered later below what stands already grants nothing, so it never comes to be written here.
+
+    `entitlement_id` is the right under which it counts everything. While its kind of limit is not in force, a bucket
+    is not counted on; when a later right brings the limit back, it is first brought up to date from the records.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -119,6 +122,7 @@ class Bucket(models.Model):
     used_units = models.BigIntegerField(default=0)
     reserved_units = models.BigIntegerField(default=0)
     rights_version = models.BigIntegerField(default=0)
+    entitlement_id = models.BigIntegerField(null=True)
     updated_at = models.DateTimeField()
 
     class Meta:

@@ -13,10 +13,15 @@ from django.db.models import Q
 from quotas.models import FeatureGrant, Metric, UsageDay
 from quotas.values import Bound, Decision, Refusal, Split
 
+# A bucket that counts under the right in force is up to date. Otherwise (none made yet, or a limit that is new or
+# back) the figures come from what the next decision would bring it up to date from.
 STATUS = """
 SELECT DISTINCT ON (m.code, e."window")
   m.code, e."window", e.source, e.source_ref, e.limit_units, e.mode,
-  coalesce(b.used_units, before.units, 0), coalesce(b.reserved_units, 0) - coalesce(overdue.units, 0),
+  coalesce(b.used_units, before.units, 0),
+  coalesce((SELECT sum(r.units) FROM quotas_reservation r
+    WHERE r.account_id = e.account_id AND r.metric_id = e.metric_id AND r.status = 'open' AND r.expires_at > clock.at
+      AND r.decided_at >= w.starts_at AND (w.ends_at IS NULL OR r.decided_at < w.ends_at)), 0),
   w.starts_at, w.ends_at, clock.at
 FROM (SELECT palier_now() AS at) AS clock
 JOIN quotas_entitlement e ON e.account_id = %(account_id)s AND e.valid_from <= clock.at
@@ -26,10 +31,7 @@ CROSS JOIN LATERAL (SELECT
   quotas_window_start(e."window", clock.at, e.anchor_at, e.period_months, e.window_floor_at) AS starts_at,
   quotas_window_end(e."window", clock.at, e.anchor_at, e.period_months) AS ends_at) AS w
 LEFT JOIN quotas_bucket b ON b.account_id = e.account_id AND b.metric_id = e.metric_id
-  AND b."window" = e."window" AND b.starts_at = w.starts_at
-LEFT JOIN LATERAL (SELECT sum(r.units) AS units FROM quotas_reservation r
-  WHERE r.account_id = e.account_id AND r.metric_id = e.metric_id AND r.status = 'open'
-    AND r.expires_at <= clock.at AND b.id = ANY(r.bucket_ids)) AS overdue ON true
+  AND b."window" = e."window" AND b.starts_at = w.starts_at AND b.entitlement_id = e.id
 LEFT JOIN LATERAL (SELECT CASE WHEN e."window" IN ('day', 'month', 'capacity') THEN (
       SELECT sum(d.units) FROM quotas_usageday d WHERE d.account_id = e.account_id AND d.metric_id = e.metric_id
         AND d.day >= (w.starts_at AT TIME ZONE 'UTC')::date
@@ -47,7 +49,7 @@ WINDOW_ORDER = ("hour", "day", "month", "period", "capacity")
 def quota_status(*, account_id: int, metric: str | None = None) -> list[Bound]:
     """Every limit in force for the account (of one metric, or all), with its counter now; shortest window first.
 
-    A limit that is new and has no bucket yet shows what was used in its window before. Reservations past their time are not shown as reserved: the next decision frees them.
+    Reservations past their time are not shown as reserved: the next decision frees them.
     """
     with connection.cursor() as cursor:
         cursor.execute(STATUS, {"account_id": account_id, "metric": metric})

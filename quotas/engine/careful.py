@@ -14,12 +14,20 @@ import psycopg
 from quotas.engine import sql
 from quotas.engine.connection import array
 from quotas.engine.decide import Batch, Outcome
-from quotas.engine.state import ActiveBound, BatchState, StoredKey, read_buckets, read_reservations
+from quotas.engine.state import (
+    ActiveBound,
+    BatchState,
+    RightsChangedError,
+    StoredKey,
+    read_buckets,
+    read_reservations,
+)
 from quotas.engine.write import write_batch
 from quotas.values import Kind, Operation
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 CLOSING = (Kind.SETTLE, Kind.RELEASE)
+MOST_LOCKINGS = 6
 
 
 def decide_carefully(
@@ -52,27 +60,43 @@ def _read_state(connection: Connection, operations: Sequence[Operation]) -> Batc
         for account_id, key, fingerprint, decision, record_id in keys.fetchall():
             state.keys[account_id, key] = StoredKey(fingerprint, decision, record_id)
         state.reservations = {r.id: r for r in read_reservations(reservations.fetchall())}
+        _check_all_locked(state)
         for reservation in read_reservations(overdue.fetchall()):
             state.overdue[reservation.account_id, reservation.metric_id].append(reservation)
         state.entitled = {account_id for (account_id,) in entitled.fetchall()}
     return state
 
 
+def _check_all_locked(state: BatchState) -> None:
+    """A new limit may have given a reservation one more bucket since its buckets were locked: then lock anew."""
+    if any(id_ not in state.buckets for r in state.reservations.values() for id_ in r.bucket_ids):
+        raise RightsChangedError
+
+
 def _lock_buckets(connection: Connection, accounts: str, metrics: str, closing: Sequence[Any]) -> BatchState:
-    """The buckets under lock; those that an operation is the first of its window to need are made."""
+    """The buckets under lock, made where they are missing and brought up to date where they did not count.
+
+    The limits are read again once the locks are held, before anything is brought up to date: what was read first may
+    be older than what the buckets have seen.
+    """
     parameters = (accounts, metrics, list(closing))
-    state = read_buckets(connection.execute(sql.LOCK_BUCKETS, parameters).fetchall())
-    missing = state.missing()
-    if not missing:
-        return state
-    made = _create_buckets(connection, missing)
-    connection.execute(sql.LOCK_BUCKETS, parameters)
-    connection.execute(sql.BACKFILL_BUCKETS, (array(made),))
-    return read_buckets(connection.execute(sql.LOCK_BUCKETS, parameters).fetchall())
+    relocked = False
+    for _ in range(MOST_LOCKINGS):
+        state = read_buckets(connection.execute(sql.LOCK_BUCKETS, parameters).fetchall())
+        missing, stale = state.missing(), state.stale()
+        if missing:
+            _create_buckets(connection, missing)
+        elif not stale:
+            return state
+        elif relocked:
+            ids = (array([bucket_id for bucket_id, _ in stale]), array([right for _, right in stale]))
+            connection.execute(sql.REFRESH_BUCKETS, ids)
+        relocked = True
+    raise RightsChangedError
 
 
-def _create_buckets(connection: Connection, missing: Sequence[ActiveBound]) -> list[int]:
-    """Make the buckets; the ids of those that nobody else made in the meantime."""
+def _create_buckets(connection: Connection, missing: Sequence[ActiveBound]) -> None:
+    """Make the buckets that nobody else makes in the meantime."""
     rows = (
         array(b.account_id for b in missing),
         array(b.metric_id for b in missing),
@@ -83,4 +107,4 @@ def _create_buckets(connection: Connection, missing: Sequence[ActiveBound]) -> l
         [b.mode for b in missing],
         array(b.version for b in missing),
     )
-    return [id_ for (id_,) in connection.execute(sql.CREATE_BUCKETS, rows).fetchall()]
+    connection.execute(sql.CREATE_BUCKETS, rows)

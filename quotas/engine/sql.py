@@ -10,7 +10,7 @@ _BOUND = """
 bound AS MATERIALIZED (
   SELECT DISTINCT ON (d.account_id, d.metric_id, e."window")
     d.account_id, d.metric_id, d.units, e."window", e.limit_units, e.mode, e.source, e.source_ref,
-    coalesce(v.version, 0) AS version,
+    coalesce(v.version, 0) AS version, e.id AS entitlement_id,
     quotas_window_start(e."window", clock.at, e.anchor_at, e.period_months, e.window_floor_at) AS starts_at,
     quotas_window_end(e."window", clock.at, e.anchor_at, e.period_months) AS ends_at
   FROM demand d CROSS JOIN clock
@@ -26,7 +26,7 @@ _CLOCK = "clock AS MATERIALIZED (SELECT palier_transaction_now() AS at)"
 # for `verdict`, and it for `locked`: so locks come first.
 _LOCKED = """
 locked AS MATERIALIZED (
-  SELECT b.id, b.used_units, b.reserved_units, b.rights_version, bound.*
+  SELECT b.id, b.used_units, b.reserved_units, b.rights_version, b.entitlement_id AS counts_under, bound.*
   FROM bound JOIN quotas_bucket b ON b.account_id = bound.account_id AND b.metric_id = bound.metric_id
     AND b."window" = bound."window" AND b.starts_at = bound.starts_at
   ORDER BY b.id FOR NO KEY UPDATE OF b
@@ -34,7 +34,7 @@ locked AS MATERIALIZED (
 verdict AS MATERIALIZED (
   SELECT (SELECT count(*) FROM locked) = (SELECT count(*) FROM bound)
     AND (SELECT count(DISTINCT (account_id, metric_id)) FROM bound) = (SELECT count(*) FROM demand)
-    AND coalesce((SELECT bool_and(rights_version <= version
+    AND coalesce((SELECT bool_and(rights_version <= version AND counts_under = entitlement_id
                     AND (limit_units IS NULL OR used_units + reserved_units + units <= limit_units))
                   FROM locked), false) AS ok
 )"""
@@ -197,8 +197,9 @@ UNION ALL SELECT true, clock.at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
 """
 
 # The careful path, first round trip: limits in force, and their buckets locked in order of id. A bound whose bucket
-# does not exist yet comes back without one. With them are locked the buckets of the reservations to be closed, and
-# those of things that exist (they can be given back when the right to them has ended). The last row tells the time.
+# does not exist yet comes back without one. With them are locked the buckets of the reservations to be closed, those of
+# reservations past their time (they give way), and those of things that exist (they can be given back when the right
+# to them has ended). The last row tells the time.
 LOCK_BUCKETS = f"""
 WITH demand AS MATERIALIZED (
   SELECT DISTINCT account_id, metric_id, 0::bigint AS units
@@ -206,6 +207,9 @@ WITH demand AS MATERIALIZED (
 ), {_CLOCK}, {_BOUND},
 held AS MATERIALIZED (
   SELECT DISTINCT unnest(bucket_ids) AS bucket_id FROM quotas_reservation WHERE id = ANY(%s::uuid[])
+  UNION SELECT unnest(r.bucket_ids) FROM demand CROSS JOIN clock JOIN quotas_reservation r
+    ON r.account_id = demand.account_id AND r.metric_id = demand.metric_id
+    AND r.status = 'open' AND r.expires_at <= clock.at
 ),
 wanted AS MATERIALIZED (
   SELECT b.id FROM bound JOIN quotas_bucket b ON b.account_id = bound.account_id
@@ -219,16 +223,16 @@ locked AS MATERIALIZED (
   SELECT b.* FROM quotas_bucket b JOIN wanted USING (id) ORDER BY b.id FOR NO KEY UPDATE OF b
 )
 SELECT clock.at, bound.account_id, bound.metric_id, bound."window", bound.source, bound.source_ref,
-  bound.limit_units, bound.mode, bound.starts_at, bound.ends_at, bound.version,
-  b.id, b.used_units, b.reserved_units, b.rights_version
+  bound.limit_units, bound.mode, bound.starts_at, bound.ends_at, bound.version, bound.entitlement_id,
+  b.id, b.used_units, b.reserved_units, b.rights_version, b.entitlement_id
 FROM clock CROSS JOIN bound LEFT JOIN locked b ON b.account_id = bound.account_id
   AND b.metric_id = bound.metric_id AND b."window" = bound."window" AND b.starts_at = bound.starts_at
 UNION ALL
-SELECT clock.at, b.account_id, b.metric_id, b."window", NULL, NULL, b.limit_units, b.mode, b.starts_at, b.ends_at, NULL,
-  b.id, b.used_units, b.reserved_units, b.rights_version
+SELECT clock.at, b.account_id, b.metric_id, b."window", NULL, NULL, b.limit_units, b.mode, b.starts_at, b.ends_at, NULL, NULL,
+  b.id, b.used_units, b.reserved_units, b.rights_version, b.entitlement_id
 FROM clock CROSS JOIN locked b
 UNION ALL
-SELECT clock.at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM clock
+SELECT clock.at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM clock
 """
 
 CREATE_BUCKETS = """
@@ -240,26 +244,43 @@ FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::timestamptz[], %s::tim
   AS n(account_id, metric_id, "window", starts_at, ends_at, limit_units, mode, version)
 ORDER BY account_id, metric_id, "window", starts_at
 ON CONFLICT (account_id, metric_id, "window", starts_at) DO NOTHING
-RETURNING id
 """
 
-# A bucket made in the middle of its window (a limit that is new) starts with what was used in it before. Run when
-# all of the batch's buckets are locked: whatever counted before has committed, whatever counts later sees the bucket.
-BACKFILL_BUCKETS = """
-UPDATE quotas_bucket b SET used_units = before.units, limit_units = greatest(b.limit_units, before.units)
-FROM (
-  SELECT n.id, CASE WHEN n."window" IN ('day', 'month', 'capacity') THEN (
-      SELECT sum(d.units) FROM quotas_usageday d WHERE d.account_id = n.account_id AND d.metric_id = n.metric_id
-        AND d.day >= (n.starts_at AT TIME ZONE 'UTC')::date
-        AND (n.ends_at IS NULL OR d.day < (n.ends_at AT TIME ZONE 'UTC')::date)
+# A bucket that is new, or that did not count while its kind of limit was not in force, takes what was used in its
+# window from the records, and what is held from the reservations. Run when all of the batch's buckets are locked:
+# whatever counted before has committed, whatever counts later sees the bucket.
+REFRESH_BUCKETS = """
+WITH stale AS MATERIALIZED (
+  SELECT b.*, n.entitlement_id AS counts_under
+  FROM unnest(%s::bigint[], %s::bigint[]) AS n(id, entitlement_id) JOIN quotas_bucket b ON b.id = n.id
+),
+holding AS MATERIALIZED (
+  SELECT stale.id AS bucket_id, r.id, r.units, r.bucket_ids
+  FROM stale JOIN quotas_reservation r ON r.account_id = stale.account_id AND r.metric_id = stale.metric_id
+    AND r.status = 'open' AND r.decided_at >= stale.starts_at AND (stale.ends_at IS NULL OR r.decided_at < stale.ends_at)
+),
+joined AS (
+  UPDATE quotas_reservation r SET bucket_ids = r.bucket_ids || fresh.ids
+  FROM (SELECT id, array_agg(bucket_id) AS ids FROM holding WHERE NOT bucket_ids @> ARRAY[bucket_id] GROUP BY id) AS fresh
+  WHERE r.id = fresh.id
+),
+figures AS (
+  SELECT stale.id, stale.counts_under, coalesce(CASE WHEN stale."window" IN ('day', 'month', 'capacity') THEN (
+      SELECT sum(d.units) FROM quotas_usageday d
+      WHERE d.account_id = stale.account_id AND d.metric_id = stale.metric_id
+        AND d.day >= (stale.starts_at AT TIME ZONE 'UTC')::date
+        AND (stale.ends_at IS NULL OR d.day < (stale.ends_at AT TIME ZONE 'UTC')::date)
     ) ELSE (
-      SELECT sum(r.units) FROM quotas_usagerecord r WHERE r.account_id = n.account_id AND r.metric_id = n.metric_id
-        AND r.occurred_at >= n.starts_at AND r.occurred_at < n.ends_at
-    ) END AS units
-  FROM quotas_bucket n WHERE n.id = ANY(%s::bigint[])
-) AS before
-WHERE b.id = before.id AND before.units > 0
-RETURNING b.id
+      SELECT sum(r.units) FROM quotas_usagerecord r
+      WHERE r.account_id = stale.account_id AND r.metric_id = stale.metric_id
+        AND r.occurred_at >= stale.starts_at AND r.occurred_at < stale.ends_at
+    ) END, 0) AS used,
+    coalesce((SELECT sum(holding.units) FROM holding WHERE holding.bucket_id = stale.id), 0) AS reserved
+  FROM stale
+)
+UPDATE quotas_bucket b SET used_units = f.used, reserved_units = f.reserved, entitlement_id = f.counts_under,
+  limit_units = greatest(b.limit_units, f.used + f.reserved)
+FROM figures f WHERE b.id = f.id
 """
 
 # Read after the buckets are locked: whoever used a key before has committed it by then.

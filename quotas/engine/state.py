@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from quotas import rules
@@ -31,6 +31,7 @@ class LockedBucket:
     starts_at: datetime
     ends_at: datetime | None
     counter: rules.Counter
+    counts_under: int | None
     touched: bool = False
     granted: bool = False
 
@@ -48,6 +49,7 @@ class ActiveBound:
     mode: str
     starts_at: datetime
     ends_at: datetime | None
+    entitlement_id: int
     version: int
     bucket: LockedBucket | None
 
@@ -116,60 +118,87 @@ class BatchState:
     overdue: dict[Pair, list[LockedReservation]] = field(default_factory=lambda: defaultdict(list))
     entitled: set[int] = field(default_factory=set)
 
+    def stale(self) -> list[tuple[int, int]]:
+        """Buckets that do not count under the right in force yet, each with that right's id."""
+        return [
+            (bound.bucket.id, bound.entitlement_id)
+            for bounds in self.bounds.values()
+            for bound in bounds
+            if bound.bucket is not None and bound.bucket.counts_under != bound.entitlement_id
+        ]
+
     def missing(self) -> list[ActiveBound]:
         """Bounds in force whose bucket has not been made yet."""
         return [bound for bounds in self.bounds.values() for bound in bounds if bound.bucket is None]
 
 
+class BucketRow(NamedTuple):
+    """A row of LOCK_BUCKETS: a bound with its bucket if that exists; a bucket alone; or, all empty, only the time."""
+
+    at: datetime
+    account_id: int
+    metric_id: int
+    window: str
+    source: str | None
+    source_ref: str
+    limit: int | None
+    mode: str
+    starts_at: datetime
+    ends_at: datetime | None
+    version: int
+    entitlement_id: int
+    bucket_id: int | None
+    used: int
+    reserved: int
+    bucket_version: int
+    counts_under: int | None
+
+
 def read_buckets(rows: Iterable[Row]) -> BatchState:
-    """The state from LOCK_BUCKETS' rows; the one with no account only tells the time."""
-    rows = list(rows)
-    state = BatchState(at=rows[0][0])
-    for row in rows:
-        (
-            _,
-            account_id,
-            metric_id,
-            window,
-            source,
-            source_ref,
-            limit,
-            mode,
-            starts_at,
-            ends_at,
-            version,
-            *bucket,
-        ) = row
-        if account_id is None:
+    """The state from LOCK_BUCKETS' rows. RightsChangedError when a bucket has seen newer limits than were read."""
+    found = [BucketRow(*row) for row in rows]
+    state = BatchState(at=found[0].at)
+    for row in found:
+        bucket = _locked_bucket(state, row) if row.bucket_id is not None else None
+        if row.source is None:
             continue
-        locked = _locked_bucket(state, row) if bucket[0] is not None else None
-        if locked is not None and source is not None and bucket[3] > version:
+        if bucket is not None and row.bucket_version > row.version:
             raise RightsChangedError
-        if source is not None:
-            state.bounds[account_id, metric_id].append(
-                ActiveBound(
-                    account_id,
-                    metric_id,
-                    window,
-                    source,
-                    source_ref,
-                    limit,
-                    mode,
-                    starts_at,
-                    ends_at,
-                    version,
-                    locked,
-                )
-            )
+        state.bounds[row.account_id, row.metric_id].append(_active_bound(row, row.source, bucket))
     return state
 
 
-def _locked_bucket(state: BatchState, row: Row) -> LockedBucket:
-    _, account_id, metric_id, window, _, _, limit, mode, starts_at, ends_at, _, id_, used, reserved, _ = row
-    if id_ not in state.buckets:
-        counter = rules.Counter(limit=limit, mode=mode, used=used, reserved=reserved)
-        state.buckets[id_] = LockedBucket(id_, account_id, metric_id, window, starts_at, ends_at, counter)
-    return state.buckets[id_]
+def _active_bound(row: BucketRow, source: str, bucket: LockedBucket | None) -> ActiveBound:
+    return ActiveBound(
+        account_id=row.account_id,
+        metric_id=row.metric_id,
+        window=row.window,
+        source=source,
+        source_ref=row.source_ref,
+        limit=row.limit,
+        mode=row.mode,
+        starts_at=row.starts_at,
+        ends_at=row.ends_at,
+        entitlement_id=row.entitlement_id,
+        version=row.version,
+        bucket=bucket,
+    )
+
+
+def _locked_bucket(state: BatchState, row: BucketRow) -> LockedBucket:
+    assert row.bucket_id is not None, "asked only for rows with a bucket"
+    if row.bucket_id not in state.buckets:
+        state.buckets[row.bucket_id] = LockedBucket(
+            id=row.bucket_id,
+            account_id=row.account_id,
+            metric_id=row.metric_id,
+            window=row.window,
+            starts_at=row.starts_at,
+            ends_at=row.ends_at,
+            counter=rules.Counter(limit=row.limit, mode=row.mode, used=row.used, reserved=row.reserved),
+            counts_under=row.counts_under,
+        )
+    return state.buckets[row.bucket_id]
 
 
 def read_reservations(rows: Iterable[Sequence[Any]]) -> list[LockedReservation]:
