@@ -28,7 +28,7 @@ def facts(programs: Path) -> Mapping[str, object]:
 def fsync_microseconds(programs: Path, directory: Path) -> float:
     """How long one 8 kB write with fdatasync takes where the database lies, by PostgreSQL's own pg_test_fsync."""
     probe = directory / "fsync-probe"
-    command = [programs / "pg_test_fsync", "-f", probe, "-s", str(FSYNC_SECONDS)]
+    command = [str(part) for part in (programs / "pg_test_fsync", "-f", probe, "-s", FSYNC_SECONDS)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     finally:

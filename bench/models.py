@@ -9,6 +9,8 @@ class BenchCounter(models.Model):
     id = models.BigIntegerField(primary_key=True)
     used = models.BigIntegerField()
 
+    objects: models.Manager["BenchCounter"] = models.Manager()
+
     class Meta:
         db_table = "bench_counter"
         managed = False

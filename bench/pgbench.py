@@ -36,7 +36,7 @@ class PgBench:
 
     def measure(self, seconds: float) -> float:
         whole_seconds = max(1, round(seconds))
-        command = [
+        command: list[str | Path] = [
             *(self._program, "--no-vacuum", "--protocol=prepared"),
             *(f"--client={CLIENTS}", f"--jobs={JOBS}", f"--time={whole_seconds}", "--file", self._script),
             self._url,
