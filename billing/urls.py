@@ -1,6 +1,6 @@
 """Addresses of billing: full paths. `api/account/…` serves some of the same views."""
 
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from billing.api import payments, subscriptions
 from billing.webhooks import StripeWebhookView
@@ -8,6 +8,7 @@ from billing.webhooks import StripeWebhookView
 API = "v1/billing"
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("billing.pages.urls")),
     path(f"{API}/plans", subscriptions.PlansView.as_view(), name="billing-plans"),
     path(f"{API}/subscription", subscriptions.SubscriptionView.as_view(), name="billing-subscription"),
     path(f"{API}/subscription/cancel", subscriptions.CancelView.as_view(), name="billing-cancel"),

@@ -4,7 +4,46 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+
+from accounts.preferences import theme_of
+
+# Which navigation entry a page belongs to, by the name of its address.
+SECTIONS = {
+    "home": "home",
+    "account_overview": "overview",
+    "plans": "plans",
+    "plan_preview": "plans",
+    "plan_result": "plans",
+    "payment_card": "plans",
+    "chat": "chat",
+    "account_login": "login",
+    "account_change_password": "password",
+    "account_set_password": "password",
+    "account_email": "email",
+    "usersessions_list": "sessions",
+}
 
 
-def page_context(request: HttpRequest) -> dict[str, Any]:  # noqa: ARG001
-    return {"SANDBOX": settings.SANDBOX}
+def page_context(request: HttpRequest) -> dict[str, Any]:
+    """Theme, navigation, sandbox; cheap, and safe on an error page."""
+    match = getattr(request, "resolver_match", None)
+    name = (match.url_name or "") if match else ""
+    return {
+        "SANDBOX": settings.SANDBOX,
+        "DEMO_PASSWORD": "palier-demo" if settings.SANDBOX else "",
+        "theme": theme_of(request),
+        "here": "mfa" if name.startswith("mfa_") else SECTIONS.get(name, ""),
+        "timezone_name": timezone.get_current_timezone_name(),
+        "chat_url": _address("chat"),
+        "api_docs_url": _address("api-docs"),
+    }
+
+
+def _address(name: str) -> str:
+    """Empty when that part is not installed: the sample product can be deleted."""
+    try:
+        return reverse(name)
+    except NoReverseMatch:
+        return ""

@@ -1,0 +1,28 @@
+"""Pages in the reader's language and time zone."""
+
+import zoneinfo
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponseBase
+from django.utils import timezone, translation
+
+from accounts.preferences import timezone_of
+
+# The API speaks by Accept-Language and in UTC; asking for a user here would cost its calls a session.
+WITHOUT_PREFERENCES = ("/v1/", "/api/", "/stripe/", "/healthz", "/readyz", "/metrics", "/static/")
+
+
+class PreferencesMiddleware:
+    """After the sign-in middleware: a person's own language wins over the cookie and Accept-Language."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        timezone.deactivate()
+        if not request.path_info.startswith(WITHOUT_PREFERENCES):
+            timezone.activate(zoneinfo.ZoneInfo(timezone_of(request)))
+            if request.user.is_authenticated:
+                translation.activate(request.user.language)
+                request.LANGUAGE_CODE = translation.get_language()
+        return self.get_response(request)

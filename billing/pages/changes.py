@@ -1,0 +1,79 @@
+"""The history of plan changes in words."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+
+from billing.enums import ChangeStatus
+from billing.models import PlanChange
+from billing.pages.plan_now import Amount, name_of
+from common.formats import date_text
+
+TONES = {ChangeStatus.APPLIED: "ok", ChangeStatus.FAILED: "bad", ChangeStatus.PENDING: "near"}
+
+
+@dataclass(frozen=True)
+class ChangeRow:
+    title: str
+    requested_at: datetime
+    status_text: str
+    tone: str
+    note: str
+    amount: Amount | None
+
+
+def change_rows(changes: Iterable[PlanChange]) -> list[ChangeRow]:
+    return [_row(change) for change in changes]
+
+
+def charged_of(change: PlanChange) -> Amount:
+    """What this change really took: nothing while it is not applied."""
+    return {"amount_minor": change.charged_minor or 0, "currency": change.currency}
+
+
+def title_of(change: PlanChange) -> str:
+    """Free → Basic; Basic (yearly) where only the interval tells the two apart."""
+    if change.from_price is None:
+        return _("Start of %(plan)s") % {"plan": name_of(change.to_price)}
+    names = {"from": name_of(change.from_price), "to": name_of(change.to_price)}
+    if names["from"] == names["to"] and change.to_price is not None:
+        return _("%(plan)s: from %(from)s to %(to)s") % {
+            "plan": names["to"],
+            "from": interval_word(change.from_price.interval),
+            "to": interval_word(change.to_price.interval),
+        }
+    return _("%(from)s to %(to)s") % names
+
+
+def interval_word(interval: str) -> str:
+    return _("yearly") if interval == "year" else _("monthly")
+
+
+def _row(change: PlanChange) -> ChangeRow:
+    return ChangeRow(
+        title=title_of(change),
+        requested_at=change.requested_at,
+        status_text=str(ChangeStatus(change.status).label),
+        tone=TONES.get(ChangeStatus(change.status), ""),
+        note=_note(change),
+        amount=charged_of(change) if change.charged_minor is not None else None,
+    )
+
+
+def _note(change: PlanChange) -> str:
+    if change.status == ChangeStatus.SCHEDULED and change.effective_at:
+        return _("for %(date)s") % {"date": date_text(change.effective_at)}
+    if change.status == ChangeStatus.FAILED:
+        return failure_text(change.error_code)
+    return ""
+
+
+def failure_text(code: str) -> str:
+    """Why an attempt failed, and that nothing was taken."""
+    texts = {
+        "payment_failed": _("the payment was refused, nothing was charged"),
+        "payment_action_required": _("the bank wanted a confirmation, nothing was charged"),
+    }
+    return texts.get(code, _("nothing was charged"))

@@ -1,0 +1,90 @@
+"""Quotas as they stand on a page: names, shares and states in words, made from the meter's bounds."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+
+from billing.pages.words import Names, window_heading
+from quotas.enums import Mode, Source, Window
+from quotas.values import Bound
+
+FULL = 100
+
+
+@dataclass(frozen=True)
+class Meter:
+    """One quota. `share`: whole per cent of the limit, at most 100; None where unlimited."""
+
+    metric: str
+    window: str
+    name: str
+    heading: str
+    used: int
+    limit: int | None
+    remaining: int | None
+    reserved: int
+    overage_units: int
+    share: int | None
+    state: str
+    reset_at: datetime | None
+    charges: bool
+    source: str
+
+    @property
+    def key(self) -> str:
+        """Unique on the page."""
+        return f"{self.metric}-{self.window}"
+
+    @property
+    def rest(self) -> int:
+        """What is left of the bar, in per cent."""
+        return FULL - (self.share or 0)
+
+    @property
+    def is_capacity(self) -> bool:
+        return self.window == Window.CAPACITY
+
+    @property
+    def value_text(self) -> str:
+        """What a screen reader says of the bar."""
+        if self.limit is None:
+            return _("%(used)s used, no limit") % {"used": self.used}
+        return _("%(used)s of %(limit)s used, %(share)s %%") % {
+            "used": self.used,
+            "limit": self.limit,
+            "share": self.share,
+        }
+
+
+def meter_of(bound: Bound, names: Names) -> Meter:
+    return Meter(
+        metric=bound.metric,
+        window=bound.window,
+        name=names.get(bound.metric, bound.metric),
+        heading=window_heading(bound.window),
+        used=bound.used,
+        limit=bound.limit,
+        remaining=bound.remaining,
+        reserved=bound.reserved,
+        overage_units=bound.overage_units,
+        share=_share(bound.used + bound.reserved, bound.limit),
+        state=bound.state,
+        reset_at=bound.reset_at,
+        charges=bound.mode == Mode.OVERAGE,
+        source=str(Source(bound.source).label),
+    )
+
+
+def meters_of(bounds: Iterable[Bound], names: Names) -> list[Meter]:
+    """One for each bound, metrics in the catalogue's order, the shortest window of each first."""
+    order = {code: index for index, code in enumerate(names)}
+    ranked = sorted(bounds, key=lambda bound: order.get(bound.metric, len(order)))
+    return [meter_of(bound, names) for bound in ranked]
+
+
+def _share(taken: int, limit: int | None) -> int | None:
+    if limit is None:
+        return None
+    return min(taken * FULL // limit, FULL) if limit else FULL

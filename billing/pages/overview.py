@@ -1,0 +1,65 @@
+"""The account at a glance: plan, use, what changed."""
+
+from typing import Any
+
+import structlog
+from django.contrib.auth.decorators import login_required
+from django.db import DatabaseError
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from accounts.models import Account
+from accounts.selectors import account_of
+from billing.models import PlanChange
+from billing.pages.changes import change_rows
+from billing.pages.forms import new_key
+from billing.pages.meters import meters_of
+from billing.pages.plan_now import plan_now_of
+from billing.pages.words import metric_names
+from billing.selectors import plan_change_history
+from common import clock
+from common.errors import ServiceUnavailable
+from quotas.selectors import quota_status
+
+logger = structlog.get_logger(__name__)
+RECENT = 5
+
+
+@require_safe
+@login_required
+def overview(request: HttpRequest) -> HttpResponse:
+    account = account_of(request)
+    context = {
+        "plan_now": plan_now_of(account),
+        "changes": change_rows(attempts_of(account)[:RECENT]),
+        "form_key": new_key(),
+        **quotas_context(account),
+    }
+    return render(request, "pages/overview.html", context)
+
+
+def attempts_of(account: Account) -> QuerySet[PlanChange]:
+    """The history without what was refused before anything was tried."""
+    return plan_change_history(account.pk).filter(last_tried_at__isnull=False)
+
+
+@require_safe
+@login_required
+def quotas(request: HttpRequest) -> HttpResponse:
+    """The quotas alone, which the overview asks for again while it is looked at."""
+    response = render(request, "components/quotas.html", quotas_context(account_of(request)))
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def quotas_context(account: Account, metric: str | None = None) -> dict[str, Any]:
+    """What the quotas' template needs. That they cannot be read does not take the rest of the page with it."""
+    now = clock.now()
+    try:
+        bounds = quota_status(account_id=account.pk, metric=metric)
+    except (DatabaseError, ServiceUnavailable):
+        logger.exception("quotas_unreadable", account_id=account.pk)
+        return {"meters": [], "meters_error": True, "now": now}
+    return {"meters": meters_of(bounds, metric_names()), "now": now}

@@ -1,0 +1,246 @@
+"""A preview as it stands on the page: every amount, date and limit in words, and a button that says what it does."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from billing.enums import ChangeKind
+from billing.gateways.values import InvoiceLine, PaymentMethodState
+from billing.models import Price
+from billing.pages.changes import interval_word
+from billing.pages.plan_now import Amount, Charge, amount_of, name_of
+from billing.pages.words import Names, feature_names, metric_names, per_window
+from billing.services.preview import Exceeding, Preview
+from common.formats import date_text, money_text
+
+UNLIMITED = float("inf")
+
+
+@dataclass(frozen=True)
+class LimitChange:
+    """`move`: up, down, or empty when the limit stays."""
+
+    name: str
+    from_text: str
+    to_text: str
+    move: str
+    used: int
+
+
+@dataclass(frozen=True)
+class TooMuch:
+    """Stored things that the new plan has no room for."""
+
+    name: str
+    used: int
+    limit_text: str
+    consequence: str
+
+
+@dataclass(frozen=True)
+class PreviewPage:
+    """`is_now`: takes effect when confirmed. `shown`: the due amount, to say later what it was."""
+
+    from_name: str
+    to_name: str
+    is_now: bool
+    effective_at: datetime
+    due_now: Amount
+    lines: list[dict[str, Any]]
+    next_invoice: Charge | None
+    confirm_text: str
+    quote: str
+    quote_expires_at: datetime | None
+    quota_changes: list[LimitChange] = field(default_factory=list)
+    features_won: list[str] = field(default_factory=list)
+    features_lost: list[str] = field(default_factory=list)
+    exceeding: list[TooMuch] = field(default_factory=list)
+    credits_granted: int = 0
+    card: str = ""
+    needs_card: bool = False
+
+    @property
+    def shown(self) -> str:
+        return str(self.due_now["amount_minor"])
+
+
+def preview_page(
+    preview: Preview, *, current: Price, card: PaymentMethodState | None, prices: dict[str, Price]
+) -> PreviewPage:
+    """`prices`: by Stripe id, to name the invoice's lines."""
+    names, is_now = metric_names(), preview.kind == ChangeKind.UPGRADE
+    won, lost = _features(current, preview.target)
+    return PreviewPage(
+        from_name=_full_name(current, preview.target),
+        to_name=_full_name(preview.target, current),
+        is_now=is_now,
+        effective_at=preview.effective_at,
+        due_now=preview.due_now.as_json(),
+        lines=[_line(line, preview.due_now.currency, prices) for line in preview.lines],
+        next_invoice=_next_invoice(preview),
+        confirm_text=confirm_text(
+            preview.due_now.as_json(), effective_at=None if is_now else preview.effective_at
+        ),
+        quote=preview.quote,
+        quote_expires_at=preview.quote_expires_at,
+        quota_changes=_limit_changes(preview, names),
+        features_won=won,
+        features_lost=lost,
+        exceeding=[_too_much(one, names) for one in preview.exceeding],
+        credits_granted=preview.credits_granted,
+        card=card_text(card) if card else "",
+        needs_card=card is None and preview.target.amount_minor > 0,
+    )
+
+
+def confirm_text(due: Amount, *, effective_at: datetime | None) -> str:
+    """What the button does, to the cent and the day."""
+    if effective_at is not None:
+        return _("Switch on %(date)s") % {"date": date_text(effective_at)}
+    if due["amount_minor"] > 0:
+        return _("Pay %(amount)s and switch now") % {
+            "amount": money_text(due["amount_minor"], due["currency"])
+        }
+    return _("Switch now, nothing to pay")
+
+
+def card_text(card: PaymentMethodState) -> str:
+    """Visa ending in 4242."""
+    brand = (card.brand or card.kind).replace("_", " ").title()
+    return _("%(brand)s ending in %(last4)s") % {"brand": brand, "last4": card.last4 or "····"}
+
+
+def _full_name(price: Price, other: Price) -> str:
+    """The plan's name, with its interval where the other side is the same plan."""
+    if price.version.plan_id == other.version.plan_id:
+        return _("%(plan)s %(interval)s") % {
+            "plan": name_of(price),
+            "interval": interval_word(price.interval),
+        }
+    return name_of(price)
+
+
+def _next_invoice(preview: Preview) -> Charge | None:
+    if preview.next_amount is None or preview.next_at is None:
+        return None
+    return Charge(preview.next_amount.as_json(), preview.next_at)
+
+
+def _line(line: InvoiceLine, currency: str, prices: dict[str, Price]) -> dict[str, Any]:
+    return {
+        "description": _line_text(line, prices.get(line.price_id or "")),
+        "amount_minor": line.amount_minor,
+        "currency": currency,
+    }
+
+
+def _line_text(line: InvoiceLine, price: Price | None) -> str:
+    """In the reader's language where we know the plan; as the payment provider wrote it otherwise."""
+    if price is None or line.period_start is None or line.period_end is None:
+        return line.description
+    words = {
+        "plan": price.version.plan.name,
+        "from": date_text(line.period_start),
+        "to": date_text(line.period_end),
+    }
+    if line.amount_minor < 0:
+        return _("Unused time on %(plan)s, until %(to)s") % words
+    return _("%(plan)s, from %(from)s to %(to)s") % words
+
+
+def _limit_changes(preview: Preview, names: Names) -> list[LimitChange]:
+    return [
+        LimitChange(
+            name=names.get(one.metric, one.metric),
+            from_text=_limit_text(one.from_limit, one.window),
+            to_text=_limit_text(one.to_limit, one.window),
+            move=_move(one.from_limit, one.to_limit),
+            used=preview.used.get((one.metric, one.window), 0),
+        )
+        for one in preview.quota_changes
+    ]
+
+
+def _limit_text(limit: int | None, window: str) -> str:
+    return _("not included") if limit == 0 else per_window(limit, window)
+
+
+def _move(before: int | None, after: int | None) -> str:
+    old, new = (UNLIMITED if limit is None else limit for limit in (before, after))
+    if old == new:
+        return ""
+    return "up" if new > old else "down"
+
+
+def _features(current: Price, target: Price) -> tuple[list[str], list[str]]:
+    names = feature_names()
+    old, new = current.version.features, target.version.features
+    won = [names.get(code, code) for code in new if code not in old]
+    return won, [names.get(code, code) for code in old if code not in new]
+
+
+def _too_much(one: Exceeding, names: Names) -> TooMuch:
+    archived = ", ".join(item["name"] for item in one.items)
+    return TooMuch(
+        name=names.get(one.metric, one.metric),
+        used=one.stored,
+        limit_text=per_window(one.limit, "capacity"),
+        consequence=_(
+            "These are archived at the switch, not deleted, and come back when you go up: %(items)s."
+        )
+        % {"items": archived},
+    )
+
+
+def prices_by_stripe_id(lines: Iterable[InvoiceLine]) -> dict[str, Price]:
+    ids = [line.price_id for line in lines if line.price_id]
+    found = Price.objects.select_related("version__plan").filter(stripe_price_id__in=ids)
+    return {price.stripe_price_id: price for price in found if price.stripe_price_id}
+
+
+def start_page(
+    target: Price, *, card: PaymentMethodState | None, now: datetime, next_at: datetime
+) -> PreviewPage:
+    """Subscribing from no plan at all: the whole price, now."""
+    due = amount_of(target)
+    is_paid = target.amount_minor > 0
+    line = {"description": _("%(plan)s, first period") % {"plan": target.version.plan.name}, **due}
+    return PreviewPage(
+        from_name=_("no plan"),
+        to_name=target.version.plan.name,
+        is_now=True,
+        effective_at=now,
+        due_now=due,
+        lines=[line] if is_paid else [],
+        next_invoice=Charge(due, next_at) if is_paid else None,
+        confirm_text=_start_text(due)
+        if is_paid
+        else _("Start %(plan)s") % {"plan": target.version.plan.name},
+        quote="",
+        quote_expires_at=None,
+        quota_changes=_limits_of(target),
+        features_won=[feature_names().get(code, code) for code in target.version.features],
+        card=card_text(card) if card else "",
+        needs_card=card is None and is_paid,
+    )
+
+
+def _start_text(due: Amount) -> str:
+    return _("Pay %(amount)s and start now") % {"amount": money_text(due["amount_minor"], due["currency"])}
+
+
+def _limits_of(target: Price) -> list[LimitChange]:
+    names = metric_names()
+    return [
+        LimitChange(
+            name=names.get(one.metric, one.metric),
+            from_text=_("not included"),
+            to_text=per_window(one.limit_units, one.window),
+            move="up",
+            used=0,
+        )
+        for one in target.version.limits.order_by("position")
+    ]

@@ -1,0 +1,64 @@
+"""What to say to somebody the meter refused: which limit, until when, and the ways on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from billing.pages.meters import Meter, meter_of
+from billing.pages.words import metric_names, plan_names
+from quotas.remedies import remedies_for
+from quotas.values import Decision
+
+
+@dataclass(frozen=True)
+class WayOn:
+    """One remedy. `url` empty: nothing to press, as when waiting."""
+
+    action: str
+    text: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """`deciding`: the limit that said no; `others`: the limits that applied besides."""
+
+    deciding: Meter | None
+    others: tuple[Meter, ...]
+    requested: int
+    ways_on: tuple[WayOn, ...]
+
+
+def refusal_of(decision: Decision) -> Refusal:
+    names = metric_names()
+    deciding = decision.deciding
+    others = tuple(meter_of(bound, names) for bound in decision.bounds if bound is not deciding)
+    return Refusal(
+        deciding=meter_of(deciding, names) if deciding else None,
+        others=others,
+        requested=decision.units,
+        ways_on=tuple(_ways_on(decision)),
+    )
+
+
+def _ways_on(decision: Decision) -> list[WayOn]:
+    names = plan_names()
+    ways = [_way_on(remedy, names) for remedy in remedies_for(decision)]
+    return [way for way in ways if way.action != "wait"]
+
+
+def _way_on(remedy: Mapping[str, Any], names: Mapping[str, str]) -> WayOn:
+    action, plan = remedy["action"], remedy.get("plan")
+    texts = {
+        "upgrade": _("Go up to %(plan)s") % {"plan": names.get(plan, plan)}
+        if plan
+        else _("See larger plans"),
+        "buy_credits": _("Buy credits"),
+        "raise_cap": _("Raise your spend cap"),
+        "contact": _("Ask us for more"),
+    }
+    url = remedy.get("url") or (reverse("plans") if action == "upgrade" else "")
+    return WayOn(action, str(texts.get(action, action)), url)

@@ -1,0 +1,20 @@
+"""Pages of the account and of billing."""
+
+from django.conf import settings
+from django.urls import URLPattern, path
+
+from billing.pages import cards, change, design, home, overview, plans
+
+urlpatterns: list[URLPattern] = [
+    path("", home.home, name="home"),
+    path("account/", overview.overview, name="account_overview"),
+    path("account/quotas/", overview.quotas, name="account_quotas"),
+    path("account/billing/plans/", plans.plans, name="plans"),
+    path("account/billing/plans/<slug:plan>/<slug:interval>/", change.plan_preview, name="plan_preview"),
+    path("account/billing/changes/<uuid:change_id>/", change.plan_result, name="plan_result"),
+    path("account/billing/changes/undo/", change.plan_undo, name="plan_undo"),
+    path("account/billing/card/", cards.card, name="payment_card"),
+]
+
+if settings.DEBUG:
+    urlpatterns.append(path("design/", design.design, name="design"))

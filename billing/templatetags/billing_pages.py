@@ -1,0 +1,17 @@
+"""What error pages need of billing: the refused limit, and the ways on."""
+
+from typing import Any
+
+from django import template
+
+from billing.pages.refusals import refusal_of
+
+register = template.Library()
+
+
+@register.inclusion_tag("components/refusal.html", takes_context=True)
+def refusal(context: template.Context, error: Any, level: int = 2) -> dict[str, Any]:
+    """The limits and remedies of a quotas error; nothing when it carries no decision."""
+    decision = getattr(error, "decision", None)
+    found = refusal_of(decision) if decision is not None else None
+    return {"refusal": found, "now": context.get("now"), "level": level}

@@ -1,0 +1,118 @@
+"""How amounts, dates, durations and shares are written for people, in French and English.
+
+Pure functions of a value and the active language. French has its own spaces: a non-breaking one before the
+currency and the percent sign, and between thousands.
+"""
+
+from datetime import datetime, timedelta
+
+from django.utils import dateformat, timezone
+from django.utils.formats import number_format
+from django.utils.translation import get_language, ngettext, pgettext
+from django.utils.translation import gettext as _
+
+NBSP = "\u00a0"
+SYMBOLS = {"eur": "€", "usd": "$", "gbp": "£"}
+FRENCH_SYMBOLS = {"usd": "$US", "gbp": "£GB"}
+WITHOUT_DECIMALS = frozenset({"jpy", "krw", "xof", "xaf", "clp", "vnd"})
+
+
+def is_french() -> bool:
+    return (get_language() or "en").startswith("fr")
+
+
+def number_text(value: int) -> str:
+    """1,000 or 1 000."""
+    return number_format(value, use_l10n=True, force_grouping=True)
+
+
+def money_text(amount_minor: int, currency: str, *, short: bool = False) -> str:
+    """€20.00 or 20,00 €. `short` drops the cents of a whole amount, as price tags do."""
+    code = currency.lower()
+    decimals = 0 if code in WITHOUT_DECIMALS else 2
+    whole, rest = divmod(abs(amount_minor), 10**decimals)
+    digits = number_text(whole)
+    if decimals and not (short and rest == 0):
+        digits += f"{',' if is_french() else '.'}{rest:0{decimals}d}"
+    sign = "−" if amount_minor < 0 else ""
+    symbol = SYMBOLS.get(code, code.upper())
+    if is_french():
+        return f"{sign}{digits}{NBSP}{FRENCH_SYMBOLS.get(code, symbol)}"
+    return f"{sign}{symbol}{digits}" if code in SYMBOLS else f"{sign}{symbol}{NBSP}{digits}"
+
+
+def percent_text(part: int, whole: int) -> str:
+    """The share in whole per cent, rounded down so that 100 % is only said of a full one."""
+    share = 100 if whole <= 0 else part * 100 // whole
+    return f"{number_text(share)}{NBSP}%" if is_french() else f"{number_text(share)}%"
+
+
+def date_text(at: datetime) -> str:
+    """3 December 2026, 1er décembre 2026; in the active time zone."""
+    local = timezone.localtime(at) if timezone.is_aware(at) else at
+    text = dateformat.format(local, "j F Y").replace(" ", NBSP)
+    return text.replace(f"1{NBSP}", f"1er{NBSP}", 1) if is_french() and local.day == 1 else text
+
+
+def day_text(at: datetime, *, now: datetime) -> str:
+    """A date without its year when that is the current one."""
+    text = date_text(at)
+    year = timezone.localtime(now).year
+    return text.removesuffix(f"{NBSP}{year}")
+
+
+def time_text(at: datetime) -> str:
+    """14:05, 14 h 05; in the active time zone."""
+    local = timezone.localtime(at) if timezone.is_aware(at) else at
+    return dateformat.format(local, f"G{NBSP}\\h{NBSP}i" if is_french() else "H:i")
+
+
+def moment_text(at: datetime, *, now: datetime) -> str:
+    """Today at 14:05, tomorrow at 00:00, 3 December at 00:00."""
+    local, today = timezone.localtime(at), timezone.localtime(now).date()
+    days = (local.date() - today).days
+    words = {0: _("today at %(time)s"), 1: _("tomorrow at %(time)s"), -1: _("yesterday at %(time)s")}
+    if days in words:
+        return words[days] % {"time": time_text(at)}
+    return _("%(date)s at %(time)s") % {"date": day_text(at, now=now), "time": time_text(at)}
+
+
+def utc_text(at: datetime, *, now: datetime) -> str:
+    """The same moment in UTC: the time alone when it falls on the same day as in the active time zone."""
+    with timezone.override("UTC"):
+        utc_day, text = timezone.localtime(at).date(), time_text(at)
+        date = day_text(at, now=now)
+    if timezone.localtime(at).date() == utc_day:
+        return f"{text}{NBSP}UTC"
+    return f"{date}, {text}{NBSP}UTC"
+
+
+def duration_text(delta: timedelta) -> str:
+    """The two largest units: 2 d 4 h, 5 h 12 min, 12 min, 40 s. The browser counts on in the same form."""
+    seconds = max(int(delta.total_seconds()), 0)
+    days, hours = divmod(seconds // 3600, 24)
+    minutes = seconds % 3600 // 60
+    day_unit = pgettext("unit: days", "d")
+    if days:
+        return f"{days}{NBSP}{day_unit} {hours}{NBSP}h" if hours else f"{days}{NBSP}{day_unit}"
+    if hours:
+        return f"{hours}{NBSP}h {minutes}{NBSP}min"
+    return f"{minutes}{NBSP}min" if minutes else f"{seconds}{NBSP}s"
+
+
+def ago_text(delta: timedelta) -> str:
+    """3 days ago, in the largest unit."""
+    seconds = max(int(delta.total_seconds()), 0)
+    if seconds < 60:  # noqa: PLR2004
+        return _("just now")
+    if seconds < 3600:  # noqa: PLR2004
+        return ngettext("%(count)s minute ago", "%(count)s minutes ago", seconds // 60) % {
+            "count": seconds // 60
+        }
+    if seconds < 86_400:  # noqa: PLR2004
+        return ngettext("%(count)s hour ago", "%(count)s hours ago", seconds // 3600) % {
+            "count": seconds // 3600
+        }
+    return ngettext("%(count)s day ago", "%(count)s days ago", seconds // 86_400) % {
+        "count": seconds // 86_400
+    }
