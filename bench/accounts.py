@@ -44,6 +44,17 @@ def create_entitled_account() -> int:
     return account.pk
 
 
+def create_person() -> tuple[int, str]:
+    """Somebody with the limit, who calls the API: the account's id and an access token."""
+    from accounts import tokens
+    from accounts.models import Account, AccountKind, User
+
+    user = User.objects.create_user("bench@palier.test")
+    account = Account.objects.create(kind=AccountKind.PERSONAL, name="bench", personal_owner=user)
+    entitle(account.pk)
+    return account.pk, tokens.issue(user).access
+
+
 def entitle(account_id: int) -> None:
     """Give an account the limit that no run reaches."""
     from common import clock

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import books
-from bench.accounts import create_accounts
+from bench.accounts import create_accounts, create_person
 from bench.pgbench import HOT_ROW, PgBench, random_row
 from bench.sides import Result, Target, compare, interleave
 from bench.stage import MANY_ACCOUNTS, Stage
+from bench.web import METERED_PATH, PLAIN_PATH, HttpSide, open_server
 from bench.workers import WorkerPool
 
 
@@ -56,6 +57,27 @@ def many_accounts(stage: Stage, plan: Plan) -> list[Result]:
     return [compare(samples, SP_3)]
 
 
+def http(stage: Stage, plan: Plan) -> list[Result]:
+    """SP-4: what metering adds to a request, through the whole product: server, middleware, authentication."""
+    account_id, token = create_person()
+    with open_server(stage) as port, ExitStack() as stack:
+        metered, plain = (
+            HttpSide(
+                name,
+                path=path,
+                port=port,
+                token=token,
+                stack=stack,
+                environment=stage.environment,
+                log=_log(stage, "http load"),
+            )
+            for name, path in ((SP_4.ours, METERED_PATH), (SP_4.reference, PLAIN_PATH))
+        )
+        samples = interleave([metered, plain], rounds=plan.rounds, seconds=plan.seconds)
+        books.require(stage.database_url, accounts=(account_id, account_id), allowed=metered.answered)
+    return [compare(samples, SP_4)]
+
+
 @dataclass(frozen=True)
 class Scenario:
     """A function that measures, and the rows it answers."""
@@ -67,6 +89,7 @@ class Scenario:
 SCENARIOS = (
     Scenario((SP_1, SP_2), hot_account),
     Scenario((SP_3,), many_accounts),
+    Scenario((SP_4,), http),
 )
 
 

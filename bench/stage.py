@@ -48,7 +48,7 @@ def open_stage() -> Iterator[Stage]:
         redis.start()
         values = application_environment(
             database_url=postgres.url(), redis_url=redis.url(), kept=make_secrets()
-        ) | {"DJANGO_SETTINGS_MODULE": "bench.settings", "LOG_LEVEL": "WARNING"}
+        ) | {"DJANGO_SETTINGS_MODULE": "bench.settings", "LOG_LEVEL": "WARNING", "ACCESS_TOKEN_MINUTES": "60"}
         os.environ.update(values)
         _make_schema()
         _require_durability(postgres.url())

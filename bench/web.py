@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bench.children import Child
+from bench.stage import Stage
+from sandbox.programs import Programs
 from sandbox.services import free_port
 
-PROCESSES = 2
-THREADS = 32
+PLAIN_PATH, METERED_PATH = "/v1/bench/plain", "/v1/bench/metered"
 CONNECTIONS = 64
 WARM_UP_S = 2.0
-READY_TIMEOUT_S = 60.0
 
 
 class HttpSide:
@@ -56,35 +52,12 @@ class HttpSide:
 
 
 @contextmanager
-def open_server(*, environment: Mapping[str, str], log: Path) -> Iterator[int]:
-    """Granian, `PROCESSES` × `THREADS`, as the product runs; yields its port."""
+def open_server(stage: Stage) -> Iterator[int]:
+    """The product's web server as the product starts it, with SP-4's endpoints; yields its port."""
     port = free_port()
-    command = [
-        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)),
-        *("--workers", str(PROCESSES), "--blocking-threads", str(THREADS), "--log-level", "warning"),
-        "config.wsgi:application",
-    ]
-    with log.open("a") as output:
-        server = subprocess.Popen(command, stdout=output, stderr=output, env=dict(environment))
+    server = Programs(stage.environment, stage.directory).web(port)
+    server.start()
     try:
-        _wait_until_ready(server, port, log)
         yield port
     finally:
-        server.terminate()
-        try:
-            server.wait(30)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-
-
-def _wait_until_ready(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + READY_TIMEOUT_S
-    while True:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5):
-                return
-        except urllib.error.URLError as error:
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"the web server is not ready:\n{log.read_text()[-4000:]}") from error
-        time.sleep(0.1)
+        server.stop()
