@@ -2,6 +2,7 @@
 
 import structlog
 from celery import shared_task
+from django.conf import settings
 from djstripe.models import WebhookEventTrigger
 
 from billing.errors import ProviderRefused
@@ -48,3 +49,10 @@ def sweep() -> None:
     report = plan_changes_sweep(now=clock.now())
     if any(vars(report).values()):
         log.info("plan_changes_swept", **vars(report))
+
+
+@shared_task(name="billing.tasks.webhooks_prune")
+def webhooks_prune() -> None:
+    """Beat: deliveries that were applied long ago. The events themselves stay in dj-stripe's table."""
+    before = clock.now() - settings.WEBHOOK_RETENTION
+    WebhookEventTrigger.objects.filter(processed=True, created__lt=before).delete()

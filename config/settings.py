@@ -290,6 +290,9 @@ if STRIPE_API_BASE:
 CATALOG_FILE = env.path("CATALOG_FILE", default=str(BASE_DIR / "billing" / "catalog.toml"))
 QUOTE_TTL = timedelta(minutes=env.int("QUOTE_MINUTES", default=30))
 
+# How long deliveries from Stripe are kept after they were applied.
+WEBHOOK_RETENTION = timedelta(days=env.int("WEBHOOK_RETENTION_DAYS", default=30))
+
 # --- Work after the commit ----------------------------------------------------------------------------------
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=REDIS_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -310,6 +313,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "partitions-ensure": {"task": "quotas.tasks.partitions_ensure", "schedule": 86_400.0},
     "outbox-sweep": {"task": "common.outbox_sweep", "schedule": 5.0},
     "prune": {"task": "common.prune", "schedule": 3600.0},
+    "webhooks-prune": {"task": "billing.tasks.webhooks_prune", "schedule": 86_400.0},
     "plan-changes-sweep": {"task": "billing.tasks.plan_changes_sweep", "schedule": 20.0},
     "tokens-prune": {"task": "accounts.tokens_prune", "schedule": 86_400.0},
 }

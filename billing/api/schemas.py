@@ -12,7 +12,7 @@ PAGE = [
     OpenApiParameter("cursor", str, description="`meta.next_cursor` of the page before."),
     OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 25}),
 ]
-PLAN_MAX, QUOTE_MAX, STRIPE_ID_MAX = 40, 2000, 255
+PLAN_MAX, QUOTE_MAX, STRIPE_ID_MAX, KEEP_MAX = 40, 2000, 255, 1000
 
 
 class MoneyShape(serializers.Serializer[Any]):
@@ -30,6 +30,12 @@ class PlanChangePreviewRequest(ApiSerializer):
 
 class PlanChangeRequest(PlanChangePreviewRequest):
     quote = StrictCharField(max_length=QUOTE_MAX, required=False, allow_null=True)
+    keep = serializers.ListField(
+        child=StrictCharField(max_length=64),
+        max_length=KEEP_MAX,
+        required=False,
+        help_text="Ids of stored things to keep when the new plan allows fewer.",
+    )
 
 
 class SubscriptionRequest(ApiSerializer):

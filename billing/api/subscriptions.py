@@ -213,6 +213,7 @@ class PlanChangeView(ApiView):
             target_plan=data["target_plan"],
             interval=data.get("interval"),
             quote=data.get("quote"),
+            keep=data.get("keep", ()),
             idempotency_key=request.idempotency_key,  # type: ignore[attr-defined]
             request_id=current_request_id(),
             now=arrived_at,

@@ -39,6 +39,7 @@ class Asked:
     request_id: str
     arrived_at: datetime
     operation: str = "change"
+    keep: tuple[str, ...] = ()
 
     @property
     def scoped_key(self) -> str | None:
@@ -69,6 +70,7 @@ def change_open(
         request_id=asked.request_id,
         idempotency_key=asked.scoped_key,
         quote_id=quote.id if quote else None,
+        keep_ids=list(asked.keep),
         proration_at=quote.proration_at if quote else asked.arrived_at.replace(microsecond=0),
         due_minor=quote.due_minor if quote else None,
         currency=(target or source).currency if target or source else "",  # type: ignore[union-attr]

@@ -3,6 +3,7 @@ make one transition, one charge and get one answer.
 """
 
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -30,9 +31,11 @@ from billing.selectors import (
     live_subscription,
     plan_change_get,
     price_on_offer,
+    terms_of,
 )
 from billing.services.attempts import Asked, PlanChangeResult, change_open, observed, unknown_outcome, worded
 from billing.services.carry_out import carry_out
+from billing.services.converge import subscription_catch_up
 from billing.services.outcomes import change_fail, change_log, change_settle
 from billing.services.preview import (
     Preview,
@@ -42,7 +45,8 @@ from billing.services.preview import (
     transition_check,
 )
 from billing.services.quotes import Quote, quote_read
-from common.errors import DomainError, IdempotencyKeyReused
+from billing.stored import stored_things
+from common.errors import DomainError, IdempotencyKeyReused, ValidationError
 
 log = structlog.get_logger(__name__)
 
@@ -66,14 +70,18 @@ def plan_change_request(
     idempotency_key: str | None,
     request_id: str,
     now: datetime,
+    keep: Sequence[str] = (),
 ) -> PlanChangeResult:
     """Moves the account to another plan: an upgrade now and paid for, a downgrade scheduled for the period's end.
 
     Raises the errors of billing.errors, after which the old plan is as it was; PaymentProviderUnavailable with
     `details.status` "pending" when Stripe's answer is missing and is being found out.
     """
-    asked = Asked(account, user, target_plan, interval, quote, idempotency_key, request_id, now)
+    asked = Asked(
+        account, user, target_plan, interval, quote, idempotency_key, request_id, now, keep=tuple(keep)
+    )
     with observed(asked):
+        subscription_catch_up(account_id=account.pk, now=now)
         try:
             change, is_new = _open(asked)
         except KEPT_REFUSALS as error:
@@ -108,6 +116,7 @@ def _open(asked: Asked) -> tuple[PlanChange, bool]:
         subscription=subscription, target=target, in_flight=change_in_flight(asked.account.pk)
     )
     _check_not_overtaken(asked)
+    _check_keep(asked, target)
     if quote is not None and not quote.holds_for(subscription, target, asked.arrived_at):
         raise QuoteStale(details={"reason": "expired_or_changed"})
     return change_open(
@@ -153,6 +162,19 @@ def _check_not_overtaken(asked: Asked) -> None:
             _("The plan was changed by another request at the same moment. Look at it, then choose again."),
             details={"reason": "changed_meanwhile", "plan_change": str(overtaking.pk)},
         )
+
+
+def _check_keep(asked: Asked, target: Price) -> None:
+    """What is to be kept has to be there, and not be more than the new plan allows."""
+    wanted = set(asked.keep)
+    for limit in terms_of(target.version).limits if wanted else ():
+        stored = {thing["id"] for thing in stored_things(asked.account.pk, limit.metric)}
+        kept = wanted & stored
+        if limit.limit_units is not None and len(kept) > limit.limit_units:
+            raise ValidationError.of("keep", "too_many", _("The new plan does not allow that many."))
+        wanted -= kept
+    if wanted:
+        raise ValidationError.of("keep", "unknown", _("Some of these do not exist."))
 
 
 # Carrying out -------------------------------------------------------------------------------------------------------

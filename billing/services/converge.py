@@ -19,7 +19,7 @@ from billing.locks import (
     lock_subscription_by_stripe_id,
 )
 from billing.models import PlanChange, Subscription
-from billing.selectors import change_in_flight, scheduled_change
+from billing.selectors import change_in_flight, live_subscription, scheduled_change
 from billing.services.entitlements import subscription_entitle
 from billing.services.outcomes import (
     after_the_end,
@@ -42,6 +42,15 @@ class Converged(Enum):
     DONE = "done"
     STALE = "stale"
     FOREIGN = "foreign"
+
+
+def subscription_catch_up(*, account_id: int, now: datetime) -> None:
+    """Asks Stripe when our row's period is over: its next one has begun, and nobody has told us yet."""
+    subscription = live_subscription(account_id)
+    if subscription is None or subscription.stripe_subscription_id is None:
+        return
+    if subscription.current_period_end is not None and subscription.current_period_end <= now:
+        subscription_refresh(stripe_subscription_id=subscription.stripe_subscription_id)
 
 
 def subscription_refresh(*, stripe_subscription_id: str) -> Converged:

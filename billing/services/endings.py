@@ -23,7 +23,7 @@ from billing.selectors import (
 from billing.services.attempts import Asked, PlanChangeResult, change_open, observed
 from billing.services.carry_out import take_back
 from billing.services.changes import plan_change_finish
-from billing.services.converge import subscription_converge
+from billing.services.converge import subscription_catch_up, subscription_converge
 from billing.services.outcomes import change_log, change_undone
 from common.clock import database_now
 
@@ -34,6 +34,7 @@ def plan_change_undo(
     *, account: Account, user: User | None, request_id: str, now: datetime
 ) -> PlanChangeResult:
     """Takes back what is scheduled. NothingToUndo when nothing is, or when its moment has come meanwhile."""
+    subscription_catch_up(account_id=account.pk, now=now)
     change = _open_undo(account, now)
     log.info(
         "plan_change_undo_requested",
@@ -93,6 +94,7 @@ def subscription_cancel(
     """
     asked = Asked(account, user, None, None, None, idempotency_key, request_id, now, f"cancel_{at}")
     with observed(replace(asked, target_plan="(cancel)")):
+        subscription_catch_up(account_id=account.pk, now=now)
         change, is_new = _open_cancel(asked, now_=at == "now")
         return plan_change_finish(asked, change, is_new=is_new)
 

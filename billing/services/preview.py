@@ -28,6 +28,7 @@ from billing.selectors import (
     terms_of,
     transition_kind,
 )
+from billing.services.converge import subscription_catch_up
 from billing.services.quotes import quote_make
 from billing.stored import stored_things
 from common.money import Money
@@ -223,6 +224,7 @@ def plan_change_preview(
     Changes nothing. Raises the same business errors as the change itself.
     """
     del user  # who asks makes no difference; kept so that all of these are called alike
+    subscription_catch_up(account_id=account.pk, now=now)
     subscription = live_subscription(account.pk)
     if subscription is None:
         raise NoLiveSubscription

@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 
+from billing.errors import NothingToUndo
 from billing.models import PlanChange, Price
 from billing.services import payment_method_add, payment_method_make_default
 from billing.tests.conftest import person
@@ -206,4 +207,21 @@ def test_a_quote_does_not_outlive_its_period(travel, settings):
     travel.by(days=32)
     with pytest.raises(QuoteStale):
         ask(account, "premium", quote=seen.quote)
+    assert subscription(account).plan.code == "basic"
+
+
+@pytest.mark.req("PC-1", "BI-2")
+def test_a_period_that_ended_unheard_is_asked_for_first(travel):
+    """No webhook, no sweep: the request itself finds that a new period has begun, and goes by that."""
+    account = person()
+    ask(account, "basic")
+    travel.by(days=32, sweep=False)
+    seen = preview(account, "premium")
+    assert seen.next_at > database_now()
+    result = ask(account, "premium", quote=seen.quote)
+    assert result.change.charged_minor == seen.due_now.amount_minor
+    ask(account, "basic")
+    travel.by(days=32, sweep=False)
+    with pytest.raises(NothingToUndo):
+        undo(account)  # the switch has happened
     assert subscription(account).plan.code == "basic"
