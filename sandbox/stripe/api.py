@@ -4,6 +4,7 @@ import base64
 import json
 import socket
 import time
+import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -77,6 +78,10 @@ class Api:
             return self._answer(request, fault, request_id)
         except StripeError as error:
             return Answer.of(error)
+        except Exception:  # noqa: BLE001 - a defect of the stand-in: nothing of the request stands, and it is told
+            print(traceback.format_exc(), flush=True)
+            message = "The stand-in failed on this request; its log says where."
+            return Answer.of(InvalidParams(message, status=500, kind="api_error"))
 
     # Running -----------------------------------------------------------------------------------------------------
 

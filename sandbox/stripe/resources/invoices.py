@@ -5,7 +5,7 @@ from sandbox.stripe.errors import invalid
 from sandbox.stripe.events import emit, emit_updated
 from sandbox.stripe.params import Params
 from sandbox.stripe.render import as_list, includes, render, renders
-from sandbox.stripe.resources import catalogue, payment_methods
+from sandbox.stripe.resources import catalogue, customers, payment_methods
 from sandbox.stripe.resources import subscriptions as subscription_calls
 from sandbox.stripe.resources.common import assign, deleted
 from sandbox.stripe.resources.customers import live_customer
@@ -252,7 +252,7 @@ def _previewed(tx: Tx, params: Params) -> Object:
     if not details.get("items"):
         return _any_of_customer(tx, params)
     created = {name: value for name, value in details.items() if name in PREVIEW_CREATE}
-    created |= {"customer": params["customer"], "payment_behavior": "default_incomplete"}
+    created |= {"customer": _for_whom(tx, params), "payment_behavior": "default_incomplete"}
     return subscription_calls.create(tx, created | _discounts(params))
 
 
@@ -275,12 +275,26 @@ PREVIEW_UPDATE = {
 }
 
 
+def _for_whom(tx: Tx, params: Params) -> str:
+    """The customer; without one, a stranger who is forgotten with the preview."""
+    if "customer" in params:
+        return str(params["customer"])
+    details = {
+        name: value for name, value in (params.get("customer_details") or {}).items() if name == "address"
+    }
+    return str(customers.create(tx, details)["id"])
+
+
 def _discounts(params: Params) -> Params:
     return {"discounts": params["discounts"]} if "discounts" in params else {}
 
 
 def _any_of_customer(tx: Tx, params: Params) -> Object:
-    customer_id = live_customer(tx, params.get("customer", ""))["id"]
+    if "customer" not in params:
+        raise invalid(
+            "You must pass one of customer, subscription, schedule or subscription_details.", "customer"
+        )
+    customer_id = live_customer(tx, params["customer"])["id"]
     live = [
         sub for sub in tx.find("subscription", customer=customer_id) if sub["status"] in subscriptions.LIVE
     ]
