@@ -8,6 +8,8 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from accounts.preferences import theme_of
+from billing.demo import PASSWORD as DEMO_PASSWORD
+from billing.pages.demo import demo_people
 
 # Which navigation entry a page belongs to, by the name of its address.
 SECTIONS = {
@@ -32,7 +34,8 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
     name = (match.url_name or "") if match else ""
     return {
         "SANDBOX": settings.SANDBOX,
-        "DEMO_PASSWORD": "palier-demo" if settings.SANDBOX else "",
+        "DEMO_PASSWORD": DEMO_PASSWORD if settings.SANDBOX else "",
+        "demo_people": demo_people if settings.SANDBOX else (),
         "theme": theme_of(request),
         "here": "mfa" if name.startswith("mfa_") else SECTIONS.get(name, ""),
         "timezone_name": timezone.get_current_timezone_name(),

@@ -1,0 +1,111 @@
+"""The desk: the sample product's page, and how a metered page looks from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+from django import forms
+from django.contrib.auth.decorators import login_required
+from django.db import IntegrityError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods
+
+from accounts.models import Account, User
+from accounts.selectors import account_of
+from billing.pages.forms import key_of, new_key
+from billing.pages.overview import quotas_context
+from common import clock
+from common.request_id import current_request_id
+from quotas.errors import MeteringRefused
+from quotas.metering import metering
+from quotas.selectors import has_feature
+from showcase.models import MAX_TEXT_LENGTH, ChatMessage
+from showcase.selectors import conversation
+from showcase.services import message_send
+
+METRIC = "messages"
+TURNS_SHOWN = 20
+SESSION_KEY = "desk_messages"
+
+
+class QuestionForm(forms.Form):
+    """What is asked."""
+
+    text = forms.CharField(
+        label=gettext_lazy("Your question"),
+        max_length=MAX_TEXT_LENGTH,
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def chat(request: HttpRequest) -> HttpResponse:
+    """GET shows the conversation; POST asks, and counts one message when there is an answer."""
+    account = account_of(request)
+    if request.method != "POST":
+        return _show(request, account, QuestionForm())
+    form = QuestionForm(request.POST)
+    if not form.is_valid():
+        return _show(request, account, form, status=422)
+    try:
+        _ask(request, account, form.cleaned_data["text"])
+    except MeteringRefused as error:
+        return _show(request, account, form, status=error.status, refused=error)
+    return redirect(f"{reverse('chat')}#newest")
+
+
+def _ask(request: HttpRequest, account: Account, text: str) -> None:
+    """The answer's id is the form's key: pressed twice, the question is answered and counted once."""
+    message_id = UUID(key_of(request))
+    earlier = conversation(account.pk).filter(pk=message_id).first()
+    if earlier is not None and earlier.text == text:
+        return
+    if earlier is not None:  # the form came back from the browser's history, with another question in it
+        message_id = uuid4()
+    try:
+        with metering(account_id=account.pk, metric=METRIC, request_id=current_request_id()):
+            user = cast("User", request.user)
+            message_send(account=account, user=user, text=text, message_id=message_id, now=clock.now())
+    except IntegrityError:  # the same press, twice at once: the other one is answered, this one counts nothing
+        if not conversation(account.pk).filter(pk=message_id).exists():
+            raise
+    asked = [*request.session.get(SESSION_KEY, []), str(message_id)]
+    request.session[SESSION_KEY] = asked[-TURNS_SHOWN:]
+
+
+def _show(
+    request: HttpRequest,
+    account: Account,
+    form: QuestionForm,
+    *,
+    status: int = 200,
+    refused: MeteringRefused | None = None,
+) -> HttpResponse:
+    context: dict[str, Any] = {
+        "form": form,
+        "talk": _talk(request, account),
+        "refused": refused,
+        "form_key": new_key(),
+        "suggestions": (
+            _("Where is the Moon today?"),
+            _("Which planets are retrograde?"),
+            _("What stands in Leo?"),
+        ),
+        **quotas_context(account, metric=METRIC),
+    }
+    return render(request, "pages/chat.html", context, status=status)
+
+
+def _talk(request: HttpRequest, account: Account) -> Sequence[ChatMessage]:
+    """Oldest first. Plans with history show what was said before; others what was said since signing in."""
+    said = conversation(account.pk)
+    if not has_feature(account_id=account.pk, feature="history", at=clock.now()):
+        said = said.filter(pk__in=request.session.get(SESSION_KEY, []))
+    return list(said[:TURNS_SHOWN])[::-1]
