@@ -73,7 +73,9 @@ def _ask(request: HttpRequest, account: Account, text: str) -> None:
         with metering(account_id=account.pk, metric=METRIC, request_id=current_request_id()):
             user = cast("User", request.user)
             message_send(account=account, user=user, text=text, message_id=message_id, now=clock.now())
-    except IntegrityError:  # the same press, twice at once: the other one is answered, this one counts nothing
+    except (
+        IntegrityError
+    ):  # the same press, twice at once: the other one is answered, this one counts nothing
         if not conversation(account.pk).filter(pk=message_id).exists():
             raise
     asked = [*request.session.get(SESSION_KEY, []), str(message_id)]

@@ -30,12 +30,19 @@ COUNTING_TASK = "showcase.tasks.persona_count"
 SECOND_LOOK = timedelta(minutes=5)
 
 
-def message_send(*, account: Account, user: User, text: str, now: datetime) -> ChatMessage:
-    """Answer `text` in the user's language and keep both. In the sandbox, FAIL_TEXT raises DeliberateFailure."""
+def message_send(
+    *, account: Account, user: User, text: str, message_id: UUID | None = None, now: datetime
+) -> ChatMessage:
+    """Answer `text` in the user's language and keep both. In the sandbox, FAIL_TEXT raises DeliberateFailure.
+
+    `message_id`: an id the caller chose, so that sending twice is noticed (IntegrityError).
+    """
     if settings.SANDBOX and text == FAIL_TEXT:
         raise DeliberateFailure(text)
     reply = answer(text, language=user.language, at=now)
-    return ChatMessage.objects.create(account=account, user=user, text=text, reply=reply, created_at=now)
+    return ChatMessage.objects.create(
+        id=message_id or uuid4(), account=account, user=user, text=text, reply=reply, created_at=now
+    )
 
 
 def persona_create(

@@ -2,9 +2,10 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from showcase import api
+from showcase import api, pages
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("chat/", pages.chat, name="chat"),
     path("v1/chat/messages", api.MessagesView.as_view(), name="chat-messages"),
     path("v1/personas", api.PersonasView.as_view(), name="personas"),
     path("v1/personas/<uuid:persona_id>", api.PersonaView.as_view(), name="persona"),

@@ -59,8 +59,9 @@
   }, 20000);
 
   for (const type of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
-    document.body.addEventListener(type, () => {
-      const notice = document.querySelector("[data-refresh-failed]");
+    document.body.addEventListener(type, (event) => {
+      const form = event.target.closest("form");
+      const notice = (form || document).querySelector(form ? "[data-send-failed]" : "[data-refresh-failed]");
       if (notice) notice.hidden = false;
     });
   }
