@@ -48,6 +48,7 @@ def django_db_setup(
         os.environ["DATABASE_URL"] = url  # for what a test starts as a process of its own
         connection.close()
         yield
+        importlib.import_module("quotas.engine.meter").meter.close()
         connection.close()
         databases.drop(server_url, name)
 
@@ -55,6 +56,7 @@ def django_db_setup(
 def _clean(_: TransactionTestCase) -> None:
     with connection.cursor() as cursor:
         cursor.execute(databases.CLEAN)
+    importlib.import_module("quotas.catalog").forget()
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import stripe
+
 from billing.gateways import convert
 from billing.gateways.client import api, gateway_call, none_when_missing
 from billing.gateways.values import (
@@ -215,9 +217,18 @@ class StripeGateway:
     @gateway_call
     def schedule_release(self, schedule_id: str) -> None:
         """Takes the schedule away and leaves the subscription as it is. Released already: nothing."""
-        state = convert.schedule(api().subscription_schedules.retrieve(schedule_id).to_dict())
-        if state.status in ("not_started", "active"):
+        if not self._is_attached(schedule_id):
+            return
+        try:
             api().subscription_schedules.release(schedule_id)
+        except stripe.InvalidRequestError:
+            # A rival may have released it since it was read: then all is as it should be.
+            if self._is_attached(schedule_id):
+                raise
+
+    def _is_attached(self, schedule_id: str) -> bool:
+        state = convert.schedule(api().subscription_schedules.retrieve(schedule_id).to_dict())
+        return state.status in ("not_started", "active")
 
     # Invoices --------------------------------------------------------------------------------------------------
 
