@@ -38,7 +38,7 @@
 
   function count() {
     for (const node of document.querySelectorAll("[data-ago]")) {
-      node.textContent = node.dataset.ago.replace("%s", Math.floor(sinceSeen(node)));
+      node.textContent = Math.floor(sinceSeen(node));
     }
     for (const node of document.querySelectorAll("[data-countdown]")) {
       const gone = sinceSeen(node);

@@ -7,6 +7,7 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 
 from billing.pages.words import Names, window_heading
+from common.formats import number_text, percent_text
 from quotas.enums import Mode, Source, Window
 from quotas.values import Bound
 
@@ -50,11 +51,11 @@ class Meter:
     def value_text(self) -> str:
         """What a screen reader says of the bar."""
         if self.limit is None:
-            return _("%(used)s used, no limit") % {"used": self.used}
-        return _("%(used)s of %(limit)s used, %(share)s %%") % {
-            "used": self.used,
-            "limit": self.limit,
-            "share": self.share,
+            return _("%(used)s used, no limit") % {"used": number_text(self.used)}
+        return _("%(used)s of %(limit)s used, %(share)s") % {
+            "used": number_text(self.used),
+            "limit": number_text(self.limit),
+            "share": percent_text(self.share or 0, FULL),
         }
 
 
