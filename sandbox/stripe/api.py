@@ -147,8 +147,9 @@ class Api:
     def _call(self, tx: Tx, call: Call) -> Any:
         paths = call.given.get("expand", {})
         given = {name: value for name, value in call.given.items() if name != "expand"}
-        checked = parameters.check(call.route.params, given)
+        checked = parameters.Spoken(parameters.check(call.route.params, given))
         result = call.route.handler(tx, checked, **call.args)
+        checked.refuse_unread()
         return expand(tx, render(tx, result), self._paths(paths))
 
     def _paths(self, given: Any) -> list[str]:

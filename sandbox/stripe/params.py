@@ -7,7 +7,7 @@ them, and values are turned into the types it declares. An empty string unsets: 
 import re
 import sys
 import typing
-from collections.abc import Iterable
+from collections.abc import ItemsView, Iterable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -25,6 +25,57 @@ Params = dict[str, Any]
 
 OPTION_NAMES = frozenset(RequestOptions.__annotations__)
 KEY = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)$")
+
+
+# What changes nothing here and may be passed all the same; anything else that a handler never looks at is refused.
+HARMLESS = {
+    "automatic_payment_methods",
+    "confirmation_method",
+    "email_type",
+    "mandate_data",
+    "off_session",
+    "payment_method_options",
+    "payment_method_types",
+    "refund_application_fee",
+    "statement_descriptor",
+    "statement_descriptor_suffix",
+    "use_stripe_sdk",
+}
+
+
+class Spoken(dict[str, Any]):
+    """Parameters that remember which of them were looked at."""
+
+    def __init__(self, given: Params) -> None:
+        super().__init__(given)
+        self._read: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self._read.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self._read.add(name)
+        return super().get(name, default)
+
+    def __contains__(self, name: object) -> bool:
+        self._read.add(str(name))
+        return super().__contains__(name)
+
+    def items(self) -> ItemsView[str, Any]:  # type: ignore[override]
+        self._read |= names(self)
+        return super().items()
+
+    def refuse_unread(self) -> None:
+        """Raises for what the handler knows nothing of: this stand-in refuses what it would have to ignore."""
+        for name in sorted(names(self) - self._read - HARMLESS):
+            if dict.get(self, name) not in ("", {"enabled": False}):
+                raise InvalidParams(f"{name} is not spoken by this stand-in.", param=name)
+
+
+def names(params: Params) -> set[str]:
+    """Which parameters are given, without looking at them."""
+    return set(dict.keys(params))
 
 
 # Decoding ------------------------------------------------------------------------------------------------------------

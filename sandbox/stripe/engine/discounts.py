@@ -2,6 +2,7 @@
 
 from sandbox.stripe import rules
 from sandbox.stripe.errors import invalid
+from sandbox.stripe.events import emit
 from sandbox.stripe.store import Object, Tx
 
 
@@ -13,10 +14,18 @@ def apply(tx: Tx, invoice: Object, rows: list[Object]) -> None:
     for discount_id in invoice["discounts"]:
         discount = tx.get("discount", discount_id)
         coupon = tx.get("coupon", discount["source"]["coupon"])
-        amount = _take_off(coupon, discount_id, rows)
+        amount = _take_off(coupon, discount_id, [line for line in rows if _covers(coupon, line)])
         totals.append({"amount": amount, "discount": discount_id})
     invoice["total_discount_amounts"] = totals
     invoice["total_pretax_credit_amounts"] = [row | {"type": "discount"} for row in totals]
+
+
+def _covers(coupon: Object, line: Object) -> bool:
+    """Whether the coupon is for the line's product; most are for all."""
+    if not coupon["_products"]:
+        return True
+    details = (line["pricing"] or {}).get("price_details")
+    return details is not None and details["product"] in coupon["_products"]
 
 
 def _take_off(coupon: Object, discount_id: str, rows: list[Object]) -> int:
@@ -38,6 +47,36 @@ def _left(line: Object) -> int:
     return amount
 
 
+def running(tx: Tx, sub: Object) -> list[str]:
+    """The subscription's discounts that are not over; those that are, are taken from it."""
+    over = [name for name in sub["discounts"] if _is_over(tx.get("discount", name), tx.now)]
+    _end(tx, sub, over)
+    return list(sub["discounts"])
+
+
+def _is_over(discount: Object, now: int) -> bool:
+    return discount["end"] is not None and discount["end"] <= now
+
+
+def use_up(tx: Tx, sub: Object, invoice: Object) -> None:
+    """A coupon that is good for one invoice has now had it, unless there was nothing to take it off."""
+    used = {row["discount"] for row in invoice["total_discount_amounts"] if row["amount"] > 0}
+    once = [name for name in sub["discounts"] if name in used and _duration(tx, name) == "once"]
+    _end(tx, sub, once)
+
+
+def _duration(tx: Tx, discount_id: str) -> str:
+    return str(tx.get("coupon", tx.get("discount", discount_id)["source"]["coupon"])["duration"])
+
+
+def _end(tx: Tx, sub: Object, discount_ids: list[str]) -> None:
+    for discount_id in discount_ids:
+        sub["discounts"].remove(discount_id)
+        discount = tx.get("discount", discount_id)
+        discount["end"] = discount["end"] or tx.now
+        emit(tx, "customer.discount.deleted", discount)
+
+
 def redeem(
     tx: Tx, given: list[Object], *, subscription: Object | None = None, customer: str | None = None
 ) -> list[str]:
@@ -52,12 +91,16 @@ def _redeem_one(tx: Tx, row: Object, subscription: Object | None, customer: str 
     coupon_id = row.get("coupon")
     if "promotion_code" in row:
         promotion = tx.get("promotion_code", row["promotion_code"], param="discounts")
-        if not promotion["active"]:
+        limit, until = promotion["max_redemptions"], promotion["expires_at"]
+        used_up = limit is not None and promotion["times_redeemed"] >= limit
+        if not promotion["active"] or used_up or (until is not None and until <= tx.now):
             raise invalid("This promotion code is not active.", "discounts", "promotion_code_inactive")
         promotion["times_redeemed"] += 1
         coupon_id = promotion["promotion"]["coupon"]
     coupon = tx.get("coupon", str(coupon_id), param="discounts")
     _check_coupon(tx, coupon)
+    if subscription and coupon["currency"] not in (None, subscription["currency"]):
+        raise invalid("The coupon is for another currency.", "discounts")
     coupon["times_redeemed"] += 1
     months = coupon["duration_in_months"]
     discount = {
@@ -76,6 +119,7 @@ def _redeem_one(tx: Tx, row: Object, subscription: Object | None, customer: str 
         "subscription_item": None,
     }
     tx.add(discount)
+    emit(tx, "customer.discount.created", discount)
     return str(discount["id"])
 
 

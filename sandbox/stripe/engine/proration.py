@@ -54,6 +54,15 @@ def note_billed(tx: Tx, sub: Object, item: Object, line: Object | None = None) -
     }
 
 
+def note_discounts(sub: Object, rows: list[Object]) -> None:
+    """Takes from what was billed for each item the share that discounts took off its line."""
+    for line in rows:
+        billed = sub["_billed"].get(line.get("_item"))
+        off = sum(row["amount"] for row in line["discount_amounts"])
+        if billed and off:
+            billed["amount"] -= rules.prorate(billed["amount"], remaining_s=off, period_s=line["amount"])
+
+
 def create(tx: Tx, sub: Object, before: list[Object], at: int, *, debit: bool) -> list[Object]:
     """The invoice items that a change of items at `at` brings: credits, then, with `debit`, charges.
 
@@ -125,7 +134,7 @@ def _item(tx: Tx, sub: Object, item: Object, share: Share) -> Object:
         currency=sub["currency"],
         period=share.period,
         description=share.description,
-        discountable=False,
+        discountable=share.amount > 0,  # a credit is for what was paid, discounts already off
         parent={
             "type": "subscription_details",
             "subscription_details": {"subscription": sub["id"], "subscription_item": item["id"]},

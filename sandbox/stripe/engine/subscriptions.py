@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.stripe import rules
-from sandbox.stripe.engine import invoicing, lines, payments, proration
+from sandbox.stripe.engine import discounts, invoicing, lines, payments, proration
 from sandbox.stripe.engine import items as item_rules
 from sandbox.stripe.errors import CardError, invalid
 from sandbox.stripe.events import emit, emit_updated, on
@@ -55,8 +55,15 @@ def invoice_period(tx: Tx, sub: Object, reason: str, *, usage: tuple[int, int] |
             sub["_billed"].pop(item["id"], None)
         else:
             proration.note_billed(tx, sub, item, line)
-    invoicing.open_draft(tx, invoice)
+    _open(tx, sub, invoice)
     return invoice
+
+
+def _open(tx: Tx, sub: Object, invoice: Object) -> None:
+    """Announces the draft; what discounts took off was not billed, and will not be credited."""
+    invoicing.open_draft(tx, invoice)
+    proration.note_discounts(sub, invoicing.lines_of(tx, invoice))
+    discounts.use_up(tx, sub, invoice)
 
 
 def _period_amount(tx: Tx, sub: Object, item: Object, *, trial: bool) -> int:
@@ -75,7 +82,7 @@ def invoice_changes(tx: Tx, sub: Object, reason: str = "subscription_update") ->
     """The draft for what is pending, between two periods."""
     invoice = _open_invoice(tx, sub, reason, None)
     invoicing.take_pending(tx, invoice, sub)
-    invoicing.open_draft(tx, invoice)
+    _open(tx, sub, invoice)
     return invoice
 
 
@@ -87,7 +94,7 @@ def _open_invoice(tx: Tx, sub: Object, reason: str, usage: tuple[int, int] | Non
         reason=reason,
         sub=sub,
         period=usage,
-        discounts=list(sub["discounts"]) or ([customer["discount"]] if customer["discount"] else []),
+        discounts=discounts.running(tx, sub),
         default_payment_method=None,
     )
     sub["latest_invoice"] = invoice["id"]

@@ -3,23 +3,29 @@
 from sandbox.stripe.resources import (
     account,
     catalogue,
+    coupons,
     customers,
     intents,
     invoices,
     payment_methods,
+    refunds,
     schedules,
     subscriptions,
+    tax_ids,
     webhook_endpoints,
 )
 
 __all__ = [
     "account",
     "catalogue",
+    "coupons",
     "customers",
     "intents",
     "invoices",
     "payment_methods",
+    "refunds",
     "schedules",
     "subscriptions",
+    "tax_ids",
     "webhook_endpoints",
 ]

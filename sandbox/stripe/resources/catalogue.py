@@ -2,7 +2,7 @@
 
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.events import emit, emit_updated
-from sandbox.stripe.params import Params
+from sandbox.stripe.params import Params, names
 from sandbox.stripe.render import includes, renders
 from sandbox.stripe.resources.common import assign, deleted
 from sandbox.stripe.routing import matching, page, route
@@ -141,7 +141,7 @@ def _amount(params: Params) -> int:
         "tiers",
         "custom_unit_amount",
         "transform_quantity",
-    } & set(params):
+    } & names(params):
         raise invalid(
             "Tiered, custom and transformed prices are not spoken by this stand-in.", "billing_scheme"
         )
@@ -277,3 +277,10 @@ def _currency_options(tx: Tx, price: Object) -> Object:
 @includes("price", "tiers")
 def _tiers(tx: Tx, price: Object) -> None:
     """Tiered prices are refused when made, so that there never are any."""
+
+
+@route("GET", "/v1/products/<product_id>/features", "ProductListFeaturesParams")
+def list_features(tx: Tx, params: Params, product_id: str) -> Object:
+    """Entitlement features are not spoken: no product has any."""
+    tx.get("product", product_id)
+    return page(tx, params, [], f"/v1/products/{product_id}/features")

@@ -3,7 +3,7 @@
 from sandbox.stripe.engine import discounts, due, invoicing, lines, payments, subscriptions
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.events import emit, emit_updated
-from sandbox.stripe.params import Params
+from sandbox.stripe.params import Params, names
 from sandbox.stripe.render import as_list, includes, render, renders
 from sandbox.stripe.resources import catalogue, customers, payment_methods
 from sandbox.stripe.resources import subscriptions as subscription_calls
@@ -123,7 +123,7 @@ def _set_default_method(tx: Tx, invoice: Object, params: Params) -> None:
 @route("POST", "/v1/invoices/<invoice_id>", "InvoiceUpdateParams")
 def update(tx: Tx, params: Params, invoice_id: str) -> Object:
     invoice = tx.get("invoice", invoice_id)
-    draft_only = set(params) - {"metadata", "auto_advance", "default_payment_method", "description"}
+    draft_only = names(params) - {"metadata", "auto_advance", "default_payment_method", "description"}
     if invoice["status"] != "draft" and draft_only:
         raise invalid(
             "Finalized invoices can't be updated in this way", min(draft_only), "invoice_not_editable"
@@ -233,6 +233,8 @@ def create_preview(tx: Tx, params: Params) -> Object:
     if not tx.made_invoices:
         _bring_next(tx, sub)
     invoice = tx.get("invoice", tx.made_invoices[-1])
+    if params.get("currency", invoice["currency"]) != invoice["currency"]:
+        raise invalid(f"The currency must be {invoice['currency']}.", "currency")
     invoicing.finalize(tx, invoice)
     return invoice | {"billing_reason": "upcoming"}
 
@@ -248,12 +250,17 @@ def _previewed(tx: Tx, params: Params) -> Object:
             raise _none_upcoming(sub["customer"])
         if "schedule_details" in params:
             return _with_schedule(tx, sub, params)
-        return _with_details(tx, sub, details)
+        return _with_details(tx, sub, details, _discounts(params))
     if not details.get("items"):
         return _any_of_customer(tx, params)
-    created = {name: value for name, value in details.items() if name in PREVIEW_CREATE}
-    created |= {"customer": _for_whom(tx, params), "payment_behavior": "default_incomplete"}
+    _refuse_others(details, PREVIEW_CREATE)
+    created = details | {"customer": _for_whom(tx, params), "payment_behavior": "default_incomplete"}
     return subscription_calls.create(tx, created | _discounts(params))
+
+
+def _refuse_others(details: Object, known: set[str]) -> None:
+    for name in sorted(set(details) - known):
+        raise invalid(f"{name} is not spoken by this stand-in.", f"subscription_details[{name}]")
 
 
 PREVIEW_CREATE = {
@@ -303,8 +310,9 @@ def _any_of_customer(tx: Tx, params: Params) -> Object:
     return min(live, key=lambda sub: subscriptions.period(sub)[1])
 
 
-def _with_details(tx: Tx, sub: Object, details: Object) -> Object:
-    change = {name: value for name, value in details.items() if name in PREVIEW_UPDATE}
+def _with_details(tx: Tx, sub: Object, details: Object, discounts_wanted: Params) -> Object:
+    _refuse_others(details, PREVIEW_UPDATE | {"cancel_now"})
+    change = details | discounts_wanted
     if details.get("cancel_now"):
         subscription_calls.cancel(tx, {"invoice_now": True, "prorate": True}, sub["id"])
     elif change:

@@ -6,7 +6,7 @@ from sandbox.stripe.engine import items as item_rules
 from sandbox.stripe.engine import schedules, subscriptions
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.events import emit, emit_updated
-from sandbox.stripe.params import Params
+from sandbox.stripe.params import Params, names
 from sandbox.stripe.render import renders
 from sandbox.stripe.resources.catalogue import as_plan, price_from_data
 from sandbox.stripe.resources.customers import live_customer
@@ -43,7 +43,7 @@ def create(tx: Tx, params: Params) -> Object:
 
 
 def _from_subscription(tx: Tx, params: Params) -> Object:
-    if {"phases", "customer", "start_date", "default_settings", "end_behavior"} & set(params):
+    if {"phases", "customer", "start_date", "default_settings", "end_behavior"} & names(params):
         raise invalid("You cannot pass other parameters with `from_subscription`.", "from_subscription")
     sub = tx.get("subscription", params["from_subscription"], param="from_subscription")
     if sub["schedule"]:

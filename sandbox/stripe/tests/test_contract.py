@@ -71,11 +71,21 @@ def everything(world: World) -> list[dict[str, Any]]:
     world.v1.invoice_items.create({"customer": sub.customer, "amount": 123, "currency": "eur"})
     world.v1.customers.balance_transactions.create(sub.customer, {"amount": -700, "currency": "eur"})
     world.v1.webhook_endpoints.create({"url": "http://127.0.0.1:1/", "enabled_events": ["*"]})
+    _given_back(world, sub.customer)
     world.advance(days=40)
     objects = [obj for kind in world.state().values() for obj in kind.values()]
     objects += [event["data"]["object"] for event in objects if event["object"] == "event"]
     objects += [world.preview(late).to_dict(), world.v1.accounts.retrieve_current().to_dict()]
     return objects
+
+
+def _given_back(world: World, customer: str) -> None:
+    coupon = world.v1.coupons.create({"percent_off": 10, "duration": "forever", "name": "Ten"})
+    code = world.v1.promotion_codes.create({"promotion": {"type": "coupon", "coupon": coupon.id}})
+    discounted = world.subscribe(world.price("Basic", 500), discounts=[{"promotion_code": code.id}])
+    world.v1.credit_notes.create({"invoice": discounted.latest_invoice, "amount": 100, "refund_amount": 100})
+    world.v1.credit_notes.create({"invoice": discounted.latest_invoice, "amount": 100, "credit_amount": 100})
+    world.v1.customers.tax_ids.create(customer, {"type": "eu_vat", "value": "FR12345678901"})
 
 
 def test_every_object_has_the_shape_of_the_sdk(world: World):

@@ -1,0 +1,63 @@
+"""Customers' tax ids."""
+
+from sandbox.stripe.errors import missing
+from sandbox.stripe.events import emit
+from sandbox.stripe.params import Params
+from sandbox.stripe.resources.common import deleted
+from sandbox.stripe.resources.customers import live_customer
+from sandbox.stripe.routing import page, route
+from sandbox.stripe.store import Object, Tx
+
+
+@route("POST", "/v1/customers/<customer_id>/tax_ids", "CustomerTaxIdCreateParams")
+def create(tx: Tx, params: Params, customer_id: str) -> Object:
+    """Nobody checks it here: the verification stays pending."""
+    customer = live_customer(tx, customer_id)
+    country = params["value"][:2].upper() if params["type"] == "eu_vat" else params["type"][:2].upper()
+    tax_id: Object = {
+        "id": tx.ids.new("txi"),
+        "object": "tax_id",
+        "country": country,
+        "created": tx.now,
+        "customer": customer["id"],
+        "customer_account": None,
+        "livemode": False,
+        "owner": {"customer": customer["id"], "customer_account": None, "type": "customer"},
+        "type": params["type"],
+        "value": params["value"],
+        "verification": {"status": "pending", "verified_address": None, "verified_name": None},
+    }
+    tx.add(tax_id)
+    emit(tx, "customer.tax_id.created", tax_id)
+    return tax_id
+
+
+def _of(tx: Tx, customer_id: str, tax_id: str) -> Object:
+    found = tx.get("tax_id", tax_id)
+    if found["customer"] != customer_id:
+        raise missing("tax_id", tax_id)
+    return found
+
+
+@route("GET", "/v1/customers/<customer_id>/tax_ids/<tax_id>", "CustomerTaxIdRetrieveParams")
+def retrieve(tx: Tx, params: Params, customer_id: str, tax_id: str) -> Object:
+    return _of(tx, customer_id, tax_id)
+
+
+@route("GET", "/v1/tax_ids/<tax_id>", "TaxIdRetrieveParams")
+def retrieve_any(tx: Tx, params: Params, tax_id: str) -> Object:
+    return tx.get("tax_id", tax_id)
+
+
+@route("GET", "/v1/customers/<customer_id>/tax_ids", "CustomerTaxIdListParams")
+def list_(tx: Tx, params: Params, customer_id: str) -> Object:
+    rows = tx.find("tax_id", customer=live_customer(tx, customer_id)["id"])
+    return page(tx, params, rows, f"/v1/customers/{customer_id}/tax_ids")
+
+
+@route("DELETE", "/v1/customers/<customer_id>/tax_ids/<tax_id>", "CustomerTaxIdDeleteParams")
+def delete(tx: Tx, params: Params, customer_id: str, tax_id: str) -> Object:
+    found = _of(tx, customer_id, tax_id)
+    emit(tx, "customer.tax_id.deleted", found)
+    tx.remove("tax_id", tax_id)
+    return deleted(found)
