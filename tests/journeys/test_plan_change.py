@@ -66,7 +66,8 @@ def test_a_web_process_killed_while_stripe_works(new_stack: Any) -> None:
     )
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(basic.post, "/v1/billing/plan-change", {"target_plan": "premium"})
-        wait_for(lambda: stack.sql("SELECT 1 FROM billing_planchange WHERE status = 'pending'"))
+        wait_for(lambda: not stack.stripe("faults")["faults"])  # used up: the call has reached Stripe
+        assert stack.sql("SELECT 1 FROM billing_planchange WHERE status = 'pending'")
         for pid in stack.web_pids():
             os.kill(pid, signal.SIGKILL)
         assert asked.exception(timeout=60) is not None
