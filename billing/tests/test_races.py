@@ -16,7 +16,7 @@ from accounts.tests.factories import bearer
 from billing.models import PlanChange
 from billing.services.converge import subscription_refresh
 from billing.tests.conftest import person
-from billing.tests.helpers import ask, messages_limit, preview, state, subscription
+from billing.tests.helpers import ask, fault, messages_limit, preview, state, subscription
 from common import books
 from quotas.services import usage_consume
 
@@ -84,6 +84,9 @@ def test_32_identical_make_one_transition_and_one_charge(travel, how, from_plan)
         headers = {"HTTP_IDEMPOTENCY_KEY": keys[how]} if how in keys else {}
         return lambda: caller.post("plan-change", body, **headers)
 
+    if how == "neither":
+        # Only those who come while the first is being carried out join it; one who comes later is told so.
+        fault(travel.stand_in, path="/v1/subscriptions", method="POST", effect="delay", times=1, delay_s=3)
     answers = at_once([act(number) for number in range(CALLERS)])
     assert Counter(status for status, _ in answers) == {200: CALLERS}, [b for s, b in answers if s != 200][:2]
     assert len(set(changes(answers))) == 1
