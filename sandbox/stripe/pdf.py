@@ -32,7 +32,11 @@ def _assembled(bodies: list[bytes]) -> bytes:
 
 def invoice_pdf(invoice: Object) -> bytes:
     """The invoice as rendered for the API, on one page; lines beyond what fits are counted, not shown."""
-    content = _content(_rows(invoice))
+    return _document(_rows(invoice))
+
+
+def _document(rows: list[tuple[int, int, int, str]]) -> bytes:
+    content = _content(rows)
     return _assembled(
         [
             b"<< /Type /Catalog /Pages 2 0 R >>",
@@ -43,6 +47,20 @@ def invoice_pdf(invoice: Object) -> bytes:
             b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
         ]
     )
+
+
+def credit_note_pdf(note: Object) -> bytes:
+    currency = note["currency"]
+    rows = [
+        (50, 780, 20, "Credit note / Avoir"),
+        (50, 755, 10, f"{note['number']}   {day_text(note['created'])}"),
+        (50, 735, 10, "sandbox, not a tax document"),
+    ]
+    for index, line in enumerate(note["lines"]["data"][:20]):
+        y = 700 - 22 * index
+        rows += [(50, y, 10, line["description"] or ""), (470, y, 10, money_text(line["amount"], currency))]
+    rows += [(350, 220, 10, "Total"), (470, 220, 10, money_text(note["total"], currency))]
+    return _document(rows)
 
 
 def _rows(invoice: Object) -> list[tuple[int, int, int, str]]:

@@ -47,6 +47,34 @@ def _left(line: Object) -> int:
     return amount
 
 
+def take_off_items(tx: Tx, given: list[Object], rows: list[Object]) -> int:
+    """Sets what coupons and promotion codes take off a Checkout session's items; the sum of it."""
+    drafts = [_as_line(tx, row) for row in rows]
+    for index, row in enumerate(given):
+        coupon_id = row.get("coupon")
+        if "promotion_code" in row:
+            coupon_id = tx.get("promotion_code", row["promotion_code"], param="discounts")["promotion"][
+                "coupon"
+            ]
+        coupon = tx.get("coupon", str(coupon_id), param="discounts")
+        _check_coupon(tx, coupon)
+        _take_off(coupon, str(index), [draft for draft in drafts if _covers(coupon, draft)])
+    for row, draft in zip(rows, drafts, strict=True):
+        row["amount_discount"] = row["amount_subtotal"] - _left(draft)
+        row["amount_total"] = _left(draft)
+    return sum(row["amount_discount"] for row in rows)
+
+
+def _as_line(tx: Tx, row: Object) -> Object:
+    product = tx.get("price", row["price"])["product"]
+    return {
+        "amount": row["amount_subtotal"],
+        "discountable": True,
+        "discount_amounts": [],
+        "pricing": {"price_details": {"product": product}},
+    }
+
+
 def running(tx: Tx, sub: Object) -> list[str]:
     """The subscription's discounts that are not over; those that are, are taken from it."""
     over = [name for name in sub["discounts"] if _is_over(tx.get("discount", name), tx.now)]

@@ -315,20 +315,20 @@ def _expect_payment(tx: Tx, invoice: Object) -> None:
 # Collecting ----------------------------------------------------------------------------------------------------------
 
 
+def default_of(tx: Tx, customer: Object) -> Object | None:
+    """The customer's own default."""
+    method = tx.maybe("payment_method", customer["invoice_settings"]["default_payment_method"])
+    return method if method is not None and method["customer"] == customer["id"] else None
+
+
 def default_method(tx: Tx, invoice: Object) -> Object | None:
     """The payment method that an automatic attempt uses."""
     sub = tx.maybe("subscription", subscription_id(invoice))
-    customer = tx.get("customer", invoice["customer"])
-    choices = (
-        invoice["default_payment_method"],
-        sub["default_payment_method"] if sub else None,
-        customer["invoice_settings"]["default_payment_method"],
-    )
-    for choice in choices:
+    for choice in (invoice["default_payment_method"], sub["default_payment_method"] if sub else None):
         method = tx.maybe("payment_method", choice)
         if method is not None and method["customer"] == invoice["customer"]:
             return method
-    return None
+    return default_of(tx, tx.get("customer", invoice["customer"]))
 
 
 def collect(tx: Tx, invoice: Object, method: Object | None = None, *, off_session: bool = True) -> str:

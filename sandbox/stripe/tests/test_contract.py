@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import stripe
 
 from sandbox.stripe import params
@@ -72,6 +73,7 @@ def everything(world: World) -> list[dict[str, Any]]:
     world.v1.customers.balance_transactions.create(sub.customer, {"amount": -700, "currency": "eur"})
     world.v1.webhook_endpoints.create({"url": "http://127.0.0.1:1/", "enabled_events": ["*"]})
     _given_back(world, sub.customer)
+    _in_a_browser(world)
     world.advance(days=40)
     objects = [obj for kind in world.state().values() for obj in kind.values()]
     objects += [event["data"]["object"] for event in objects if event["object"] == "event"]
@@ -86,6 +88,15 @@ def _given_back(world: World, customer: str) -> None:
     world.v1.credit_notes.create({"invoice": discounted.latest_invoice, "amount": 100, "refund_amount": 100})
     world.v1.credit_notes.create({"invoice": discounted.latest_invoice, "amount": 100, "credit_amount": 100})
     world.v1.customers.tax_ids.create(customer, {"type": "eu_vat", "value": "FR12345678901"})
+
+
+def _in_a_browser(world: World) -> None:
+    items = [{"price": world.price("Basic", 500), "quantity": 1}]
+    session = world.v1.checkout.sessions.create({"mode": "subscription", "line_items": items})
+    requests.post(session.url, data={"number": "4242424242424242", "email": "a@palier.test"}, timeout=10)
+    session = world.v1.checkout.sessions.create({"mode": "subscription", "line_items": items})
+    customer = next(iter(world.state()["customers"]))
+    world.v1.billing_portal.sessions.create({"customer": customer})
 
 
 def test_every_object_has_the_shape_of_the_sdk(world: World):

@@ -1,0 +1,71 @@
+"""The frame of every page, and the table of pages."""
+
+from collections.abc import Callable
+from html import escape
+
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Map, Rule
+from werkzeug.wrappers import Request, Response
+
+from sandbox.stripe.core import Core
+from sandbox.stripe.errors import StripeError
+from sandbox.stripe.store import Tx
+
+Page = Callable[..., Response]
+PAGES: list[tuple[str, str, Page]] = []
+
+STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem;color:#1a1f36;"
+    "background:#fff}table{width:100%;border-collapse:collapse}td{padding:.4rem 0;border-bottom:1px solid #e3e8ee}"
+    "td:last-child{text-align:right}button{font:inherit;padding:.6rem 1rem;margin-right:.5rem}"
+    "label{display:block;margin:.6rem 0}input{font:inherit;width:100%;padding:.4rem;box-sizing:border-box}"
+    ".note{color:#4f566b}[role=alert]{color:#b3093c}form.inline{display:inline}"
+)
+NOTE = "Sandbox: a stand-in for Stripe. No real money moves here, and only Stripe's test cards are taken."
+
+
+def html(title: str, body: str, status: int = 200) -> Response:
+    """A page. `body` is HTML already; `title` is text."""
+    page = (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<style>{STYLE}</style></head><body><main><h1>{escape(title)}</h1>{body}"
+        f'<p class="note">{NOTE}</p></main></body></html>'
+    )
+    return Response(page, status, content_type="text/html; charset=utf-8")
+
+
+def alert(message: str) -> str:
+    return f"<p role=alert>{escape(message)}</p>" if message else ""
+
+
+def page(method: str, path: str) -> Callable[[Page], Page]:
+    """Registers `handler(tx, request, **names)`, which answers a response; what it changed is committed unless it sets
+    `tx.discard`."""
+
+    def register(handler: Page) -> Page:
+        PAGES.append((method, path, handler))
+        return handler
+
+    return register
+
+
+class Pages:
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self._map = Map([Rule(path, methods=[method], endpoint=handler) for method, path, handler in PAGES])
+
+    def __call__(self, request: Request) -> Response:
+        try:
+            handler, names = self._map.bind("").match(request.path, request.method)
+            with self.core.lock:
+                self.core.run_due()
+                tx: Tx = self.core.begin()
+                response: Response = handler(tx, request, **names)
+                if not tx.discard:
+                    self.core.commit(tx)
+        except HTTPException as error:
+            return html(error.name, f"<p>{escape(error.description or '')}</p>", error.code or 400)
+        except StripeError as error:
+            return html("Not possible", alert(error.body["message"]), error.status)
+        return response

@@ -1,0 +1,326 @@
+"""Checkout sessions, hosted."""
+
+from typing import Any
+
+from sandbox.stripe.engine import discounts, lines, payments
+from sandbox.stripe.errors import invalid
+from sandbox.stripe.events import emit
+from sandbox.stripe.params import Params
+from sandbox.stripe.render import as_list, includes, render, renders
+from sandbox.stripe.resources import catalogue, customers, intents, payment_methods
+from sandbox.stripe.resources import subscriptions as subscription_calls
+from sandbox.stripe.resources.common import assign
+from sandbox.stripe.routing import matching, page, route
+from sandbox.stripe.rules import DAY_S, HOUR_S
+from sandbox.stripe.store import Object, Tx
+
+SUBSCRIPTION_DATA = {"description", "metadata", "trial_end", "trial_period_days", "trial_settings"}
+PAYMENT_DATA = {"description", "metadata", "receipt_email", "setup_future_usage"}
+
+
+@route("POST", "/v1/checkout/sessions", "checkout.SessionCreateParams")
+def create(tx: Tx, params: Params) -> Object:
+    if params.get("ui_mode", "hosted_page") != "hosted_page":
+        raise invalid("Only the hosted page is spoken by this stand-in.", "ui_mode")
+    mode = params.get("mode")
+    if mode is None:
+        raise invalid("Missing required param: mode.", "mode", "parameter_missing")
+    session = _new(tx, params, mode)
+    tx.add(session)
+    _check_data(params)
+    if mode != "setup":
+        _add_items(tx, session, params)
+    return session
+
+
+def _new(tx: Tx, params: Params, mode: str) -> Object:
+    session_id = f"cs_test_{tx.ids.token(58)}"
+    expires_at = params.get("expires_at", tx.now + DAY_S)
+    if not tx.now + HOUR_S // 2 <= expires_at <= tx.now + DAY_S:
+        raise invalid("The expires_at must be between 30 minutes and 24 hours from now.", "expires_at")
+    customer = customers.live_customer(tx, params["customer"])["id"] if "customer" in params else None
+    return {
+        "id": session_id,
+        "object": "checkout.session",
+        "adaptive_pricing": None,
+        "after_expiration": None,
+        "allow_promotion_codes": params.get("allow_promotion_codes"),
+        "amount_subtotal": None,
+        "amount_total": None,
+        "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
+        "billing_address_collection": params.get("billing_address_collection"),
+        "cancel_url": params.get("cancel_url"),
+        "client_reference_id": params.get("client_reference_id"),
+        "client_secret": None,
+        "collected_information": None,
+        "consent": None,
+        "consent_collection": None,
+        "created": tx.now,
+        "currency": params.get("currency"),
+        "currency_conversion": None,
+        "custom_fields": [],
+        "custom_text": {
+            "after_submit": None,
+            "shipping_address": None,
+            "submit": None,
+            "terms_of_service_acceptance": None,
+        },
+        "customer": customer,
+        "customer_account": None,
+        "customer_creation": None if customer else params.get("customer_creation", "always"),
+        "customer_details": None,
+        "customer_email": params.get("customer_email"),
+        "discounts": params.get("discounts") or [],
+        "expires_at": expires_at,
+        "integration_identifier": None,
+        "invoice": None,
+        "invoice_creation": None,
+        "livemode": False,
+        "locale": params.get("locale"),
+        "metadata": params.get("metadata") or {},
+        "mode": mode,
+        "origin_context": None,
+        "payment_intent": None,
+        "payment_link": None,
+        "payment_method_collection": params.get("payment_method_collection", "always"),
+        "payment_method_configuration_details": None,
+        "payment_method_options": {},
+        "payment_method_types": ["card"],
+        "payment_status": "unpaid",
+        "permissions": None,
+        "phone_number_collection": {"enabled": False},
+        "recovered_from": None,
+        "saved_payment_method_options": None,
+        "setup_intent": None,
+        "shipping_address_collection": None,
+        "shipping_cost": None,
+        "shipping_options": [],
+        "status": "open",
+        "submit_type": params.get("submit_type"),
+        "subscription": None,
+        "success_url": params.get("success_url"),
+        "total_details": None,
+        "ui_mode": "hosted_page",
+        "url": f"{tx.base_url}/c/pay/{session_id}",
+        "wallet_options": None,
+        "_card": None,
+        "_data": {name: params.get(name) or {} for name in DATA},
+        "_discounts": params.get("discounts") or [],
+        "_email": "",
+    }
+
+
+DATA = ("subscription_data", "payment_intent_data", "setup_intent_data")
+
+
+def _check_data(params: Params) -> None:
+    known = {"subscription_data": SUBSCRIPTION_DATA, "payment_intent_data": PAYMENT_DATA}
+    for name in DATA:
+        for field in sorted(set(params.get(name) or {}) - known.get(name, {"description", "metadata"})):
+            raise invalid(f"{field} is not spoken by this stand-in.", f"{name}[{field}]")
+
+
+def _add_items(tx: Tx, session: Object, params: Params) -> None:
+    given = params.get("line_items") or []
+    if not given:
+        raise invalid("Missing required param: line_items.", "line_items", "parameter_missing")
+    rows = [_line_item(tx, session, row, f"line_items[{index}]") for index, row in enumerate(given)]
+    currencies = {row["currency"] for row in rows} | ({session["currency"]} if session["currency"] else set())
+    if len(currencies) > 1:
+        raise invalid("All line items must have the same currency.", "line_items")
+    recurring = [tx.get("price", row["price"])["recurring"] is not None for row in rows]
+    if (session["mode"] == "subscription") != all(recurring) or (
+        session["mode"] == "payment" and any(recurring)
+    ):
+        raise invalid("Recurring prices go with mode subscription, others with mode payment.", "line_items")
+    subtotal = sum(row["amount_subtotal"] for row in rows)
+    off = discounts.take_off_items(tx, session["discounts"], rows)
+    session |= {
+        "currency": rows[0]["currency"],
+        "amount_subtotal": subtotal,
+        "amount_total": subtotal - off,
+        "total_details": {"amount_discount": off, "amount_shipping": 0, "amount_tax": 0, "breakdown": None},
+    }
+    if _has_trial(session):
+        session |= {"amount_subtotal": 0, "amount_total": 0}
+
+
+def _has_trial(session: Object) -> bool:
+    data = session["_data"]["subscription_data"]
+    return bool(data.get("trial_period_days") or data.get("trial_end"))
+
+
+def _line_item(tx: Tx, session: Object, given: Object, path: str) -> Object:
+    if given.get("price_data"):
+        price = catalogue.price_from_data(tx, given["price_data"])
+    else:
+        price = tx.get("price", given.get("price", ""), param=f"{path}[price]")
+    quantity = given.get("quantity", 1)
+    amount = lines.unit_amount(price) * quantity
+    return tx.add(
+        {
+            "id": tx.ids.new("li"),
+            "object": "item",
+            "adjustable_quantity": None,
+            "amount_discount": 0,
+            "amount_subtotal": amount,
+            "amount_tax": 0,
+            "amount_total": amount,
+            "currency": price["currency"],
+            "description": lines.product_name(tx, price),
+            "discounts": [],
+            "metadata": {},
+            "price": price["id"],
+            "quantity": quantity,
+            "_session": session["id"],
+        }
+    )
+
+
+@renders("item")
+def _item(tx: Tx, item: Object) -> Object:
+    return item | {"price": render(tx, tx.get("price", item["price"]))}
+
+
+@renders("checkout.session")
+def _session(tx: Tx, session: Object) -> Object:
+    kinds = ("coupon", "promotion_code")
+    session["discounts"] = [{name: row.get(name) for name in kinds} for row in session["discounts"]]
+    return session
+
+
+@includes("checkout.session", "line_items")
+def _line_items(tx: Tx, session: Object) -> Object:
+    rows = [render(tx, row) for row in tx.find("item", _session=session["id"])]
+    return as_list(rows, f"/v1/checkout/sessions/{session['id']}/line_items")
+
+
+# Reading -------------------------------------------------------------------------------------------------------------
+
+
+@route("GET", "/v1/checkout/sessions/<session_id>", "checkout.SessionRetrieveParams")
+def retrieve(tx: Tx, params: Params, session_id: str) -> Object:
+    return tx.get("checkout.session", session_id)
+
+
+@route("GET", "/v1/checkout/sessions", "checkout.SessionListParams")
+def list_(tx: Tx, params: Params) -> Object:
+    return page(tx, params, matching(tx.find("checkout.session"), params), "/v1/checkout/sessions")
+
+
+@route("GET", "/v1/checkout/sessions/<session_id>/line_items", "checkout.SessionLineItemListParams")
+def list_items(tx: Tx, params: Params, session_id: str) -> Object:
+    rows = tx.find("item", _session=tx.get("checkout.session", session_id)["id"])
+    return page(tx, params, rows, f"/v1/checkout/sessions/{session_id}/line_items", newest_first=False)
+
+
+@route("POST", "/v1/checkout/sessions/<session_id>", "checkout.SessionUpdateParams")
+def update(tx: Tx, params: Params, session_id: str) -> Object:
+    session = tx.get("checkout.session", session_id)
+    assign(session, params)
+    return session
+
+
+@route("POST", "/v1/checkout/sessions/<session_id>/expire", "checkout.SessionExpireParams")
+def expire(tx: Tx, params: Params, session_id: str) -> Object:
+    session = tx.get("checkout.session", session_id)
+    if session["status"] != "open":
+        raise invalid(
+            f"Only Checkout Sessions with a status in [open] can be expired. This one is {session['status']}."
+        )
+    session |= {"status": "expired", "url": None}
+    emit(tx, "checkout.session.expired", session)
+    return session
+
+
+# Completing ----------------------------------------------------------------------------------------------------------
+
+
+def complete(tx: Tx, session: Object, *, card: str, email: str, authenticated: bool) -> None:
+    """What the payer's click does, whole: raises CardError when the card is refused, and then nothing stands."""
+    customer = _customer(tx, session, email)
+    method = payment_methods.from_card(tx, card)
+    method["_set_up"] = authenticated
+    if customer is None:
+        _pay(tx, session, None, method, authenticated=authenticated)
+    else:
+        finish = {"subscription": _subscribe, "payment": _pay, "setup": _set_up}[session["mode"]]
+        finish(tx, session, customer, method, authenticated=authenticated)
+    session |= {
+        "status": "complete",
+        "url": None,
+        "customer": customer["id"] if customer else None,
+        "customer_details": _details(customer, email),
+        "_card": None,
+    }
+    emit(tx, "checkout.session.completed", session)
+
+
+def _customer(tx: Tx, session: Object, email: str) -> Object | None:
+    if session["customer"]:
+        return tx.get("customer", session["customer"])
+    if session["mode"] == "payment" and session["customer_creation"] == "if_required":
+        return None
+    created = customers.create(tx, {"email": email or session["customer_email"] or ""})
+    return tx.get("customer", created["id"])
+
+
+def _details(customer: Object | None, email: str) -> Object:
+    return {
+        "address": customer["address"] if customer else None,
+        "business_name": None,
+        "email": customer["email"] if customer else email or None,
+        "individual_name": None,
+        "name": customer["name"] if customer else None,
+        "phone": customer["phone"] if customer else None,
+        "tax_exempt": customer["tax_exempt"] if customer else "none",
+        "tax_ids": [],
+    }
+
+
+def _subscribe(tx: Tx, session: Object, customer: Object, method: Object, *, authenticated: bool) -> None:
+    payment_methods.attach_to(tx, method, customer)
+    rows = tx.find("item", _session=session["id"])
+    params: dict[str, Any] = {
+        "customer": customer["id"],
+        "items": [{"price": row["price"], "quantity": row["quantity"]} for row in rows],
+        "default_payment_method": method["id"],
+        "payment_behavior": "default_incomplete",
+        **session["_data"]["subscription_data"],
+    }
+    if session["_discounts"]:
+        params["discounts"] = session["_discounts"]
+    sub = subscription_calls.create(tx, params)
+    invoice = tx.get("invoice", sub["latest_invoice"])
+    if invoice["status"] == "open":
+        intent = tx.get("payment_intent", invoice["_payment_intent"])
+        _must_succeed(tx, intent, method, authenticated=authenticated)
+    session |= {
+        "subscription": sub["id"],
+        "invoice": invoice["id"],
+        "payment_status": "paid" if invoice["amount_paid"] else "no_payment_required",
+    }
+
+
+def _must_succeed(tx: Tx, intent: Object, method: Object, *, authenticated: bool) -> None:
+    if payments.confirm(tx, intent, method, off_session=False, authenticated=authenticated) != "succeeded":
+        raise payments.card_error(intent["last_payment_error"])
+
+
+def _pay(tx: Tx, session: Object, customer: Object | None, method: Object, *, authenticated: bool) -> None:
+    data = session["_data"]["payment_intent_data"]
+    params = {"amount": session["amount_total"], "currency": session["currency"], **data}
+    if customer:
+        params["customer"] = customer["id"]
+    intent = intents.create_payment(tx, params)
+    _must_succeed(tx, intent, method, authenticated=authenticated)
+    intents.keep_method(tx, intent, method)
+    session |= {"payment_intent": intent["id"], "payment_status": "paid"}
+
+
+def _set_up(tx: Tx, session: Object, customer: Object, method: Object, *, authenticated: bool) -> None:
+    """A card that had to be authenticated was, before we came here."""
+    params = {"customer": customer["id"], **session["_data"]["setup_intent_data"]}
+    intent = intents.create_setup(tx, params)
+    intents.confirm_setup(tx, {"payment_method": method["id"]}, intent["id"])
+    session |= {"setup_intent": intent["id"], "payment_status": "no_payment_required"}

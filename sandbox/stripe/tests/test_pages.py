@@ -1,0 +1,163 @@
+"""Checkout and the customer portal, as a browser meets them."""
+
+from typing import Any
+
+import pytest
+import requests
+import stripe
+
+from sandbox.stripe.tests.conftest import World, refused
+
+pytestmark = pytest.mark.req("BI-3")
+
+GOOD, REFUSED, ASKING = "4242 4242 4242 4242", "4000 0000 0000 0002", "4000 0027 6000 3184"
+
+
+def session_for(world: World, **extra: Any) -> Any:
+    params = {
+        "mode": "subscription",
+        "line_items": [{"price": world.price("Basic", 500), "quantity": 1}],
+        "success_url": "http://127.0.0.1:9/done?session={CHECKOUT_SESSION_ID}",
+        "cancel_url": "http://127.0.0.1:9/back",
+        "client_reference_id": "account-1",
+        **extra,
+    }
+    return world.v1.checkout.sessions.create(params)
+
+
+def submit(session: Any, number: str = GOOD, **fields: str) -> requests.Response:
+    data = {"number": number, "email": "new@palier.test", **fields}
+    return requests.post(session.url, data=data, allow_redirects=False, timeout=20)
+
+
+def test_checkout_makes_customer_card_and_subscription(world: World):
+    session = session_for(world, subscription_data={"metadata": {"plan": "basic"}})
+    assert (session.status, session.amount_total, session.payment_status) == ("open", 500, "unpaid")
+    page = requests.get(session.url, timeout=10)
+    assert "Basic" in page.text
+    assert "€5.00" in page.text
+    answer = submit(session)
+    assert answer.headers["Location"] == f"http://127.0.0.1:9/done?session={session.id}"
+    done = world.v1.checkout.sessions.retrieve(
+        session.id,
+        {"expand": ["subscription", "line_items.data.discounts", "customer", "total_details.breakdown"]},
+    )
+    assert (done.status, done.payment_status, done.url) == ("complete", "paid", None)
+    assert (done.customer.email, done.client_reference_id) == ("new@palier.test", "account-1")
+    assert (done.subscription.status, done.subscription.metadata["plan"]) == ("active", "basic")
+    assert done.line_items.data[0].price.unit_amount == 500
+    assert world.events("checkout.session.completed")[0].data.object.id == session.id
+    assert requests.get(session.url, timeout=10).status_code == 404
+
+
+def test_a_refused_card_makes_nothing(world: World):
+    session = session_for(world)
+    before = world.state()
+    answer = submit(session, REFUSED)
+    assert answer.status_code == 402
+    assert "Your card was declined." in answer.text
+    assert world.state() == before
+    assert submit(session, "1234").status_code == 402
+    assert submit(session).status_code == 303
+
+
+def test_three_d_secure_in_checkout(world: World):
+    session = session_for(world)
+    assert "Complete authentication" in submit(session, ASKING).text
+    assert world.state()["subscriptions"] == {}
+    failed = requests.post(session.url, data={"passed": "no"}, timeout=10)
+    assert failed.status_code == 402
+    assert world.state()["subscriptions"] == {}
+    submit(session, ASKING)
+    passed = requests.post(session.url, data={"passed": "yes"}, allow_redirects=False, timeout=10)
+    assert passed.status_code == 303
+    assert [sub["status"] for sub in world.state()["subscriptions"].values()] == ["active"]
+
+
+def test_checkout_with_trial_and_coupon(world: World):
+    coupon = world.v1.coupons.create({"percent_off": 20, "duration": "forever"})
+    session = session_for(world, discounts=[{"coupon": coupon.id}])
+    assert (session.amount_subtotal, session.amount_total) == (500, 400)
+    submit(session)
+    assert [invoice["total"] for invoice in world.state()["invoices"].values()] == [400]
+    trial = session_for(world, subscription_data={"trial_period_days": 7})
+    submit(trial)
+    done = world.v1.checkout.sessions.retrieve(trial.id, {"expand": ["subscription"]})
+    assert (done.payment_status, done.subscription.status) == ("no_payment_required", "trialing")
+
+
+def test_checkout_that_only_saves_a_card(world: World):
+    customer = world.customer(card=None)
+    session = world.v1.checkout.sessions.create({"mode": "setup", "customer": customer, "currency": "eur"})
+    assert submit(session).status_code == 200
+    done = world.v1.checkout.sessions.retrieve(session.id, {"expand": ["setup_intent"]})
+    assert done.setup_intent.status == "succeeded"
+    assert len(world.v1.customers.payment_methods.list(customer).data) == 1
+
+
+def test_checkout_that_takes_one_payment(world: World):
+    product = world.v1.products.create({"name": "Credits"})
+    item = {"price_data": {"currency": "eur", "product": product.id, "unit_amount": 1500}, "quantity": 2}
+    session = world.v1.checkout.sessions.create({"mode": "payment", "line_items": [item]})
+    submit(session)
+    done = world.v1.checkout.sessions.retrieve(session.id, {"expand": ["payment_intent"]})
+    assert (done.payment_intent.status, done.payment_intent.amount) == ("succeeded", 3000)
+
+
+def test_sessions_expire(world: World):
+    by_hand, by_time = session_for(world), session_for(world)
+    assert world.v1.checkout.sessions.expire(by_hand.id).status == "expired"
+    refused(stripe.InvalidRequestError, world.v1.checkout.sessions.expire, by_hand.id)
+    world.advance(hours=24)
+    assert world.v1.checkout.sessions.retrieve(by_time.id).status == "expired"
+    assert submit(by_time).status_code == 404
+    assert len(world.events("checkout.session.expired")) == 2
+
+
+@pytest.mark.parametrize(
+    "extra", [{"mode": "payment"}, {"line_items": []}, {"ui_mode": "elements"}, {"expires_at": 1}]
+)
+def test_sessions_that_make_no_sense(world: World, extra: dict[str, Any]):
+    world.price("Basic", 500)
+    before = world.state()
+    with pytest.raises(stripe.InvalidRequestError):
+        session_for(world, **extra)
+    assert world.state() == before
+
+
+# The portal ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.req("BI-4")
+def test_the_portal_cancels_keeps_and_adds_cards(world: World):
+    sub = world.subscribe(world.price("Basic", 500))
+    portal = world.v1.billing_portal.sessions.create(
+        {"customer": sub.customer, "return_url": "http://127.0.0.1:9/account"}
+    )
+
+    def act(action: str, object_id: str) -> requests.Response:
+        return requests.post(portal.url, data={"action": action, "id": object_id}, timeout=10)
+
+    first = requests.get(portal.url, timeout=10).text
+    assert "renews on" in first
+    assert "visa •••• 4242" in first
+    assert "ends on" in act("cancel", sub.id).text
+    assert world.v1.subscriptions.retrieve(sub.id).cancel_at_period_end is True
+    act("keep", sub.id)
+    assert world.v1.subscriptions.retrieve(sub.id).cancel_at_period_end is False
+    act("add", "5555555555554444")
+    method = world.v1.customers.payment_methods.list(sub.customer).data[0]
+    assert method.card.brand == "mastercard"
+    act("default", method.id)
+    assert world.v1.customers.retrieve(sub.customer).invoice_settings.default_payment_method == method.id
+    assert act("add", REFUSED).status_code == 400
+    other = world.subscribe(world.price("Basic", 500))
+    assert act("cancel", other.id).status_code == 404
+    assert world.v1.subscriptions.retrieve(other.id).cancel_at_period_end is False
+    assert requests.get(f"{world.url}/p/session/unknown", timeout=10).status_code == 404
+
+
+def test_what_a_page_shows_is_escaped(world: World):
+    sub = world.subscribe(world.price("<script>alert(1)</script>", 500), expand=["latest_invoice"])
+    for url in (session_for(world).url, sub.latest_invoice.hosted_invoice_url):
+        assert "<script>" not in requests.get(url, timeout=10).text
