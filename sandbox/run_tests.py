@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from sandbox.browser import find_chromium, install_chromium
 from sandbox.environment import ROOT, application_environment, child_environment, make_secrets
 from sandbox.services import ServiceError, process
-from sandbox.services.throwaway import start_services
+from sandbox.services.throwaway import start_services, temporary_directory
 
 BROWSER = "--browser"
 FOLLOW_PARENT = "--follow-parent"
@@ -58,11 +58,13 @@ def main(arguments: list[str]) -> int:
     started = time.monotonic()
     try:
         with ExitStack() as stack:
-            database_url, redis_url = start_services(stack)
+            place = temporary_directory(stack)
+            database_url, redis_url = start_services(stack, place)
             print(f"PostgreSQL and Redis ready after {time.monotonic() - started:.1f} s", flush=True)
             values = application_environment(
                 database_url=database_url, redis_url=redis_url, kept=make_secrets()
             )
+            values["TMPDIR"] = str(place)  # so that what a killed test leaves goes with the rest
             values["PYTEST_PLUGINS"] = "tools.pytest_environment"
             return run_pytest(arguments, child_environment(values))
     except ServiceError as error:

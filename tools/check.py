@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sandbox.environment import ROOT, application_environment, child_environment, make_secrets
 from sandbox.services import ServiceError
-from sandbox.services.throwaway import start_services
+from sandbox.services.throwaway import start_services, temporary_directory
 
 PYTHON = sys.executable
 MANAGE = [PYTHON, "manage.py"]
@@ -67,7 +67,7 @@ def run(name: str, command: list[str], environment: dict[str, str]) -> bool:
 def main() -> int:
     try:
         with ExitStack() as stack:
-            database_url, redis_url = start_services(stack)
+            database_url, redis_url = start_services(stack, temporary_directory(stack))
             sandbox = application_environment(
                 database_url=database_url, redis_url=redis_url, kept=make_secrets()
             )
