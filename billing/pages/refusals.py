@@ -7,6 +7,7 @@ from typing import Any
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from billing.enums import Interval
 from billing.pages.meters import Meter, meter_of
 from billing.pages.words import metric_names, plan_names
 from quotas.remedies import remedies_for
@@ -60,5 +61,12 @@ def _way_on(remedy: Mapping[str, Any], names: Mapping[str, str]) -> WayOn:
         "raise_cap": _("Raise your spend cap"),
         "contact": _("Ask us for more"),
     }
-    url = remedy.get("url") or (reverse("plans") if action == "upgrade" else "")
+    url = remedy.get("url") or ""
+    if action == "upgrade":
+        url = plan_address(plan) if plan else reverse("plans")
     return WayOn(action, str(texts.get(action, action)), url)
+
+
+def plan_address(plan: str) -> str:
+    """Where the plan's exact price is shown before anything happens."""
+    return reverse("plan_preview", kwargs={"plan": plan, "interval": Interval.MONTH})

@@ -1,0 +1,122 @@
+"""A real browser at a whole running Palier. Whatever a page complains of, or asks of another host, fails the test."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
+
+from tests.stack import Stack
+
+# The browser's driver keeps an event loop in this process; tests that come after it use the database all the same.
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+QUIET = (
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+DESKTOP = {"width": 1280, "height": 900}
+AXE = (Path(__file__).parent / "vendor" / "axe-4.14.1.min.js").read_text()
+AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+STATUS = re.compile(r"status of (\d+)")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--screenshots", type=Path, help="keep a picture of every page in this directory")
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    return {**browser_type_launch_args, "args": [*browser_type_launch_args["args"], *QUIET]}
+
+
+class Watched:
+    """A page, and what it complained of. `expected`: statuses of answers that the test asks for."""
+
+    def __init__(self, page: Page, base_url: str) -> None:
+        self.page, self.base_url = page, base_url
+        self.expected: set[int] = set()
+        self.complaints: list[str] = []
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.complaints.append(f"script error: {error}"))
+        page.on("request", self._request)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type not in {"error", "warning"}:
+            return
+        status = STATUS.search(message.text)
+        if status is None or int(status.group(1)) not in self.expected:
+            self.complaints.append(f"{message.type} at {self.page.url}: {message.text}")
+
+    def _request(self, request: Request) -> None:
+        if not request.url.startswith((self.base_url, "data:")):
+            self.complaints.append(f"asked another host: {request.url}")
+
+    def open(self, path: str) -> Page:
+        self.page.goto(self.base_url + path)
+        return self.page
+
+    def sign_in(self, name: str) -> Page:
+        """With one click on a demo person."""
+        self.open("/accounts/login/")
+        self.page.get_by_role("button", name=f"Sign in as {name}@palier.test").click()
+        self.page.wait_for_url("**/account/")
+        return self.page
+
+
+Open = Callable[..., Watched]
+
+
+@pytest.fixture
+def visitor(browser: Browser, shared_stack: Stack) -> Iterator[Open]:
+    """Opens a browser of its own for somebody, with the options of `Browser.new_context`."""
+    contexts: list[BrowserContext] = []
+    watched: list[Watched] = []
+
+    def open_one(**options: Any) -> Watched:
+        defaults = {
+            "viewport": DESKTOP,
+            "locale": "en-GB",
+            "timezone_id": "Europe/Paris",
+            "reduced_motion": "reduce",
+        }
+        context = browser.new_context(**{**defaults, **options})
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        watched.append(Watched(context.new_page(), shared_stack.base_url))
+        return watched[-1]
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert [complaint for one in watched for complaint in one.complaints] == []
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds wrong with the page as it stands, one line for each rule and its first place."""
+    if not page.evaluate("typeof window.axe === 'object'"):
+        page.evaluate(AXE)
+    found = page.evaluate(
+        "tags => axe.run(document, {runOnly: tags, resultTypes: ['violations']})"
+        ".then(result => result.violations.map(one => [one.id, one.help, one.nodes.map(node => node.html)]))",
+        AXE_TAGS,
+    )
+    return [f"{rule}: {text}: {places[0]} ({len(places)} places)" for rule, text, places in found]
+
+
+def overflow(page: Page) -> list[str]:
+    """Elements that make the page scroll sideways."""
+    return page.evaluate(
+        """() => document.documentElement.scrollWidth <= window.innerWidth ? [] :
+        [...document.body.querySelectorAll('*')].filter(one => one.getBoundingClientRect().right > window.innerWidth + 1)
+        .slice(0, 5).map(one => one.outerHTML.slice(0, 160))"""
+    )

@@ -1,0 +1,159 @@
+"""Every page in both themes and at 320 px: nothing axe objects to, no complaint of the browser, no sideways scroll."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.conftest import DESKTOP, Open, overflow, violations
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+NOBODY = {
+    "home": "/",
+    "home-yearly": "/?interval=year",
+    "sign-in": "/accounts/login/",
+    "sign-up": "/accounts/signup/",
+    "password-reset": "/accounts/password/reset/",
+    "password-reset-sent": "/accounts/password/reset/done/",
+    "password-reset-bad-link": "/accounts/password/reset/key/1-nonsense/",
+    "verification-sent": "/accounts/confirm-email/",
+    "email-confirm-bad-link": "/accounts/confirm-email/nonsense/",
+    "inactive": "/accounts/inactive/",
+}
+PREMIUM = {
+    "overview": "/account/",
+    "plans": "/account/billing/plans/",
+    "plans-yearly": "/account/billing/plans/?interval=year",
+    "preview-downgrade": "/account/billing/plans/basic/month/",
+    "preview-yearly": "/account/billing/plans/premium/year/",
+    "preview-free": "/account/billing/plans/free/month/",
+    "card": "/account/billing/card/",
+    "desk": "/chat/",
+    "home-signed-in": "/",
+    "password-change": "/accounts/password/change/",
+    "email": "/accounts/email/",
+    "two-factor": "/accounts/2fa/",
+    "two-factor-activate": "/accounts/2fa/totp/activate/",
+    "sessions": "/accounts/sessions/",
+    "sign-out": "/accounts/logout/",
+}
+OTHERS = {
+    "near": {"overview-near": "/account/", "preview-upgrade": "/account/billing/plans/premium/month/"},
+    "pastdue": {"overview-overdue": "/account/"},
+    "nosub": {
+        "overview-no-plan": "/account/",
+        "plans-no-plan": "/account/billing/plans/",
+        "start-free": "/account/billing/plans/free/month/",
+        "start-paid": "/account/billing/plans/basic/month/",
+        "desk-no-plan": "/chat/",
+    },
+}
+
+
+@pytest.fixture
+def check(request: pytest.FixtureRequest):
+    """Looks at the page that is open, under a name."""
+    kept: Path | None = request.config.getoption("--screenshots", default=None)
+
+    def look(page: Page, name: str) -> list[str]:
+        found = []
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)
+            found += [f"{name}, {theme}: {one}" for one in violations(page)]
+            if kept:
+                page.screenshot(path=kept / theme / f"{name}.png", full_page=True)
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size({"width": 320, "height": 700})
+        found += [f"{name}, 320 px, too wide: {one}" for one in overflow(page)]
+        if kept:
+            page.set_viewport_size({"width": 360, "height": 740})
+            page.screenshot(path=kept / "phone" / f"{name}.png", full_page=True)
+        page.set_viewport_size(DESKTOP)
+        return found
+
+    return look
+
+
+@pytest.mark.req("AC-6")
+@pytest.mark.parametrize("language", ["en-GB", "fr-FR"])
+def test_pages_for_everybody(visitor: Open, check, language: str):
+    one = visitor(locale=language)
+    found = []
+    for name, path in NOBODY.items():
+        page = one.open(path)
+        assert page.locator("html").get_attribute("lang") == language[:2]
+        found += check(page, name if language == "en-GB" else f"{name}-fr")
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.req("AC-6", "PC-9", "QU-10")
+def test_pages_of_somebody_with_a_plan(visitor: Open, check):
+    one = visitor()
+    one.sign_in("premium")
+    found = []
+    for name, path in PREMIUM.items():
+        found += check(one.open(path), name)
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.req("AC-6", "QU-10", "BI-6")
+@pytest.mark.parametrize("person", OTHERS)
+def test_pages_of_people_in_other_states(visitor: Open, check, person: str):
+    one = visitor()
+    one.sign_in(person)
+    found = []
+    for name, path in OTHERS[person].items():
+        found += check(one.open(path), name)
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.req("AC-6")
+def test_pages_in_french(visitor: Open, check):
+    one = visitor()
+    page = one.sign_in("premium")
+    page.get_by_role("button", name="Français").click()
+    page.wait_for_url("**/account/")
+    assert page.locator("html").get_attribute("lang") == "fr"
+    found = check(page, "overview-fr")
+    for name in ("plans", "preview-downgrade", "preview-yearly", "desk", "two-factor", "sessions"):
+        found += check(one.open(PREMIUM[name]), f"{name}-fr")
+    page.get_by_role("button", name="English").click()
+    page.wait_for_load_state()
+    assert page.locator("html").get_attribute("lang") == "en"
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.req("AC-7")
+def test_error_pages(visitor: Open, check):
+    """404; 403 for a form without its token; 500 for a handler that fails."""
+    one = visitor()
+    one.expected = {403, 404, 500}
+    page = one.open("/no/such/page")
+    assert page.get_by_role("heading", level=1).inner_text() == "There is no such page"
+    found = check(page, "error-404")
+
+    page = one.open("/accounts/login/")
+    page.locator("main form input[name=csrfmiddlewaretoken]").first.evaluate("node => node.remove()")
+    page.get_by_label("Email").fill("free@palier.test")
+    page.get_by_label("Password").fill("palier-demo")
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    assert page.get_by_role("heading", level=1).inner_text() == "This is not open to you"
+    found += check(page, "error-403")
+
+    one.sign_in("basic")
+    page = one.open("/chat/")
+    before = page.get_by_role("meter").get_attribute("aria-valuetext")
+    page.evaluate("document.querySelector('form.ask').removeAttribute('hx-post')")
+    page.evaluate("htmx.process(document.body)")
+    page.get_by_label("Your question").fill("/fail")
+    with page.expect_navigation():
+        page.evaluate("document.querySelector('form.ask').submit()")
+    assert page.get_by_role("heading", level=1).inner_text() == "Something went wrong on our side"
+    found += check(page, "error-500")
+    assert one.open("/chat/").get_by_role("meter").get_attribute("aria-valuetext") == before, (
+        "nothing counted"
+    )
+    assert not found, "\n".join(found)
