@@ -258,6 +258,6 @@ def reset(core: Core, body: dict[str, Any]) -> Any:
 
 @control("GET", "health")
 def health(core: Core, body: dict[str, Any]) -> Any:
-    if core.broken:
-        raise StripeError(core.broken, status=503)
+    if core.broken or not core.deliverer.alive:
+        raise StripeError(core.broken or "nobody delivers webhooks any more; see the log", status=503)
     return {"status": "ok", "stand_in": True}

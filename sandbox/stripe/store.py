@@ -20,6 +20,8 @@ Key = tuple[str, str]
 # What the lists and the billing engine select by; other fields are scanned for.
 INDEXED = ("customer", "invoice", "subscription", "product")
 
+FORMAT = "1"  # of stored objects; changed when what is stored could no longer be read
+
 SCHEMA = """
 create table if not exists objects (type text, id text, seq integer, body text not null, primary key (type, id));
 create table if not exists meta (name text primary key, value text not null);
@@ -48,6 +50,11 @@ class Store:
         self._db.execute("pragma synchronous = normal")
         self._db.executescript(SCHEMA)
         self.meta = dict(self._db.execute("select name, value from meta"))
+        if self.meta.setdefault("format", FORMAT) != FORMAT:
+            raise SystemExit(
+                f"{path} was written by another version of the stand-in: remove it and begin again."
+            )
+        self._keep_format(self._db)
         for kind, seq, body in self._db.execute("select type, seq, body from objects order by seq"):
             self._put(kind, json.loads(body))
             self._seq = seq
@@ -135,6 +142,9 @@ class Store:
         self._type_of.clear()
         if self._db is not None:
             self._db.execute("delete from objects")
+
+    def _keep_format(self, db: sqlite3.Connection) -> None:
+        db.execute("insert or ignore into meta (name, value) values ('format', ?)", (FORMAT,))
 
 
 class Tx:

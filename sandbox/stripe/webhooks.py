@@ -83,6 +83,10 @@ class Deliverer:
             self._changed.notify_all()
 
     @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
     def mode(self) -> str:
         return self._mode
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from sandbox.stripe.engine import schedules, subscriptions
+from sandbox.stripe.engine import changes, schedules, subscriptions
 from sandbox.stripe.events import emit, emit_updated
 from sandbox.stripe.rules import DAY_S
 from sandbox.stripe.store import Object, Store, Tx
@@ -106,7 +106,7 @@ def _expire_session(tx: Tx, session: Object) -> None:
 TASKS: dict[str, tuple[int, str, Callable[[Tx, Object], None]]] = {
     "end": (0, "subscription", subscriptions.end_as_planned),
     "expire_incomplete": (1, "subscription", subscriptions.expire_incomplete),
-    "expire_pending": (1, "subscription", subscriptions.expire_pending),
+    "expire_pending": (1, "subscription", changes.expire_pending),
     "warn_of_trial_end": (1, "subscription", subscriptions.warn_of_trial_end),
     "resume_collection": (1, "subscription", _resume_collection),
     "phase": (2, "subscription_schedule", schedules.advance),

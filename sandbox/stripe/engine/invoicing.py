@@ -3,11 +3,11 @@
 from typing import Any
 
 from sandbox.stripe import rules
-from sandbox.stripe.engine import discounts, lines, payments
+from sandbox.stripe.engine import discounts, lines, payments, templates
 from sandbox.stripe.errors import invalid
-from sandbox.stripe.events import emit, emit_updated, on
+from sandbox.stripe.events import emit, emit_updated
 from sandbox.stripe.rules import DAY_S
-from sandbox.stripe.store import Object, Tx
+from sandbox.stripe.store import Object, Tx, copied
 
 INTENT_DESCRIPTIONS = {
     "subscription_create": "Subscription creation",
@@ -29,100 +29,34 @@ def new_invoice(
     start, end = period or (tx.now, tx.now)
     preview_prefix = "upcoming_in" if tx.preview else "in"
     invoice: Object = {
+        **copied(templates.INVOICE),
         "id": tx.ids.new(preview_prefix),
-        "object": "invoice",
-        "account_country": "FR",
-        "account_name": "Palier (sandbox)",
-        "account_tax_ids": None,
-        "amount_due": 0,
-        "amount_overpaid": 0,
-        "amount_paid": 0,
-        "amount_remaining": 0,
-        "amount_shipping": 0,
-        "application": None,
-        "attempt_count": 0,
-        "attempted": False,
         "auto_advance": reason == "subscription_cycle",
-        "automatic_tax": {
-            "disabled_reason": None,
-            "enabled": False,
-            "liability": None,
-            "provider": None,
-            "status": None,
-        },
-        "automatically_finalizes_at": None,
         "billing_reason": reason,
         "collection_method": sub["collection_method"] if sub else "charge_automatically",
         "created": tx.now,
         "currency": sub["currency"] if sub else customer["currency"] or "eur",
-        "custom_fields": None,
         "customer": customer["id"],
-        "customer_account": None,
         "customer_address": customer["address"],
         "customer_email": customer["email"],
         "customer_name": customer["name"],
         "customer_phone": customer["phone"],
         "customer_shipping": customer["shipping"],
+        "customer_tax_ids": [_tax_id(row) for row in tx.find("tax_id", customer=customer["id"])],
         "customer_tax_exempt": customer["tax_exempt"],
-        "customer_tax_ids": [],
-        "default_payment_method": None,
-        "default_source": None,
-        "default_tax_rates": [],
         "description": sub["description"] if sub else None,
-        "discounts": [],
-        "due_date": None,
-        "effective_at": None,
-        "ending_balance": None,
-        "footer": None,
-        "from_invoice": None,
-        "hosted_invoice_url": None,
-        "invoice_pdf": None,
-        "issuer": {"type": "self"},
-        "last_finalization_error": None,
-        "latest_revision": None,
-        "livemode": False,
-        "metadata": {},
-        "next_payment_attempt": None,
-        "number": None,
-        "on_behalf_of": None,
         "parent": _parent(sub),
-        "payment_settings": {
-            "default_mandate": None,
-            "payment_method_options": None,
-            "payment_method_types": None,
-        },
         "period_end": end,
         "period_start": start,
-        "post_payment_credit_notes_amount": 0,
-        "pre_payment_credit_notes_amount": 0,
-        "receipt_number": None,
-        "rendering": None,
-        "shipping_cost": None,
-        "shipping_details": None,
         "starting_balance": customer["balance"],
-        "statement_descriptor": None,
-        "status": "draft",
-        "status_transitions": {
-            "finalized_at": None,
-            "marked_uncollectible_at": None,
-            "paid_at": None,
-            "voided_at": None,
-        },
-        "subtotal": 0,
-        "subtotal_excluding_tax": 0,
-        "test_clock": None,
-        "total": 0,
-        "total_discount_amounts": [],
-        "total_excluding_tax": 0,
-        "total_pretax_credit_amounts": [],
-        "total_taxes": [],
-        "webhooks_delivered_at": None,
-        "_payment_intent": None,
         "_token": tx.ids.token(40),
-        "_retries": 0,
     }
     tx.add(invoice | fields)
     return tx.get("invoice", invoice["id"])
+
+
+def _tax_id(row: Object) -> Object:
+    return {"type": row["type"], "value": row["value"]}
 
 
 def _parent(sub: Object | None) -> Object | None:
@@ -312,71 +246,13 @@ def _expect_payment(tx: Tx, invoice: Object) -> None:
     )
 
 
-# Collecting ----------------------------------------------------------------------------------------------------------
+# Settling -----------------------------------------------------------------------------------------------------------
 
 
-def default_of(tx: Tx, customer: Object) -> Object | None:
-    """The customer's own default."""
-    method = tx.maybe("payment_method", customer["invoice_settings"]["default_payment_method"])
-    return method if method is not None and method["customer"] == customer["id"] else None
-
-
-def default_method(tx: Tx, invoice: Object) -> Object | None:
-    """The payment method that an automatic attempt uses."""
-    sub = tx.maybe("subscription", subscription_id(invoice))
-    for choice in (invoice["default_payment_method"], sub["default_payment_method"] if sub else None):
-        method = tx.maybe("payment_method", choice)
-        if method is not None and method["customer"] == invoice["customer"]:
-            return method
-    return default_of(tx, tx.get("customer", invoice["customer"]))
-
-
-def collect(tx: Tx, invoice: Object, method: Object | None = None, *, off_session: bool = True) -> str:
-    """One attempt to collect an open invoice. Answers the payment intent's status."""
-    intent = tx.get("payment_intent", invoice["_payment_intent"])
-    method = method or default_method(tx, invoice)
-    invoice["attempted"] = True
-    invoice["attempt_count"] += 1
-    if method is None:
-        result = "requires_payment_method"
-        intent["last_payment_error"] = {
-            "type": "invalid_request_error",
-            "code": "resource_missing",
-            "message": "This customer has no attached payment source or default payment method.",
-        }
-    else:
-        result = payments.confirm(tx, intent, method, off_session=off_session)
-    if result == "succeeded":
-        return result
-    _set_delinquent(tx, invoice, delinquent=True)
-    plan_retry(tx, invoice)
-    emit(tx, "invoice.payment_failed", invoice)
-    if result == "requires_action":
-        emit(tx, "invoice.payment_action_required", invoice)
-    return result
-
-
-def _set_delinquent(tx: Tx, invoice: Object, *, delinquent: bool) -> None:
+def set_delinquent(tx: Tx, invoice: Object, *, delinquent: bool) -> None:
     customer = tx.get("customer", invoice["customer"])
     customer["delinquent"] = delinquent
     emit_updated(tx, "customer.updated", customer)
-
-
-def plan_retry(tx: Tx, invoice: Object) -> None:
-    days = tx.settings.retry_days
-    if not invoice["auto_advance"] or invoice["_retries"] >= len(days):
-        invoice["next_payment_attempt"] = None
-        return
-    invoice["next_payment_attempt"] = tx.now + days[invoice["_retries"]] * DAY_S
-    invoice["_retries"] += 1
-
-
-@on("payment_intent.succeeded")
-def _intent_succeeded(tx: Tx, intent: Object) -> None:
-    invoice = tx.maybe("invoice", intent["_invoice"])
-    if invoice is not None and invoice["status"] in ("open", "uncollectible"):
-        invoice["attempted"] = True
-        mark_paid(tx, invoice, amount=intent["amount"])
 
 
 def mark_paid(tx: Tx, invoice: Object, *, amount: int = 0) -> None:
@@ -394,7 +270,7 @@ def mark_paid(tx: Tx, invoice: Object, *, amount: int = 0) -> None:
             payment |= {"status": "paid", "amount_paid": amount}
             payment["status_transitions"]["paid_at"] = tx.now
             emit(tx, "invoice_payment.paid", payment)
-    _set_delinquent(tx, invoice, delinquent=False)
+    set_delinquent(tx, invoice, delinquent=False)
     emit_updated(tx, "invoice.updated", invoice)
     emit(tx, "invoice.paid", invoice)
     if amount or invoice["amount_due"] == 0:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from sandbox.stripe.engine import cards
+from sandbox.stripe.engine import cards, templates
 from sandbox.stripe.errors import CardError, invalid
 from sandbox.stripe.events import emit
 from sandbox.stripe.rules import percent_of
-from sandbox.stripe.store import Object, Tx
+from sandbox.stripe.store import Object, Tx, copied
 
 OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
 
@@ -15,49 +15,13 @@ def new_intent(tx: Tx, *, amount: int, currency: str, customer: str | None, **fi
     """A payment intent that waits for a payment method, and the event that says so."""
     intent_id = tx.ids.new("pi")
     intent: Object = {
+        **copied(templates.PAYMENT_INTENT),
         "id": intent_id,
-        "object": "payment_intent",
         "amount": amount,
-        "amount_capturable": 0,
-        "amount_details": {"tip": {}},
-        "amount_received": 0,
-        "application": None,
-        "application_fee_amount": None,
-        "automatic_payment_methods": None,
-        "canceled_at": None,
-        "cancellation_reason": None,
-        "capture_method": "automatic",
         "client_secret": f"{intent_id}_secret_{tx.ids.token(25)}",
-        "confirmation_method": "automatic",
         "created": tx.now,
         "currency": currency,
         "customer": customer,
-        "customer_account": None,
-        "description": None,
-        "excluded_payment_method_types": None,
-        "last_payment_error": None,
-        "latest_charge": None,
-        "livemode": False,
-        "metadata": {},
-        "next_action": None,
-        "on_behalf_of": None,
-        "payment_method": None,
-        "payment_method_configuration_details": None,
-        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
-        "payment_method_types": ["card"],
-        "processing": None,
-        "receipt_email": None,
-        "review": None,
-        "setup_future_usage": None,
-        "shipping": None,
-        "source": None,
-        "statement_descriptor": None,
-        "statement_descriptor_suffix": None,
-        "status": "requires_payment_method",
-        "transfer_data": None,
-        "transfer_group": None,
-        "_return_url": None,
-        "_invoice": None,
     }
     tx.add(intent | fields)
     stored = tx.get("payment_intent", intent_id)
@@ -170,48 +134,25 @@ def _charge(tx: Tx, intent: Object, method: Object, failure: str | None = None) 
     charge_id = tx.ids.new("ch")
     card = method["card"]
     charge: Object = {
+        **copied(templates.CHARGE),
         "id": charge_id,
-        "object": "charge",
         "amount": intent["amount"],
         "amount_captured": 0 if failure else intent["amount"],
-        "amount_refunded": 0,
-        "application": None,
-        "application_fee": None,
-        "application_fee_amount": None,
-        "balance_transaction": None,
         "billing_details": method["billing_details"],
-        "calculated_statement_descriptor": "PALIER",
         "captured": failure is None,
         "created": tx.now,
         "currency": intent["currency"],
         "customer": intent["customer"],
         "description": intent["description"],
-        "disputed": False,
-        "failure_balance_transaction": None,
-        "failure_code": None,
-        "failure_message": None,
-        "fraud_details": {},
-        "livemode": False,
         "metadata": dict(intent["metadata"]),
-        "on_behalf_of": None,
         "outcome": _outcome(failure),
         "paid": failure is None,
         "payment_intent": intent["id"],
         "payment_method": method["id"],
         "payment_method_details": {"type": "card", "card": _card_details(card)},
         "receipt_email": intent["receipt_email"],
-        "receipt_number": None,
         "receipt_url": f"{tx.base_url}/receipts/{charge_id}",
-        "refunded": False,
-        "review": None,
-        "shipping": None,
-        "source": None,
-        "source_transfer": None,
-        "statement_descriptor": None,
-        "statement_descriptor_suffix": None,
         "status": "failed" if failure else "succeeded",
-        "transfer_data": None,
-        "transfer_group": None,
     }
     if failure:
         error = refusal(failure)

@@ -3,8 +3,8 @@
 from typing import Any
 
 from sandbox.stripe import rules
+from sandbox.stripe.engine import changes, subscriptions
 from sandbox.stripe.engine import items as item_rules
-from sandbox.stripe.engine import subscriptions
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.events import emit, emit_updated
 from sandbox.stripe.store import Object, Tx
@@ -152,10 +152,10 @@ def apply_phase(tx: Tx, schedule: Object, phase: Object) -> None:
     if at_boundary:
         _switch_at_boundary(tx, sub, wanted, anchors=anchors)
     else:
-        subscriptions.change(
+        changes.change(
             tx,
             sub,
-            subscriptions.Change(
+            changes.Change(
                 items=wanted,
                 behavior=phase["proration_behavior"],
                 at=tx.now,

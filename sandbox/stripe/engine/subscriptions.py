@@ -1,11 +1,7 @@
 """The life of a subscription: begun, changed, renewed, ended."""
 
-from dataclasses import dataclass, field
-from typing import Any
-
 from sandbox.stripe import rules
-from sandbox.stripe.engine import discounts, invoicing, lines, payments, proration
-from sandbox.stripe.engine import items as item_rules
+from sandbox.stripe.engine import collecting, discounts, invoicing, lines, payments, proration
 from sandbox.stripe.errors import CardError, invalid
 from sandbox.stripe.events import emit, emit_updated, on
 from sandbox.stripe.rules import HOUR_S
@@ -13,7 +9,6 @@ from sandbox.stripe.store import Object, Tx, copied
 
 LIVE = ("trialing", "active", "past_due", "unpaid", "paused", "incomplete")
 INCOMPLETE_S = 23 * HOUR_S
-PENDING_S = 23 * HOUR_S
 
 
 def period(sub: Object) -> tuple[int, int]:
@@ -124,22 +119,22 @@ def begin(tx: Tx, sub: Object, *, behavior: str) -> Object:
 
 def _collect_first(tx: Tx, invoice: Object, behavior: str) -> None:
     if behavior == "default_incomplete":
-        _prefill(tx, invoice)
+        prefill(tx, invoice)
         return
-    if invoicing.default_method(tx, invoice) is None:
+    if collecting.default_method(tx, invoice) is None:
         raise invalid(
             "This customer has no attached payment source or default payment method. Please consider adding a default "
             "payment method. For more information, visit https://stripe.com/docs/billing/subscriptions/payment-methods-setting.",
             code="resource_missing",
         )
-    result = invoicing.collect(tx, invoice, off_session=False)
+    result = collecting.collect(tx, invoice, off_session=False)
     if result != "succeeded" and behavior == "error_if_incomplete":
         raise refused(tx, invoice)
 
 
-def _prefill(tx: Tx, invoice: Object) -> None:
+def prefill(tx: Tx, invoice: Object) -> None:
     """`default_incomplete` leaves the confirmation to the payer; the method on file is already chosen."""
-    method = invoicing.default_method(tx, invoice)
+    method = collecting.default_method(tx, invoice)
     if method is not None:
         intent = tx.get("payment_intent", invoice["_payment_intent"])
         intent |= {"payment_method": method["id"], "status": "requires_confirmation"}
@@ -157,71 +152,6 @@ def refused(tx: Tx, invoice: Object) -> CardError:
         error = payments.card_error(intent["last_payment_error"])
     error.keep = False
     return error
-
-
-# Changing ------------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Change:
-    """How a change of items, anchor or trial is to be billed."""
-
-    items: list[Object] | None = None
-    behavior: str = "create_prorations"
-    at: int = 0  # the instant prorations are computed for
-    anchor_now: bool = False
-    trial_end: int | None = None  # the new end; `tx.now` ends the trial
-    payment: str = "allow_incomplete"
-    restores: dict[str, Any] = field(default_factory=dict)
-
-
-BILLED_FIELDS = ("items", "_billed", "billing_cycle_anchor", "trial_end", "trial_start", "status")
-
-
-def change(tx: Tx, sub: Object, wanted: Change) -> None:
-    """Applies a change and bills it: prorations now or later, or a new period at once."""
-    before = {name: copied({"v": sub[name]})["v"] for name in BILLED_FIELDS}
-    old_items: list[Object] = before["items"]["data"]
-    was_trial = trial_days_left(tx, sub)
-    if wanted.items is not None:
-        item_rules.check_together(tx, wanted.items, sub["currency"])
-        sub["items"]["data"] = wanted.items
-    resets = _resets_cycle(tx, sub, wanted, old_items, was_trial=was_trial)
-    created: list[Object] = []
-    if wanted.behavior != "none" and not was_trial:
-        created = proration.create(tx, sub, old_items, wanted.at, debit=not resets)
-    _forget_removed(sub)
-    invoice = None
-    if resets:
-        invoice = _restart(tx, sub, wanted)
-    elif created and wanted.behavior == "always_invoice":
-        invoice = invoice_changes(tx, sub)
-    if invoice is not None and not tx.preview:
-        _settle_change(tx, sub, invoice, wanted, before)
-
-
-def _resets_cycle(tx: Tx, sub: Object, wanted: Change, old: list[Object], *, was_trial: bool) -> bool:
-    """Whether a new period begins now: on demand, when a trial starts or ends, when the interval changes, or when the
-    subscription goes from free to paid or back."""
-    if wanted.anchor_now or wanted.trial_end is not None:
-        return True
-    if wanted.items is None or was_trial:
-        return False
-    new = sub["items"]["data"]
-    if cycle(tx, old) != cycle(tx, new):
-        return True
-    return (cost(tx, old) == 0) != (cost(tx, new) == 0)
-
-
-def _forget_removed(sub: Object) -> None:
-    there = {item["id"] for item in sub["items"]["data"]}
-    sub["_billed"] = {key: value for key, value in sub["_billed"].items() if key in there}
-
-
-def _restart(tx: Tx, sub: Object, wanted: Change) -> Object:
-    usage = (period(sub)[0], tx.now)
-    start_period(tx, sub, tx.now, trial_end=wanted.trial_end)
-    return invoice_period(tx, sub, "subscription_update", usage=usage)
 
 
 def start_period(tx: Tx, sub: Object, start: int, *, trial_end: int | None = None) -> None:
@@ -243,62 +173,6 @@ def start_period(tx: Tx, sub: Object, start: int, *, trial_end: int | None = Non
         sub["status"] = "active"
     sub["billing_cycle_anchor"] = start
     set_period(sub, start, rules.period_end(start, *cycle(tx, sub["items"]["data"]), start))
-
-
-def _settle_change(tx: Tx, sub: Object, invoice: Object, wanted: Change, before: dict[str, Any]) -> None:
-    """Collects the invoice of a change, as the request's `payment_behavior` says."""
-    if sub["collection_method"] == "send_invoice":
-        invoice["automatically_finalizes_at"] = tx.now + HOUR_S
-        return
-    if paused(tx, sub, invoice):
-        return
-    invoicing.finalize(tx, invoice)
-    if invoice["status"] != "open":
-        return
-    if wanted.payment == "default_incomplete":
-        _prefill(tx, invoice)
-        result = "requires_confirmation"
-    else:
-        result = invoicing.collect(tx, invoice, off_session=False)
-    if result == "succeeded":
-        return
-    if wanted.payment == "error_if_incomplete":
-        raise refused(tx, invoice)
-    if wanted.payment == "pending_if_incomplete":
-        _postpone(tx, sub, invoice, before)
-    else:
-        sub["status"] = "past_due"
-
-
-def _postpone(tx: Tx, sub: Object, invoice: Object, before: dict[str, Any]) -> None:
-    """The change waits until its invoice is paid; until then everything is as before."""
-    after = {name: sub[name] for name in BILLED_FIELDS}
-    sub |= before
-    sub["_pending"] = {"invoice": invoice["id"], "after": after}
-    sub["pending_update"] = {
-        "billing_cycle_anchor": _if_changed(before, after, "billing_cycle_anchor"),
-        "discount": None,
-        "discounts": None,
-        "expires_at": tx.now + PENDING_S,
-        "metadata": None,
-        "subscription_items": after["items"]["data"],
-        "trial_end": _if_changed(before, after, "trial_end"),
-        "trial_from_plan": None,
-    }
-
-
-def _if_changed(before: dict[str, Any], after: dict[str, Any], name: str) -> Any:
-    return after[name] if after[name] != before[name] else None
-
-
-def expire_pending(tx: Tx, sub: Object) -> None:
-    """Nobody paid for the pending update in time."""
-    invoice = tx.maybe("invoice", sub["_pending"]["invoice"])
-    sub |= {"pending_update": None, "_pending": None}
-    if invoice is not None and invoice["status"] == "open":
-        invoicing.close_unpaid(tx, invoice, "void")
-    emit_updated(tx, "customer.subscription.updated", sub)
-    emit(tx, "customer.subscription.pending_update_expired", sub)
 
 
 # Renewing ------------------------------------------------------------------------------------------------------------
@@ -351,7 +225,7 @@ def advance(tx: Tx, invoice: Object) -> None:
 
 def collect_again(tx: Tx, invoice: Object) -> None:
     """An automatic attempt. After the last one the subscription goes where the settings send it."""
-    if invoicing.collect(tx, invoice) == "succeeded":
+    if collecting.collect(tx, invoice) == "succeeded":
         return
     emit_updated(tx, "invoice.updated", invoice)
     sub = tx.maybe("subscription", invoicing.subscription_id(invoice))

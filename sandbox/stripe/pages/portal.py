@@ -6,7 +6,7 @@ from werkzeug.exceptions import NotFound
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Request, Response
 
-from sandbox.stripe.engine import cards, invoicing, subscriptions
+from sandbox.stripe.engine import cards, collecting, subscriptions
 from sandbox.stripe.errors import StripeError, invalid
 from sandbox.stripe.pages.shell import alert, html, page
 from sandbox.stripe.resources import customers, payment_methods
@@ -124,5 +124,5 @@ def _act(tx: Tx, customer_id: str, action: str, object_id: str) -> None:
 def _retry_open(tx: Tx, customer_id: str, method: Object) -> None:
     """A new card becomes the default when there is none."""
     customer = tx.get("customer", customer_id)
-    if invoicing.default_of(tx, customer) is None:
+    if collecting.default_of(tx, customer) is None:
         customers.update(tx, {"invoice_settings": {"default_payment_method": method["id"]}}, customer_id)

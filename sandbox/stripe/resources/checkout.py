@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.stripe.engine import discounts, lines, payments
+from sandbox.stripe.engine import discounts, lines, payments, templates
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.events import emit
 from sandbox.stripe.params import Params
@@ -12,7 +12,7 @@ from sandbox.stripe.resources import subscriptions as subscription_calls
 from sandbox.stripe.resources.common import assign
 from sandbox.stripe.routing import matching, page, route
 from sandbox.stripe.rules import DAY_S, HOUR_S
-from sandbox.stripe.store import Object, Tx
+from sandbox.stripe.store import Object, Tx, copied
 
 SUBSCRIPTION_DATA = {"description", "metadata", "trial_end", "trial_period_days", "trial_settings"}
 PAYMENT_DATA = {"description", "metadata", "receipt_email", "setup_future_usage"}
@@ -40,73 +40,28 @@ def _new(tx: Tx, params: Params, mode: str) -> Object:
         raise invalid("The expires_at must be between 30 minutes and 24 hours from now.", "expires_at")
     customer = customers.live_customer(tx, params["customer"])["id"] if "customer" in params else None
     return {
+        **copied(templates.CHECKOUT_SESSION),
         "id": session_id,
-        "object": "checkout.session",
-        "adaptive_pricing": None,
-        "after_expiration": None,
         "allow_promotion_codes": params.get("allow_promotion_codes"),
-        "amount_subtotal": None,
-        "amount_total": None,
-        "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
         "billing_address_collection": params.get("billing_address_collection"),
         "cancel_url": params.get("cancel_url"),
         "client_reference_id": params.get("client_reference_id"),
-        "client_secret": None,
-        "collected_information": None,
-        "consent": None,
-        "consent_collection": None,
         "created": tx.now,
         "currency": params.get("currency"),
-        "currency_conversion": None,
-        "custom_fields": [],
-        "custom_text": {
-            "after_submit": None,
-            "shipping_address": None,
-            "submit": None,
-            "terms_of_service_acceptance": None,
-        },
         "customer": customer,
-        "customer_account": None,
         "customer_creation": None if customer else params.get("customer_creation", "always"),
-        "customer_details": None,
         "customer_email": params.get("customer_email"),
         "discounts": params.get("discounts") or [],
         "expires_at": expires_at,
-        "integration_identifier": None,
-        "invoice": None,
-        "invoice_creation": None,
-        "livemode": False,
         "locale": params.get("locale"),
         "metadata": params.get("metadata") or {},
         "mode": mode,
-        "origin_context": None,
-        "payment_intent": None,
-        "payment_link": None,
         "payment_method_collection": params.get("payment_method_collection", "always"),
-        "payment_method_configuration_details": None,
-        "payment_method_options": {},
-        "payment_method_types": ["card"],
-        "payment_status": "unpaid",
-        "permissions": None,
-        "phone_number_collection": {"enabled": False},
-        "recovered_from": None,
-        "saved_payment_method_options": None,
-        "setup_intent": None,
-        "shipping_address_collection": None,
-        "shipping_cost": None,
-        "shipping_options": [],
-        "status": "open",
         "submit_type": params.get("submit_type"),
-        "subscription": None,
         "success_url": params.get("success_url"),
-        "total_details": None,
-        "ui_mode": "hosted_page",
         "url": f"{tx.base_url}/c/pay/{session_id}",
-        "wallet_options": None,
-        "_card": None,
         "_data": {name: params.get(name) or {} for name in DATA},
         "_discounts": params.get("discounts") or [],
-        "_email": "",
     }
 
 

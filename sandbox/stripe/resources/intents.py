@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.stripe.engine import cards, payments
+from sandbox.stripe.engine import cards, payments, templates
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.events import emit, emit_updated
 from sandbox.stripe.params import Params
@@ -12,7 +12,7 @@ from sandbox.stripe.resources.common import assign
 from sandbox.stripe.resources.customers import live_customer
 from sandbox.stripe.routing import matching, page, route
 from sandbox.stripe.rules import MINIMUM_CHARGE, money_text
-from sandbox.stripe.store import Object, Tx
+from sandbox.stripe.store import Object, Tx, copied
 
 
 def method_for(tx: Tx, intent: Object, params: Params) -> Object | None:
@@ -144,33 +144,14 @@ def answer_challenge(tx: Tx, intent: Object, *, passed: bool) -> None:
 def create_setup(tx: Tx, params: Params) -> Object:
     intent_id = tx.ids.new("seti")
     intent: Object = {
+        **copied(templates.SETUP_INTENT),
         "id": intent_id,
-        "object": "setup_intent",
-        "application": None,
         "automatic_payment_methods": params.get("automatic_payment_methods"),
-        "cancellation_reason": None,
         "client_secret": f"{intent_id}_secret_{tx.ids.token(31)}",
         "created": tx.now,
         "customer": live_customer(tx, params["customer"])["id"] if "customer" in params else None,
-        "customer_account": None,
         "description": params.get("description"),
-        "excluded_payment_method_types": None,
-        "flow_directions": None,
-        "last_setup_error": None,
-        "latest_attempt": None,
-        "livemode": False,
-        "mandate": None,
         "metadata": params.get("metadata") or {},
-        "next_action": None,
-        "on_behalf_of": None,
-        "payment_method": None,
-        "payment_method_configuration_details": None,
-        "payment_method_options": {
-            "card": {"mandate_options": None, "network": None, "request_three_d_secure": None}
-        },
-        "payment_method_types": ["card"],
-        "single_use_mandate": None,
-        "status": "requires_payment_method",
         "usage": params.get("usage", "off_session"),
         "_return_url": params.get("return_url"),
     }

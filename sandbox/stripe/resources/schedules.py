@@ -3,7 +3,7 @@
 from typing import Any
 
 from sandbox.stripe.engine import items as item_rules
-from sandbox.stripe.engine import schedules, subscriptions
+from sandbox.stripe.engine import schedules, subscriptions, templates
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.events import emit, emit_updated
 from sandbox.stripe.params import Params, names
@@ -11,7 +11,7 @@ from sandbox.stripe.render import renders
 from sandbox.stripe.resources.catalogue import as_plan, price_from_data
 from sandbox.stripe.resources.customers import live_customer
 from sandbox.stripe.routing import matching, page, route
-from sandbox.stripe.store import Object, Tx
+from sandbox.stripe.store import Object, Tx, copied
 
 LIVE = ("not_started", "active")
 
@@ -97,44 +97,13 @@ def _phase_of(sub: Object, start: int, end: int) -> Object:
 
 def _new(tx: Tx, customer_id: str, phases: list[Object], params: Params) -> Object:
     return {
+        **copied(templates.SUBSCRIPTION_SCHEDULE),
         "id": tx.ids.new("sub_sched"),
-        "object": "subscription_schedule",
-        "application": None,
-        "billing_mode": {"flexible": {"proration_discounts": "included"}, "type": "flexible"},
-        "canceled_at": None,
-        "completed_at": None,
         "created": tx.now,
-        "current_phase": None,
         "customer": customer_id,
-        "customer_account": None,
-        "default_settings": {
-            "application_fee_percent": None,
-            "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
-            "billing_cycle_anchor": "automatic",
-            "billing_thresholds": None,
-            "collection_method": "charge_automatically",
-            "default_payment_method": None,
-            "description": None,
-            "invoice_settings": {
-                "account_tax_ids": None,
-                "custom_fields": None,
-                "days_until_due": None,
-                "description": None,
-                "footer": None,
-                "issuer": {"type": "self"},
-            },
-            "on_behalf_of": None,
-            "transfer_data": None,
-        },
         "end_behavior": params.get("end_behavior", "release"),
-        "livemode": False,
         "metadata": params.get("metadata") or {},
         "phases": phases,
-        "released_at": None,
-        "released_subscription": None,
-        "status": "not_started",
-        "subscription": None,
-        "test_clock": None,
     }
 
 

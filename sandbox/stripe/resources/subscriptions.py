@@ -1,14 +1,14 @@
 """Subscriptions and their items."""
 
-from typing import Any
-
-from sandbox.stripe import rules
 from sandbox.stripe.engine import (
+    changes,
+    collecting,
     discounts,
     invoicing,
     proration,
     schedules,
     subscriptions,
+    templates,
 )
 from sandbox.stripe.engine import (
     items as item_rules,
@@ -17,12 +17,11 @@ from sandbox.stripe.errors import invalid, missing
 from sandbox.stripe.events import emit, emit_updated
 from sandbox.stripe.params import Params, names
 from sandbox.stripe.render import RENDERERS, renders
-from sandbox.stripe.resources import payment_methods
+from sandbox.stripe.resources import first_period, payment_methods
 from sandbox.stripe.resources.catalogue import price_from_data
 from sandbox.stripe.resources.common import assign
 from sandbox.stripe.resources.customers import live_customer
 from sandbox.stripe.routing import matching, page, route
-from sandbox.stripe.rules import DAY_S
 from sandbox.stripe.store import Object, Tx, copied
 
 PLAIN = ("description", "days_until_due", "collection_method", "trial_settings")
@@ -48,7 +47,7 @@ def create(tx: Tx, params: Params) -> Object:
     customer["currency"] = sub["currency"]
     tx.add(sub)
     _assign(tx, sub, params)
-    _first_period(tx, sub, params)
+    first_period.begin(tx, sub, params)
     if "cancel_at" in params or params.get("cancel_at_period_end"):
         _plan_end(tx, sub, params)
     return subscriptions.begin(tx, sub, behavior=params.get("payment_behavior", "allow_incomplete"))
@@ -59,72 +58,21 @@ def _new(tx: Tx, customer: Object, params: Params) -> Object:
     mode = (params.get("billing_mode") or {}).get("type", "flexible")
     flexible = {"proration_discounts": "included"} if mode == "flexible" else None
     return {
+        **copied(templates.SUBSCRIPTION),
         "id": sub_id,
-        "object": "subscription",
-        "application": None,
-        "application_fee_percent": None,
-        "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
         "billing_cycle_anchor": tx.now,
-        "billing_cycle_anchor_config": None,
         "billing_mode": {"flexible": flexible, "type": mode},
-        "billing_schedules": [],
-        "billing_thresholds": None,
-        "cancel_at": None,
-        "cancel_at_period_end": False,
-        "canceled_at": None,
         "cancellation_details": dict(NO_REASON),
-        "collection_method": "charge_automatically",
         "created": tx.now,
         "currency": customer["currency"],
         "customer": customer["id"],
-        "customer_account": None,
-        "days_until_due": None,
-        "default_payment_method": None,
-        "default_source": None,
-        "default_tax_rates": [],
-        "description": None,
-        "discounts": [],
-        "ended_at": None,
-        "invoice_settings": {
-            "account_tax_ids": None,
-            "custom_fields": None,
-            "description": None,
-            "footer": None,
-            "issuer": {"type": "self"},
-        },
         "items": {
             "object": "list",
             "data": [],
             "has_more": False,
             "url": f"/v1/subscription_items?subscription={sub_id}",
         },
-        "latest_invoice": None,
-        "livemode": False,
-        "metadata": {},
-        "next_pending_invoice_item_invoice": None,
-        "on_behalf_of": None,
-        "pause_collection": None,
-        "payment_settings": {
-            "payment_method_options": None,
-            "payment_method_types": None,
-            "save_default_payment_method": "off",
-        },
-        "pending_invoice_item_interval": None,
-        "pending_setup_intent": None,
-        "pending_update": None,
-        "schedule": None,
         "start_date": tx.now,
-        "status": "incomplete",
-        "test_clock": None,
-        "transfer_data": None,
-        "trial_end": None,
-        "trial_settings": {"end_behavior": {"missing_payment_method": "create_invoice"}},
-        "trial_start": None,
-        "_billed": {},
-        "_free_until_anchor": False,
-        "_pending": None,
-        "_prorate_cancel": False,
-        "_trial_warned": False,
     }
 
 
@@ -151,81 +99,6 @@ def _assign(tx: Tx, sub: Object, params: Params) -> None:
         raise invalid(
             "You must pass `days_until_due` when collection_method is send_invoice.", "days_until_due"
         )
-
-
-def _first_period(tx: Tx, sub: Object, params: Params) -> None:
-    start = tx.now
-    trial_end = _trial_end(tx, sub, params)
-    if trial_end is not None and trial_end > start:
-        subscriptions.start_period(tx, sub, start, trial_end=trial_end)
-        return
-    interval, count = subscriptions.cycle(tx, sub["items"]["data"])
-    anchor = _first_anchor(sub, params, start)
-    if anchor > rules.period_end(start, interval, count, start):
-        raise invalid(
-            "The billing_cycle_anchor cannot be later than the next natural billing date.",
-            "billing_cycle_anchor",
-        )
-    sub["billing_cycle_anchor"] = anchor
-    subscriptions.set_period(sub, start, rules.period_end(anchor, interval, count, start))
-    sub["_free_until_anchor"] = anchor > start and params.get("proration_behavior") == "none"
-    sub["status"] = "incomplete"
-
-
-def _first_anchor(sub: Object, params: Params, start: int) -> int:
-    if "billing_cycle_anchor_config" in params:
-        anchor = _configured_anchor(start, params["billing_cycle_anchor_config"])
-        sub["billing_cycle_anchor_config"] = {
-            name: params["billing_cycle_anchor_config"].get(name)
-            for name in ("day_of_month", "hour", "minute", "month", "second")
-        }
-    else:
-        anchor = params.get("billing_cycle_anchor", start)
-    if anchor < start:
-        raise invalid("Timestamp must be an integer Unix timestamp in the future.", "billing_cycle_anchor")
-    return int(anchor)
-
-
-def _configured_anchor(start: int, wanted: Object) -> int:
-    moment = rules.as_datetime(start)
-    first = int(
-        moment.replace(
-            day=1,
-            hour=wanted.get("hour", moment.hour),
-            minute=wanted.get("minute", moment.minute),
-            second=wanted.get("second", moment.second),
-        ).timestamp()
-    )
-    for months in range(14):
-        month = rules.as_datetime(rules.add_months(first, months))
-        last = rules.as_datetime(rules.add_months(first, months + 1)).toordinal() - month.toordinal()
-        anchor = int(month.replace(day=min(wanted["day_of_month"], last)).timestamp())
-        if anchor > start and wanted.get("month") in (None, month.month):
-            return anchor
-    raise invalid("Invalid billing_cycle_anchor_config.", "billing_cycle_anchor_config")
-
-
-def _trial_end(tx: Tx, sub: Object, params: Params) -> int | None:
-    if "trial_end" in params and "trial_period_days" in params:
-        raise invalid(
-            "You may only specify one of these parameters: trial_end, trial_period_days.", "trial_end"
-        )
-    if params.get("trial_period_days"):
-        return tx.now + int(params["trial_period_days"]) * DAY_S
-    if "trial_end" in params:
-        return _timestamp(tx, params["trial_end"], "trial_end")
-    if params.get("trial_from_plan"):
-        days = tx.get("price", sub["items"]["data"][0]["price"])["recurring"]["trial_period_days"]
-        return tx.now + days * DAY_S if days else None
-    return None
-
-
-def _timestamp(tx: Tx, value: Any, param: str) -> int:
-    if value == "now":
-        return tx.now
-    if value < tx.now:
-        raise invalid("Timestamp must be an integer Unix timestamp in the future.", param)
-    return int(value)
 
 
 # Reading -------------------------------------------------------------------------------------------------------------
@@ -293,7 +166,7 @@ def update(tx: Tx, params: Params, sub_id: str) -> Object:
     _check_update(tx, sub, params)
     _assign(tx, sub, params)
     if {"items", "trial_end"} & names(params) or params.get("billing_cycle_anchor") == "now":
-        subscriptions.change(tx, sub, _change(tx, sub, params))
+        changes.change(tx, sub, _change(tx, sub, params))
         schedules.follow_subscription(tx, sub)
     if {"cancel_at", "cancel_at_period_end"} & names(params):
         _plan_end(tx, sub, params)
@@ -326,10 +199,12 @@ def _check_update(tx: Tx, sub: Object, params: Params) -> None:
         )
 
 
-def _change(tx: Tx, sub: Object, params: Params) -> subscriptions.Change:
+def _change(tx: Tx, sub: Object, params: Params) -> changes.Change:
     items = item_rules.changed(tx, sub, params["items"], price_from_data) if "items" in params else None
-    trial_end = _timestamp(tx, params["trial_end"], "trial_end") if "trial_end" in params else None
-    return subscriptions.Change(
+    trial_end = (
+        first_period.timestamp(tx, params["trial_end"], "trial_end") if "trial_end" in params else None
+    )
+    return changes.Change(
         items=items,
         behavior=params.get("proration_behavior", "create_prorations"),
         at=_proration_at(tx, sub, params),
@@ -362,7 +237,7 @@ def _plan_end(tx: Tx, sub: Object, params: Params) -> None:
     if at_end or given in ("min_period_end", "max_period_end", "max_billed_until"):
         given = end
     elif given:
-        given = _timestamp(tx, given, "cancel_at")
+        given = first_period.timestamp(tx, given, "cancel_at")
     sub["cancel_at_period_end"] = bool(at_end)
     sub["cancel_at"] = given or None
     sub["_prorate_cancel"] = bool(given) and given != end and params.get("proration_behavior") != "none"
@@ -409,40 +284,8 @@ def resume(tx: Tx, params: Params, sub_id: str) -> Object:
     subscriptions.start_period(tx, sub, tx.now)
     invoice = subscriptions.invoice_period(tx, sub, "subscription_update")
     invoicing.finalize(tx, invoice)
-    if invoice["status"] == "open" and invoicing.collect(tx, invoice, off_session=False) != "succeeded":
+    if invoice["status"] == "open" and collecting.collect(tx, invoice, off_session=False) != "succeeded":
         sub["status"] = "past_due"
     emit_updated(tx, "customer.subscription.updated", sub)
     emit(tx, "customer.subscription.resumed", sub)
     return sub
-
-
-# Items ---------------------------------------------------------------------------------------------------------------
-
-
-def _of_item(tx: Tx, item_id: str) -> tuple[Object, Object]:
-    for sub in tx.find("subscription"):
-        for item in sub["items"]["data"]:
-            if item["id"] == item_id:
-                return sub, item
-    raise missing("subscription_item", item_id)
-
-
-@route("GET", "/v1/subscription_items/<item_id>", "SubscriptionItemRetrieveParams")
-def retrieve_item(tx: Tx, params: Params, item_id: str) -> Object:
-    return _of_item(tx, item_id)[1]
-
-
-@route("GET", "/v1/subscription_items", "SubscriptionItemListParams")
-def list_items(tx: Tx, params: Params) -> Object:
-    sub = tx.get("subscription", params["subscription"], param="subscription")
-    return page(tx, params, sub["items"]["data"], "/v1/subscription_items", newest_first=False)
-
-
-@route("POST", "/v1/subscription_items/<item_id>", "SubscriptionItemUpdateParams")
-def update_item(tx: Tx, params: Params, item_id: str) -> Object:
-    sub, _ = _of_item(tx, item_id)
-    how = {"proration_behavior", "proration_date", "payment_behavior", "off_session"}
-    change = {name: value for name, value in params.items() if name not in how}
-    rest = {name: value for name, value in params.items() if name in how}
-    update(tx, rest | {"items": [change | {"id": item_id}]}, sub["id"])
-    return _of_item(tx, item_id)[1]
