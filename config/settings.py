@@ -188,6 +188,8 @@ CONTENT_SECURITY_POLICY: dict[str, Any] = {
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Palier <no-reply@palier.test>")
+# Where a refused caller is sent when no plan helps.
+SUPPORT_EMAIL = env.str("SUPPORT_EMAIL", default="support@palier.test")
 
 # --- Languages and time -------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"

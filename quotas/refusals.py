@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from common.errors import NotFound
+from common.request_id import current_request_id
 from quotas import errors
 from quotas.serialize import quota_headers, refusal_details
 from quotas.values import Decision, Refusal
@@ -24,6 +25,7 @@ def raise_for_refusal(decision: Decision) -> Decision:
     assert decision.refusal is not None, "a refusal has a reason"
     if decision.refusal == Refusal.RESERVATION_UNKNOWN:
         raise NotFound
-    error = ERRORS[decision.refusal](details=refusal_details(decision), decision=decision)
+    details = refusal_details(decision) | {"request_id": current_request_id()}
+    error = ERRORS[decision.refusal](details=details, decision=decision)
     error.quota_headers = quota_headers(decision.deciding)
     raise error

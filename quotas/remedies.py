@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
+
 from quotas.values import Decision
 
 Remedy = dict[str, Any]
@@ -44,5 +46,5 @@ def plans_with(feature: str) -> list[str]:
 def feature_remedies(plans: list[str]) -> list[Remedy]:
     """The way to a feature: each plan that has it, or whoever can be asked."""
     if not plans:
-        return [{"action": "contact", "url": None}]
+        return [{"action": "contact", "url": f"mailto:{settings.SUPPORT_EMAIL}"}]
     return [{"action": "upgrade", "url": "/account/billing/plans/", "plan": plan} for plan in plans]

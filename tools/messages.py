@@ -141,8 +141,8 @@ def _problems_of(message: Message) -> Iterator[str]:
             yield f"badly set ({found.group()!r}): {text!r}"
 
 
-def _texts(value: str | Iterable[str]) -> list[str]:
-    return [value] if isinstance(value, str) else list(value)
+def _texts(value: str | Iterable[str] | None) -> list[str]:
+    return [value or ""] if value is None or isinstance(value, str) else list(value)
 
 
 def _placeholders(text: str) -> list[str]:

@@ -163,6 +163,7 @@ class GatedExample(ApiView):
         return Response({})
 
 
+handler500 = "common.pages.server_error"
 urlpatterns = [
     path("v1/example", ApiExample.as_view()),
     path("v1/function", api_function),
@@ -201,7 +202,7 @@ class TestApi:
         error = response.json()["error"]
         assert response.status_code == 429
         assert error["code"] == "quota_exceeded"
-        assert error["request_id"] == response["X-Request-Id"]
+        assert error["request_id"] == error["details"]["request_id"] == response["X-Request-Id"]
         details = error["details"]
         assert (details["limit"], details["used"], details["remaining"]) == (2, 2, 0)
         assert details["bounds"][0]["allows"] is False
