@@ -63,6 +63,11 @@ class PreviewPage:
     needs_card: bool = False
 
     @property
+    def is_start(self) -> bool:
+        """From no plan at all, so without a quote."""
+        return not self.quote
+
+    @property
     def shown(self) -> str:
         return str(self.due_now["amount_minor"])
 

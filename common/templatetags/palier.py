@@ -93,3 +93,28 @@ def field(bound: BoundField) -> dict[str, Any]:
     """Label, control, help and errors of one form field, tied together for assistive technology."""
     kind = getattr(bound.field.widget, "input_type", "")
     return {"field": bound, "kind": kind, "is_choice": kind == "checkbox"}
+
+
+BROWSERS = (
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+SYSTEMS = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)
+
+
+@register.filter
+def browser_name(user_agent: str) -> str:
+    """`Firefox, Linux`: enough to know one's own devices by. What it does not know it shows as it is, cut short."""
+    browser = next((name for mark, name in BROWSERS if mark in user_agent), "")
+    system = next((name for mark, name in SYSTEMS if mark in user_agent), "")
+    return ", ".join(filter(None, (browser, system))) or user_agent[:60]
