@@ -1,0 +1,112 @@
+"""The desk's page: answers are counted once, refusals explain themselves and count nothing."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from django.test import Client
+
+from accounts.models import User
+from common import clock
+from quotas.selectors import quota_status
+from quotas.services import Phase, entitlements_replace
+from showcase.models import ChatMessage
+from showcase.tests.conftest import LIMITS
+
+
+@pytest.fixture
+def desk(caller_with):
+    """Somebody at the desk who may send 3 messages a day."""
+
+    def sit_down(*names: str, **options: object) -> tuple[Client, User]:
+        caller_with(*names, **options)
+        user = User.objects.latest("pk")
+        client = Client()
+        client.force_login(user)
+        return client, user
+
+    return sit_down
+
+
+def used(user: User) -> int:
+    return sum(bound.used for bound in quota_status(account_id=user.personal_account.pk, metric="messages"))
+
+
+def key() -> str:
+    return uuid.uuid4().hex
+
+
+@pytest.mark.req("QU-1", "QU-2")
+def test_at_the_limit_the_refusal_stands_in_place_of_the_answer(desk):
+    client, user = desk("messages")
+    for _ in range(3):
+        answer = client.post("/chat/", {"text": "Where is Venus?", "key": key()})
+        assert (answer.status_code, answer["Location"]) == (302, "/chat/#newest")
+    answer = client.post("/chat/", {"text": "Where is Mars?", "key": key()})
+    page = answer.content.decode()
+    assert answer.status_code == 429
+    assert "You have reached the limit of your plan." in page
+    assert "Where is Mars?</textarea>" in page, "the question is kept"
+    assert used(user) == 3
+    assert ChatMessage.objects.count() == 3
+
+
+@pytest.mark.req("QU-1", "QU-7")
+def test_the_same_press_twice_is_one_answer_and_counts_once(desk):
+    client, user = desk("messages")
+    form = {"text": "Where is Venus?", "key": key()}
+    assert [client.post("/chat/", form).status_code for _ in range(2)] == [302, 302]
+    assert used(user) == 1
+    assert ChatMessage.objects.count() == 1
+
+
+def test_another_question_in_an_old_form_is_another_question(desk):
+    client, user = desk("messages")
+    old = key()
+    client.post("/chat/", {"text": "Where is Venus?", "key": old})
+    client.post("/chat/", {"text": "Where is Mars?", "key": old})
+    assert used(user) == 2
+    assert set(ChatMessage.objects.values_list("text", flat=True)) == {"Where is Venus?", "Where is Mars?"}
+
+
+@pytest.mark.req("QU-1")
+def test_a_failure_counts_nothing(desk, settings):
+    settings.SANDBOX = True
+    client, user = desk("messages")
+    client.raise_request_exception = False
+    assert client.post("/chat/", {"text": "/fail", "key": key()}).status_code == 500
+    assert used(user) == 0
+
+
+@pytest.mark.parametrize("text", ["", "   ", "x" * 4001])
+def test_what_is_no_question_is_said_at_the_field_and_counts_nothing(desk, text):
+    client, user = desk("messages")
+    answer = client.post("/chat/", {"text": text, "key": key()})
+    assert answer.status_code == 422
+    assert 'class="errorlist"' in answer.content.decode()
+    assert used(user) == 0
+
+
+@pytest.mark.req("AC-7")
+def test_without_a_plan_the_way_to_one_is_shown(desk):
+    client, _user = desk()
+    answer = client.post("/chat/", {"text": "Where is Venus?", "key": key()})
+    assert answer.status_code == 402
+    assert "/account/billing/plans/" in answer.content.decode()
+    assert ChatMessage.objects.count() == 0
+
+
+def test_only_plans_with_history_show_what_was_said_before(desk):
+    client, user = desk("messages")
+    client.post("/chat/", {"text": "Where is Venus?", "key": key()})
+    assert "Where is Venus?</p>" in client.get("/chat/").content.decode()
+    later = Client()
+    later.force_login(user)
+    assert "Where is Venus?</p>" not in later.get("/chat/").content.decode()
+    now = clock.database_now()
+    timeline = [Phase(now, limits=(LIMITS["messages"],), features=("history",))]
+    entitlements_replace(
+        account_id=user.personal_account.pk, source="default", source_ref="test", timeline=timeline, now=now
+    )
+    assert "Where is Venus?</p>" in later.get("/chat/").content.decode()
