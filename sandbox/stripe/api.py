@@ -22,7 +22,7 @@ from sandbox.stripe.faults import Fault
 from sandbox.stripe.render import expand, render
 from sandbox.stripe.requestlog import redacted
 from sandbox.stripe.routing import Route, url_map
-from sandbox.stripe.store import Tx
+from sandbox.stripe.store import Tx, copied
 
 
 class Answer:
@@ -150,7 +150,8 @@ class Api:
         checked = parameters.Spoken(parameters.check(call.route.params, given))
         result = call.route.handler(tx, checked, **call.args)
         checked.refuse_unread()
-        return expand(tx, render(tx, result), self._paths(paths))
+        rendered = render(tx, result)
+        return expand(tx, copied(rendered), self._paths(paths)) if paths else rendered
 
     def _paths(self, given: Any) -> list[str]:
         if not isinstance(given, dict):

@@ -52,8 +52,8 @@ class Core:
         self.deliverer = Deliverer(store, self.begin, self.lock)
         self.broken: str | None = None
         self._moving = threading.Lock()
-        self._next_due: due.Due | None = None
-        self._next_due_known = False
+        self._agenda = due.Agenda()
+        self._agenda.note(store.everything())
         self._stop = threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="stripe-clock", daemon=True)
 
@@ -76,7 +76,7 @@ class Core:
             self.requests.clear()
             self.settings = Settings()
             self.broken = None
-            self._next_due_known = False
+            self._agenda = due.Agenda()
             self.deliverer.set_mode("deliver")
 
     # Units of work -----------------------------------------------------------------------------------------------
@@ -94,19 +94,15 @@ class Core:
 
     def commit(self, tx: Tx) -> None:
         changed = tx.commit()
-        if changed & due.KINDS:
-            self._next_due_known = False
-        if "_delivery" in changed:
+        self._agenda.note(changed.items())
+        if any(kind == "_delivery" for kind, _ in changed):
             self.deliverer.wake()
 
     # Time --------------------------------------------------------------------------------------------------------
 
     def next_due(self) -> due.Due | None:
         with self.lock:
-            if not self._next_due_known:
-                self._next_due = due.first(self.store)
-                self._next_due_known = True
-            return self._next_due
+            return self._agenda.first()
 
     def run_due(self) -> None:
         """Does, in order, all that is due by now."""
@@ -115,7 +111,6 @@ class Core:
                 tx = self.begin(now=item.at)
                 due.perform(tx, item)
                 self.commit(tx)
-                self._next_due_known = False
 
     def move(self, target: int | None) -> None:
         """Moves virtual time to `target`, or to the next due moment, stopping at each due moment on the way."""

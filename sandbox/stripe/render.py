@@ -32,6 +32,9 @@ def includes(kind: str, field: str) -> Callable[[Includer], Includer]:
 
 
 def render(tx: Tx, obj: Object) -> Object:
+    """The public object. An event is public as it is stored, and must not be changed by the caller."""
+    if obj.get("object") == "event":
+        return obj
     if obj.get("object") == "list":
         return obj | {"data": [render(tx, item) for item in obj["data"]]}
     public: Object = _public(obj)

@@ -72,6 +72,11 @@ class Store:
     def type_of(self, object_id: str) -> str | None:
         return self._type_of.get(object_id)
 
+    def everything(self) -> Iterator[tuple[Key, Object]]:
+        for kind, rows in self.objects.items():
+            for object_id, obj in rows.items():
+                yield (kind, object_id), obj
+
     def candidates(self, kind: str, equals: dict[str, Any]) -> Iterator[str]:
         for field in INDEXED:
             if isinstance(equals.get(field), str):
@@ -211,13 +216,17 @@ class Tx:
 
     def find(self, kind: str, **equals: Any) -> list[Object]:
         """Working copies of all that have these field values, oldest first."""
+        return [self.get(kind, obj["id"]) for obj in self.scan(kind, **equals)]
+
+    def scan(self, kind: str, **equals: Any) -> list[Object]:
+        """As `find`, for reading only: nothing is copied."""
         found = []
         ids = dict.fromkeys(self.store.candidates(kind, equals))
         ids |= dict.fromkeys(object_id for of, object_id in self._working if of == kind)
         for object_id in ids:
             obj = self.peek(kind, object_id)
             if obj is not None and all(obj.get(field) == value for field, value in equals.items()):
-                found.append(self.get(kind, object_id))
+                found.append(obj)
         return found
 
     # writing -----------------------------------------------------------------------------------------------------
@@ -240,10 +249,10 @@ class Tx:
         }
         return changed | dict.fromkeys(self._removed)
 
-    def commit(self) -> set[str]:
-        """Makes the work stand; answers the types of the objects it changed."""
+    def commit(self) -> dict[Key, Object | None]:
+        """Makes the work stand; answers what it changed, None for what is gone."""
         changes = self.changes()
         if changes:
             self.store.apply(changes, {"ids": str(self.ids.count)})
         self._working, self._removed = {}, set()
-        return {kind for kind, _ in changes}
+        return changes

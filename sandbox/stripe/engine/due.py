@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 from sandbox.stripe.engine import changes, schedules, subscriptions
 from sandbox.stripe.events import emit, emit_updated
 from sandbox.stripe.rules import DAY_S
-from sandbox.stripe.store import Object, Store, Tx
+from sandbox.stripe.store import Key, Object, Tx
 
-KINDS = {"subscription", "subscription_schedule", "invoice", "checkout.session"}
 TRIAL_WARNING_S = 3 * DAY_S
 
 
@@ -70,15 +70,31 @@ FINDERS: dict[str, Callable[[Object], Iterator[Due]]] = {
 }
 
 
-def first(store: Store) -> Due | None:
-    """The earliest due work of all."""
-    return min(_all(store), default=None)
+class Agenda:
+    """The earliest due work of all objects, kept up with what commits change."""
 
+    def __init__(self) -> None:
+        self._heap: list[tuple[Due, Key]] = []
+        self._of: dict[Key, Due] = {}
 
-def _all(store: Store) -> Iterable[Due]:
-    for kind, finder in FINDERS.items():
-        for obj in store.objects.get(kind, {}).values():
-            yield from finder(obj)
+    def note(self, changes: Iterable[tuple[Key, Object | None]]) -> None:
+        for key, obj in changes:
+            if key[0] not in FINDERS:
+                continue
+            due = min(FINDERS[key[0]](obj), default=None) if obj is not None else None
+            if due is None:
+                self._of.pop(key, None)
+            elif self._of.get(key) != due:
+                self._of[key] = due
+                heappush(self._heap, (due, key))
+
+    def first(self) -> Due | None:
+        while self._heap:
+            due, key = self._heap[0]
+            if self._of.get(key) == due:
+                return due
+            heappop(self._heap)  # what it was due for has changed since
+        return None
 
 
 def first_of(tx: Tx, sub: Object) -> Due | None:

@@ -84,7 +84,7 @@ def delete_product(tx: Tx, params: Params, product_id: str) -> Object:
 
 @route("GET", "/v1/products", "ProductListParams")
 def list_products(tx: Tx, params: Params) -> Object:
-    rows = tx.find("product")
+    rows = tx.scan("product")
     if "ids" in params:
         rows = [product for product in rows if product["id"] in params["ids"]]
     return page(tx, params, matching(rows, params, skip={"ids"}), "/v1/products")
@@ -213,7 +213,7 @@ def update_price(tx: Tx, params: Params, price_id: str) -> Object:
 
 @route("GET", "/v1/prices", "PriceListParams")
 def list_prices(tx: Tx, params: Params) -> Object:
-    rows = tx.find("price")
+    rows = tx.scan("price")
     if "lookup_keys" in params:
         rows = [price for price in rows if price["lookup_key"] in params["lookup_keys"]]
     if "recurring" in params:

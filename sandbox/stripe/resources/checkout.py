@@ -160,12 +160,12 @@ def retrieve(tx: Tx, params: Params, session_id: str) -> Object:
 
 @route("GET", "/v1/checkout/sessions", "checkout.SessionListParams")
 def list_(tx: Tx, params: Params) -> Object:
-    return page(tx, params, matching(tx.find("checkout.session"), params), "/v1/checkout/sessions")
+    return page(tx, params, matching(tx.scan("checkout.session"), params), "/v1/checkout/sessions")
 
 
 @route("GET", "/v1/checkout/sessions/<session_id>/line_items", "checkout.SessionLineItemListParams")
 def list_items(tx: Tx, params: Params, session_id: str) -> Object:
-    rows = tx.find("item", _session=tx.get("checkout.session", session_id)["id"])
+    rows = tx.scan("item", _session=tx.get("checkout.session", session_id)["id"])
     return page(tx, params, rows, f"/v1/checkout/sessions/{session_id}/line_items", newest_first=False)
 
 

@@ -89,7 +89,7 @@ def delete(tx: Tx, params: Params, coupon_id: str) -> Object:
 
 @route("GET", "/v1/coupons", "CouponListParams")
 def list_(tx: Tx, params: Params) -> Object:
-    return page(tx, params, matching(tx.find("coupon"), params), "/v1/coupons")
+    return page(tx, params, matching(tx.scan("coupon"), params), "/v1/coupons")
 
 
 # Promotion codes -----------------------------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ def update_code(tx: Tx, params: Params, promotion_id: str) -> Object:
 
 @route("GET", "/v1/promotion_codes", "PromotionCodeListParams")
 def list_codes(tx: Tx, params: Params) -> Object:
-    rows = tx.find("promotion_code")
+    rows = tx.scan("promotion_code")
     if "coupon" in params:
         rows = [row for row in rows if row["promotion"]["coupon"] == params["coupon"]]
     return page(tx, params, matching(rows, params, skip={"coupon"}), "/v1/promotion_codes")

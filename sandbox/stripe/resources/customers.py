@@ -131,13 +131,13 @@ def delete(tx: Tx, params: Params, customer_id: str) -> Object:
 
 @route("GET", "/v1/customers", "CustomerListParams")
 def list_(tx: Tx, params: Params) -> Object:
-    rows = [customer for customer in tx.find("customer") if not customer.get("deleted")]
+    rows = [customer for customer in tx.scan("customer") if not customer.get("deleted")]
     return page(tx, params, matching(rows, params), "/v1/customers")
 
 
 @route("GET", "/v1/customers/<customer_id>/payment_methods", "CustomerListPaymentMethodsParams")
 def list_methods(tx: Tx, params: Params, customer_id: str) -> Object:
-    rows = tx.find("payment_method", customer=live_customer(tx, customer_id)["id"])
+    rows = tx.scan("payment_method", customer=live_customer(tx, customer_id)["id"])
     return page(tx, params, matching(rows, params), f"/v1/customers/{customer_id}/payment_methods")
 
 
@@ -150,7 +150,7 @@ def retrieve_method(tx: Tx, params: Params, customer_id: str, method_id: str) ->
 
 @route("GET", "/v1/customers/<customer_id>/balance_transactions", "CustomerListBalanceTransactionsParams")
 def list_balance(tx: Tx, params: Params, customer_id: str) -> Object:
-    rows = tx.find("customer_balance_transaction", customer=tx.get("customer", customer_id)["id"])
+    rows = tx.scan("customer_balance_transaction", customer=tx.get("customer", customer_id)["id"])
     return page(tx, params, matching(rows, params), f"/v1/customers/{customer_id}/balance_transactions")
 
 

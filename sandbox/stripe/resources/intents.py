@@ -121,7 +121,7 @@ def cancel_payment(tx: Tx, params: Params, intent_id: str) -> Object:
 @route("GET", "/v1/payment_intents", "PaymentIntentListParams")
 def list_payments(tx: Tx, params: Params) -> Object:
     equals = {"customer": params["customer"]} if "customer" in params else {}
-    return page(tx, params, matching(tx.find("payment_intent", **equals), params), "/v1/payment_intents")
+    return page(tx, params, matching(tx.scan("payment_intent", **equals), params), "/v1/payment_intents")
 
 
 def answer_challenge(tx: Tx, intent: Object, *, passed: bool) -> None:
@@ -172,7 +172,7 @@ def retrieve_setup(tx: Tx, params: Params, intent_id: str) -> Object:
 
 @route("GET", "/v1/setup_intents", "SetupIntentListParams")
 def list_setups(tx: Tx, params: Params) -> Object:
-    return page(tx, params, matching(tx.find("setup_intent"), params), "/v1/setup_intents")
+    return page(tx, params, matching(tx.scan("setup_intent"), params), "/v1/setup_intents")
 
 
 @route("POST", "/v1/setup_intents/<intent_id>", "SetupIntentUpdateParams")
@@ -274,7 +274,7 @@ def retrieve_charge(tx: Tx, params: Params, charge_id: str) -> Object:
 @route("GET", "/v1/charges", "ChargeListParams")
 def list_charges(tx: Tx, params: Params) -> Object:
     equals = {"customer": params["customer"]} if "customer" in params else {}
-    return page(tx, params, matching(tx.find("charge", **equals), params), "/v1/charges")
+    return page(tx, params, matching(tx.scan("charge", **equals), params), "/v1/charges")
 
 
 @route("POST", "/v1/charges/<charge_id>", "ChargeUpdateParams")
@@ -299,4 +299,4 @@ def retrieve_balance_transaction(tx: Tx, params: Params, transaction_id: str) ->
 
 @route("GET", "/v1/balance_transactions", "BalanceTransactionListParams")
 def list_balance_transactions(tx: Tx, params: Params) -> Object:
-    return page(tx, params, matching(tx.find("balance_transaction"), params), "/v1/balance_transactions")
+    return page(tx, params, matching(tx.scan("balance_transaction"), params), "/v1/balance_transactions")

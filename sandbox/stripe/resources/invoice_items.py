@@ -92,7 +92,7 @@ def retrieve(tx: Tx, params: Params, item_id: str) -> Object:
 @route("GET", "/v1/invoiceitems", "InvoiceItemListParams")
 def list_(tx: Tx, params: Params) -> Object:
     equals = {"customer": params["customer"]} if "customer" in params else {}
-    rows = tx.find("invoiceitem", **equals)
+    rows = tx.scan("invoiceitem", **equals)
     if "pending" in params:
         rows = [row for row in rows if (row["invoice"] is None) == params["pending"]]
     return page(tx, params, matching(rows, params, skip={"pending"}), "/v1/invoiceitems")

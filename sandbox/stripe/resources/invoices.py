@@ -50,7 +50,7 @@ def retrieve(tx: Tx, params: Params, invoice_id: str) -> Object:
 @route("GET", "/v1/invoices", "InvoiceListParams")
 def list_(tx: Tx, params: Params) -> Object:
     equals = {"customer": params["customer"]} if "customer" in params else {}
-    rows = tx.find("invoice", **equals)
+    rows = tx.scan("invoice", **equals)
     if "subscription" in params:
         rows = [row for row in rows if invoicing.subscription_id(row) == params["subscription"]]
     return page(tx, params, matching(rows, params, skip={"subscription"}), "/v1/invoices")
@@ -64,7 +64,7 @@ def list_lines(tx: Tx, params: Params, invoice_id: str) -> Object:
 
 @route("GET", "/v1/invoice_payments", "InvoicePaymentListParams")
 def list_payments(tx: Tx, params: Params) -> Object:
-    rows = tx.find("invoice_payment")
+    rows = tx.scan("invoice_payment")
     if "payment" in params:
         wanted = params["payment"]
         rows = [row for row in rows if all(row["payment"].get(name) == wanted[name] for name in wanted)]

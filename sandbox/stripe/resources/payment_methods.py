@@ -174,5 +174,5 @@ def detach(tx: Tx, params: Params, method_id: str) -> Object:
 def list_(tx: Tx, params: Params) -> Object:
     if "customer" in params:
         tx.get("customer", params["customer"], param="customer")
-    rows = [method for method in tx.find("payment_method") if method["customer"] is not None]
+    rows = [method for method in tx.scan("payment_method") if method["customer"] is not None]
     return page(tx, params, matching(rows, params), "/v1/payment_methods")

@@ -41,7 +41,7 @@ def update(tx: Tx, params: Params, refund_id: str) -> Object:
 
 @route("GET", "/v1/refunds", "RefundListParams")
 def list_(tx: Tx, params: Params) -> Object:
-    return page(tx, params, matching(tx.find("refund"), params), "/v1/refunds")
+    return page(tx, params, matching(tx.scan("refund"), params), "/v1/refunds")
 
 
 # Credit notes --------------------------------------------------------------------------------------------------------
@@ -174,10 +174,10 @@ def update_note(tx: Tx, params: Params, note_id: str) -> Object:
 
 @route("GET", "/v1/credit_notes", "CreditNoteListParams")
 def list_notes(tx: Tx, params: Params) -> Object:
-    return page(tx, params, matching(tx.find("credit_note"), params), "/v1/credit_notes")
+    return page(tx, params, matching(tx.scan("credit_note"), params), "/v1/credit_notes")
 
 
 @route("GET", "/v1/credit_notes/<note_id>/lines", "CreditNoteLineItemListParams")
 def list_note_lines(tx: Tx, params: Params, note_id: str) -> Object:
-    rows = tx.find("credit_note_line_item", _note=tx.get("credit_note", note_id)["id"])
+    rows = tx.scan("credit_note_line_item", _note=tx.get("credit_note", note_id)["id"])
     return page(tx, params, rows, f"/v1/credit_notes/{note_id}/lines", newest_first=False)

@@ -114,7 +114,7 @@ def retrieve(tx: Tx, params: Params, schedule_id: str) -> Object:
 
 @route("GET", "/v1/subscription_schedules", "SubscriptionScheduleListParams")
 def list_(tx: Tx, params: Params) -> Object:
-    rows = tx.find("subscription_schedule")
+    rows = tx.scan("subscription_schedule")
     if params.get("scheduled"):
         rows = [row for row in rows if row["status"] == "not_started"]
     return page(tx, params, matching(rows, params, skip={"scheduled"}), "/v1/subscription_schedules")

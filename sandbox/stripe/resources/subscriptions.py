@@ -123,7 +123,7 @@ def retrieve(tx: Tx, params: Params, sub_id: str) -> Object:
 def list_(tx: Tx, params: Params) -> Object:
     """Without a status, all that are not canceled, as Stripe."""
     equals = {"customer": params["customer"]} if "customer" in params else {}
-    rows = [sub for sub in tx.find("subscription", **equals) if _status_fits(sub, params.get("status"))]
+    rows = [sub for sub in tx.scan("subscription", **equals) if _status_fits(sub, params.get("status"))]
     if price := params.get("price") or params.get("plan"):
         rows = [sub for sub in rows if any(item["price"] == price for item in sub["items"]["data"])]
     for name in ("current_period_start", "current_period_end"):

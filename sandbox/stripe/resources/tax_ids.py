@@ -51,7 +51,7 @@ def retrieve_any(tx: Tx, params: Params, tax_id: str) -> Object:
 
 @route("GET", "/v1/customers/<customer_id>/tax_ids", "CustomerTaxIdListParams")
 def list_(tx: Tx, params: Params, customer_id: str) -> Object:
-    rows = tx.find("tax_id", customer=live_customer(tx, customer_id)["id"])
+    rows = tx.scan("tax_id", customer=live_customer(tx, customer_id)["id"])
     return page(tx, params, rows, f"/v1/customers/{customer_id}/tax_ids")
 
 

@@ -69,7 +69,7 @@ def delete(tx: Tx, params: Params, endpoint_id: str) -> Object:
 
 @route("GET", "/v1/webhook_endpoints", "WebhookEndpointListParams")
 def list_(tx: Tx, params: Params) -> Object:
-    return page(tx, params, tx.find("webhook_endpoint"), "/v1/webhook_endpoints")
+    return page(tx, params, tx.scan("webhook_endpoint"), "/v1/webhook_endpoints")
 
 
 @route("GET", "/v1/events/<event_id>", "EventRetrieveParams")
@@ -79,7 +79,7 @@ def retrieve_event(tx: Tx, params: Params, event_id: str) -> Object:
 
 @route("GET", "/v1/events", "EventListParams")
 def list_events(tx: Tx, params: Params) -> Object:
-    rows = tx.find("event")
+    rows = tx.scan("event")
     if "types" in params:
         rows = [event for event in rows if event["type"] in params["types"]]
     if "delivery_success" in params:
