@@ -12,6 +12,7 @@ from common import ratelimit
 
 SHORTEST_SECRET = 32
 FEWEST_CHARACTERS = 10
+CONSOLE_MAIL = "django.core.mail.backends.console.EmailBackend"
 
 
 @register(Tags.security)
@@ -54,6 +55,12 @@ def _unsafe() -> Iterator[Error]:
         )
     if "*" in settings.ALLOWED_HOSTS and not settings.DEBUG:
         yield Error("ALLOWED_HOSTS allows every host.", hint="Name the hosts you serve.", id="palier.E007")
+    if settings.EMAIL_BACKEND == CONSOLE_MAIL and not (settings.SANDBOX or settings.DEBUG):
+        yield Error(
+            "Mails would be printed into the log, with the links that reset passwords.",
+            hint="Set EMAIL_URL, for example smtp+tls://user:password@mail.example:587.",
+            id="palier.E010",
+        )
 
 
 def _secret(name: str) -> str:

@@ -185,6 +185,7 @@ CONTENT_SECURITY_POLICY: dict[str, Any] = {
     },
 }
 
+# Printed is for development only: config/checks.py refuses to start so elsewhere.
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Palier <no-reply@palier.test>")

@@ -14,7 +14,7 @@ import psycopg
 
 from sandbox import demo_files, stripe_endpoint
 from sandbox.console import paint, say, step
-from sandbox.demo_files import DIRECTORY, LOGS, AlreadyRunning
+from sandbox.demo_files import DIRECTORY, LOGS, MAIL, AlreadyRunning
 from sandbox.environment import application_environment
 from sandbox.programs import Programs, answers
 from sandbox.services import Postgres, Redis, ServiceError, process
@@ -93,6 +93,7 @@ class Demo:
             redis_url=redis_url,
             base_url=self.base_url,
             sandbox_url=self.sandbox_url,
+            mail=MAIL,
             kept=self.secrets,
         )
         demo_files.write_environment(environment)
@@ -173,9 +174,10 @@ def introduction(base_url: str, sandbox_url: str, people: dict[str, str]) -> str
         ("Staff", addresses(STAFF)),
         ("Password of all", PASSWORD),
         ("Months pass with", ".venv/bin/python manage.py clock advance 31d"),
+        ("Mails sent land in", f"{os.path.relpath(MAIL)}/"),
         ("Logs", f"{os.path.relpath(LOGS)}/"),
     ]
-    lines = ["", *(f"  {paint(f'{title:<18}', 'dim')}{value}" for title, value in rows if value), ""]
+    lines = ["", *(f"  {paint(f'{title:<20}', 'dim')}{value}" for title, value in rows if value), ""]
     return "\n".join(
         [*lines, f"{paint('ready', 'green')}  {paint(f'{base_url}/', 'bold')}  (Ctrl-C stops all)"]
     )
@@ -207,6 +209,7 @@ def run(port: int) -> None:
                     f"Port {port + offset}, meant for {name}, is in use by another program. Stop that one,"
                     f" or take other ports: make demo PORT={port + 100}"
                 )
+        demo_files.make_private_directories()
         demo_files.set_old_logs_aside()
         demo = Demo(port)
         stack.callback(demo.stop)

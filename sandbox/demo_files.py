@@ -18,6 +18,7 @@ from sandbox.stripe_endpoint import ENDPOINT_ID
 # Elsewhere only for tests of the demo itself, which must not meet the developer's own.
 DIRECTORY = Path(os.environ.get("PALIER_DIRECTORY") or ROOT / ".palier")
 LOGS = DIRECTORY / "logs"
+MAIL = DIRECTORY / "mail"  # what the application sent, a file for each time it did
 ENVIRONMENT = DIRECTORY / "env"  # config/env.py reads it when DATABASE_URL is not set
 DESCRIPTION = DIRECTORY / "demo.json"
 API_KEYS = DIRECTORY / "api_keys.json"
@@ -73,10 +74,19 @@ def api_keys() -> dict[str, str]:
     return keys
 
 
+def make_private_directories() -> None:
+    """Logs and mails are about people, and mails hold links that sign in: for the owner's eyes only.
+
+    `.palier/` itself stays passable, since PostgreSQL may run in it as another user.
+    """
+    for directory in (LOGS, MAIL):
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(0o700)
+
+
 def set_old_logs_aside() -> None:
     """Each run's logs and counters begin empty; the logs of the run before are kept as `*.log.old`."""
     shutil.rmtree(DIRECTORY / "metrics", ignore_errors=True)
-    LOGS.mkdir(parents=True, exist_ok=True)
     for log in LOGS.glob("*.log"):
         log.replace(log.with_suffix(".log.old"))
 

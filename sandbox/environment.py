@@ -7,6 +7,7 @@ import secrets
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 ROOT = Path(__file__).resolve().parent.parent
 NOBODY_LISTENS = "http://127.0.0.1:9"  # the discard port: a call that should not happen fails at once
@@ -32,9 +33,10 @@ def application_environment(
     redis_url: str,
     base_url: str = NOBODY_LISTENS,
     sandbox_url: str = NOBODY_LISTENS,
+    mail: Path | None = None,
     kept: Secrets,
 ) -> Secrets:
-    """Every variable the application needs to run against these services."""
+    """Every variable the application needs to run against these services. Mails become files in `mail`."""
     return {
         **kept,
         "DATABASE_URL": database_url,
@@ -43,6 +45,7 @@ def application_environment(
         "SANDBOX_URL": sandbox_url,
         "STRIPE_API_BASE": sandbox_url,
         "FAST_MIGRATIONS": "1",
+        **({"EMAIL_URL": f"filemail:///{quote(str(mail))}"} if mail else {}),
     }
 
 

@@ -19,6 +19,7 @@ from sandbox.services import ServiceError, process
 POLL_S = 0.2
 FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
+OWNER_ONLY = 0o077  # the umask of what we start: keys and mails are in the files that it writes
 STEADY_AFTER_S = 60.0  # a program that ran this long starts its backoff anew
 
 
@@ -61,7 +62,7 @@ class Program:
             process.require_port(self.name, self.port, patience_s=process.PORT_PATIENCE_S)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.asked_to_end = False
-        self.process = process.spawn(self.command, log=self.log, env=self.env, cwd=self.cwd)
+        self.process = process.spawn(self.command, log=self.log, env=self.env, cwd=self.cwd, umask=OWNER_ONLY)
 
     def wait(self) -> None:
         """Return once it is ready."""

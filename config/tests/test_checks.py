@@ -24,7 +24,9 @@ SAFE: dict[str, Any] = {
     "SECRET_KEY": STRONG,
     "SIMPLE_JWT": {"SIGNING_KEY": STRONG},
     "ALLOWED_HOSTS": ["shop.example"],
+    "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
 }
+PRINTED = {"EMAIL_BACKEND": checks.CONSOLE_MAIL}
 LIVE = {"STRIPE_LIVE_MODE": True}
 
 
@@ -45,6 +47,9 @@ LIVE = {"STRIPE_LIVE_MODE": True}
         (LIVE | {"HTTPS": False}, ["palier.E005"]),
         (LIVE | {"STRIPE_WEBHOOK_SECRET": ""}, ["palier.E006"]),
         ({"ALLOWED_HOSTS": ["*"]}, ["palier.E007"]),
+        (PRINTED, ["palier.E010"]),
+        (PRINTED | {"DEBUG": True}, []),
+        (PRINTED | {"SANDBOX": True}, []),
     ],
 )
 def test_unsafe_settings(changed: dict[str, Any], ids: list[str]) -> None:

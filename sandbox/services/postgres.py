@@ -37,6 +37,11 @@ SETTINGS: Mapping[str, str] = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %d ",
+    # Statements, their parameters and the rows they failed on hold personal data.
+    "log_min_error_statement": "panic",
+    "log_parameter_max_length": "0",
+    "log_parameter_max_length_on_error": "0",
+    "log_error_verbosity": "terse",
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",

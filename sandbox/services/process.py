@@ -38,10 +38,11 @@ def spawn(
     cwd: Path | None = None,
     user: tuple[int, int] | None = None,
     death_signal: signal.Signals = signal.SIGTERM,
+    umask: int = -1,
 ) -> subprocess.Popen[bytes]:
     """Start `command` in a process group of its own, its output appended to `log`.
 
-    `user` is (uid, gid) to drop to; `death_signal` is what it gets when we die. Ctrl-C in the terminal does not
+    `user` is (uid, gid) to drop to; `death_signal` is what it gets when we die; a `umask` of -1 is ours. Ctrl-C in the terminal does not
     reach it: whoever started it decides the order in which things end.
     """
     with log.open("ab") as output:
@@ -57,6 +58,7 @@ def spawn(
             user=None if user is None else user[0],
             group=None if user is None else user[1],
             extra_groups=None if user is None else [],
+            umask=umask,
         )
 
 

@@ -121,6 +121,10 @@ def test_a_newcomers_first_day(demo):
     assert token.status_code == 200, token.text
     assert (demo.directory / "env").stat().st_mode & 0o077 == 0
     assert (demo.directory / "demo.json").stat().st_mode & 0o077 == 0
+    for private in ("logs", "mail", "api_keys.json", "stripe.sqlite"):
+        assert (demo.directory / private).stat().st_mode & 0o077 == 0, private
+    assert f"filemail:////{str(demo.directory).lstrip('/')}/mail\n" in (demo.directory / "env").read_text()
+    assert "Mails sent land in" in demo.output.read_text()
 
     second = demo.run("--port", str(four_free_ports()))
     assert (second.returncode, second.stdout) == (1, "")

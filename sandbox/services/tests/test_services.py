@@ -1,5 +1,6 @@
 """The embedded services on real processes: what an unlucky day does to a demo."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -203,3 +204,18 @@ def test_a_place_prepared_by_somebody_else_is_refused(place):
             reachable_directory(wanted, (65534, 65534))
     finally:
         trap.rmdir()
+
+
+def test_postgresql_logs_neither_statements_nor_the_rows_they_failed_on(postgres):
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        connection.execute("CREATE TABLE person (email text PRIMARY KEY)")
+        for _ in range(2):
+            with contextlib.suppress(psycopg.errors.UniqueViolation):
+                connection.execute("INSERT INTO person VALUES ('ada@example.test')")
+        with contextlib.suppress(psycopg.errors.InvalidTextRepresentation):
+            connection.execute("SELECT %s::text::int, email FROM person", ["grace@example.test"])
+    log = postgres.log.read_text()
+    assert "person_pkey" in log
+    assert "ada@example.test" not in log
+    assert "INSERT INTO" not in log
+    assert "SELECT" not in log
