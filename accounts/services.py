@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+import structlog
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.conf import settings
@@ -11,10 +12,13 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from accounts import tokens
+from accounts.locks import lock_token_family
 from accounts.models import Account, AccountKind, Language, Membership, Role, User
 from accounts.selectors import user_of_token
 from accounts.signals import account_created
 from common.errors import InvalidCredentials, PermissionDenied, TokenExpired, ValidationError
+
+logger = structlog.get_logger(__name__)
 
 
 def user_register(
@@ -94,18 +98,34 @@ def _check_address_confirmed(user: User) -> None:
 
 
 def token_refresh(*, refresh: str) -> tokens.TokenPair:
-    """A new pair for an unused refresh token, which is used up. TokenExpired when it was used or withdrawn."""
+    """A new pair for an unused refresh token, which is used up. TokenExpired when it was used or withdrawn.
+
+    Using one again withdraws all that came of its sign-in: either this caller or the one before has a stolen copy.
+    """
     old = tokens.read_refresh(refresh)
-    user = user_of_token(old)
-    with transaction.atomic():
-        if not old.withdraw():  # another request used it between our reading and now
-            raise TokenExpired
-        return tokens.issue(user)
+    pair = _rotated(old, user_of_token(old))
+    if pair is None:
+        logger.warning("refresh_token_used_again")
+        raise TokenExpired
+    return pair
 
 
+@transaction.atomic
+def _rotated(old: tokens.UserRefreshToken, user: User) -> tokens.TokenPair | None:
+    """The next pair of the family; None, and no family any more, when `old` was withdrawn."""
+    lock_token_family(old.family)
+    if not old.withdraw():
+        old.withdraw_family()
+        return None
+    return tokens.issue(user, family=old.family)
+
+
+@transaction.atomic
 def token_revoke(*, refresh: str) -> None:
     """Sign this client out. An expired or withdrawn token is no error. InvalidCredentials for a forged one."""
     try:
-        tokens.read_refresh(refresh).withdraw()
+        token = tokens.read_refresh(refresh)
     except TokenExpired:
         return
+    lock_token_family(token.family)
+    token.withdraw_family()

@@ -1,17 +1,21 @@
 """API tokens: a short access token and a refresh token that is good for one use.
 
+The refresh tokens that follow each other from one sign-in are a family, whose id begins the id of each: when one comes
+back that was used, somebody has a copy, and the whole family is withdrawn.
+
 Tokens carry the role and a mark of the password, so that changing the password withdraws all of them. The list of
 issued refresh tokens holds their ids only: whoever reads the table cannot sign in with it.
 """
 
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
+from uuid import uuid4
 
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext_lazy as _
 from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
 from rest_framework_simplejwt.settings import api_settings
-from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
 from rest_framework_simplejwt.utils import datetime_from_epoch
 
@@ -20,6 +24,7 @@ from common.errors import InvalidCredentials, TokenExpired
 
 ROLE_CLAIM, ROLE_USER = "role", "user"
 PASSWORD_CLAIM = "pwm"  # noqa: S105 - a claim's name
+FAMILY_END = "."
 
 AnyToken = TypeVar("AnyToken", bound=Token)
 
@@ -37,23 +42,36 @@ class TokenPair:
 
 
 class UserRefreshToken(RefreshToken):
-    """A refresh token whose withdrawal is told from its being forged."""
+    """A refresh token. Whether it was withdrawn is asked when it is used, so that a copy's use is noticed."""
+
+    @property
+    def family(self) -> str:
+        """What all refresh tokens of one sign-in share."""
+        return str(self[api_settings.JTI_CLAIM]).partition(FAMILY_END)[0]
 
     def check_blacklist(self) -> None:
-        try:
-            super().check_blacklist()
-        except TokenError as error:
-            raise TokenExpired from error
+        """Nothing yet: `withdraw` tells."""
 
     def withdraw(self) -> bool:
-        """Make it useless. False when somebody else did so first."""
+        """Make it useless. False when it already was."""
         _entry, first = cast("tuple[Any, bool]", self.blacklist())
         return first
 
+    def withdraw_family(self) -> None:
+        """Make every refresh token of this sign-in useless, this one too."""
+        self.withdraw()
+        family = OutstandingToken.objects.filter(jti__startswith=self.family + FAMILY_END)
+        BlacklistedToken.objects.bulk_create(
+            [BlacklistedToken(token=token) for token in family.filter(blacklistedtoken=None)],
+            ignore_conflicts=True,
+        )
 
-def issue(user: User) -> TokenPair:
-    """A new pair for `user`."""
+
+def issue(user: User, *, family: str | None = None) -> TokenPair:
+    """A new pair for `user`: the next one of a family, or the first of a new one."""
     refresh: Any = UserRefreshToken()
+    own = refresh[api_settings.JTI_CLAIM]
+    refresh[api_settings.JTI_CLAIM] = f"{family or uuid4().hex}{FAMILY_END}{own}"
     refresh[api_settings.USER_ID_CLAIM] = str(user.pk)
     refresh[ROLE_CLAIM] = ROLE_USER
     refresh[PASSWORD_CLAIM] = _password_mark(user)
@@ -74,7 +92,7 @@ def read_access(raw: str) -> Token:
 
 
 def read_refresh(raw: str) -> UserRefreshToken:
-    """The refresh token, verified and not withdrawn. TokenExpired or InvalidCredentials."""
+    """The refresh token, verified; it may have been withdrawn. TokenExpired or InvalidCredentials."""
     return _read(UserRefreshToken, raw)
 
 

@@ -144,7 +144,22 @@ def test_refresh_rotates_and_the_old_one_is_refused(client: Client, post: Post, 
     second = post("token/refresh", refresh=first["refresh"]).json()["data"]
     assert get_own(client, second["access"]).status_code == 200
     assert code(post("token/refresh", refresh=first["refresh"])) == (401, "token_expired")
-    assert post("token/refresh", refresh=second["refresh"]).status_code == 200
+
+
+def test_a_used_token_that_comes_back_ends_its_whole_sign_in(post: Post, person: User) -> None:
+    first, elsewhere = tokens.issue(person).refresh, tokens.issue(person).refresh
+    second = post("token/refresh", refresh=first).json()["data"]["refresh"]
+    third = post("token/refresh", refresh=second).json()["data"]["refresh"]
+    assert code(post("token/refresh", refresh=first)) == (401, "token_expired")
+    assert code(post("token/refresh", refresh=third)) == (401, "token_expired")
+    assert post("token/refresh", refresh=elsewhere).status_code == 200
+
+
+def test_revoking_a_used_token_ends_what_came_of_it(post: Post, person: User) -> None:
+    first = tokens.issue(person).refresh
+    second = post("token/refresh", refresh=first).json()["data"]["refresh"]
+    assert post("token/revoke", refresh=first).status_code == 200
+    assert code(post("token/refresh", refresh=second)) == (401, "token_expired")
 
 
 def test_of_many_uses_at_once_one_wins(committed_db: None, person: User) -> None:
@@ -166,6 +181,7 @@ def test_of_many_uses_at_once_one_wins(committed_db: None, person: User) -> None
         statuses = [future.result(60) for future in [pool.submit(use) for _ in range(12)]]
     assert sorted(statuses) == [200] + [401] * 11
     assert OutstandingToken.objects.count() == 2
+    assert BlacklistedToken.objects.count() == 2  # eleven of them were replays
 
 
 def test_revoke_ends_it_and_is_content_with_what_is_ended(post: Post, person: User) -> None:
