@@ -140,8 +140,6 @@ def _bring_next(tx: Tx, sub: Object) -> None:
             raise _none_upcoming(sub["customer"])
         tx.now = max(tx.now, item.at)
         due.perform(tx, item)
-        if sub["schedule"] is None and sub["status"] == "canceled":
-            raise _none_upcoming(sub["customer"])
 
 
 def _none_upcoming(customer_id: str) -> Exception:
