@@ -8,12 +8,13 @@ from psycopg import sql
 METRIC = "messages"
 UNREACHED_LIMIT_UNITS = 10**12
 
-# The metering tables that have rows for an account in its steady state, and what the copies differ in.
+# The metering tables that have rows for an account in its steady state, and what the copies differ in besides their
+# account: SQL that gives JSON, where `n` is the copy's account. A bucket names the right under which it counts.
 COPIED = {
-    "quotas_rightsversion": "{}",
-    "quotas_entitlement": "{}",
-    "quotas_bucket": '{"used_units": 0}',
-    "quotas_usageday": '{"units": 0, "operations": 0, "hour_units": ' + str([0] * 24) + "}",
+    "quotas_rightsversion": "'{}'",
+    "quotas_entitlement": "'{}'",
+    "quotas_bucket": "jsonb_build_object('used_units', 0, 'entitlement_id', right_of.id)",
+    "quotas_usageday": "jsonb_build_object('units', 0, 'operations', 0, 'hour_units', array_fill(0, ARRAY[24]))",
 }
 
 
@@ -96,11 +97,16 @@ def _copy_rows(
     copied = connection.execute(
         sql.SQL(
             "INSERT INTO {table} SELECT copy.* FROM {table} AS original,"
-            " generate_series(%(first)s::bigint, %(last)s::bigint) AS n, LATERAL jsonb_populate_record(original,"
-            " %(changes)s::jsonb || jsonb_build_object('account_id', n) || {new_id}) AS copy"
+            " generate_series(%(first)s::bigint, %(last)s::bigint) AS n"
+            " LEFT JOIN quotas_entitlement AS right_of ON right_of.account_id = n, LATERAL jsonb_populate_record(original,"
+            " {changes}::jsonb || jsonb_build_object('account_id', n) || {new_id}) AS copy"
             " WHERE original.account_id = %(template_id)s"
-        ).format(table=sql.Identifier(table), new_id=new_id if has_id else sql.SQL("'{}'::jsonb")),
-        {"first": accounts[0], "last": accounts[1], "changes": changes, "template_id": template_id},
+        ).format(
+            table=sql.Identifier(table),
+            changes=sql.SQL(changes),
+            new_id=new_id if has_id else sql.SQL("'{}'::jsonb"),
+        ),
+        {"first": accounts[0], "last": accounts[1], "template_id": template_id},
     ).rowcount
     if copied < accounts[1] - accounts[0] + 1:
         raise RuntimeError(f"account {template_id} has no rows in {table} to copy")
