@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 
 from bench import machine, report
+from bench.document import PERFORMANCE_MD, write_results
 from bench.drawing import PERFORMANCE_SVG, draw
 from bench.scenarios import SCENARIOS, Plan, Scenario
 from bench.sides import Result
@@ -30,6 +32,7 @@ def main() -> int:
     base = QUICK if options.quick else FULL
     plan = Plan(rounds=options.rounds or base.rounds, seconds=options.seconds or base.seconds)
     scenarios = _chosen(options.only)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started ends with us
     started_at = time.monotonic()
     with open_stage() as stage:
         facts = {
@@ -44,6 +47,7 @@ def main() -> int:
     print(f"{time.monotonic() - started_at:.0f} s")
     if not options.quick and len(scenarios) == len(SCENARIOS):
         draw(results, facts, PERFORMANCE_SVG)
+        write_results(results, facts, PERFORMANCE_MD)
     return 0
 
 

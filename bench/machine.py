@@ -22,6 +22,7 @@ def facts(programs: Path) -> Mapping[str, object]:
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "postgresql": version.stdout.split()[-1],
+        "load": round(os.getloadavg()[0], 1),
     }
 
 

@@ -7,6 +7,7 @@ with the same settings, and a benchmark has no business in a database somebody e
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from sandbox.services import Postgres, Redis
 from sandbox.services.unprivileged import remove_tree
 
 MANY_ACCOUNTS = 100_000
-DIRECTORY = ROOT / ".palier" / "bench"
+PLACE = ROOT / ".palier"
 RELAXED = {"fsync", "synchronous_commit", "full_page_writes"}
 
 
@@ -38,10 +39,11 @@ class Stage:
 def open_stage() -> Iterator[Stage]:
     """Services up, schema made, Django ready in this process too. All of it is gone afterwards."""
     with ExitStack() as stack:
-        _clear()
-        DIRECTORY.mkdir(parents=True)
-        stack.callback(_clear)
-        postgres, redis = Postgres(DIRECTORY / "postgres"), Redis(DIRECTORY / "redis")
+        PLACE.mkdir(exist_ok=True)
+        directory = Path(tempfile.mkdtemp(prefix="bench-", dir=PLACE))
+        directory.chmod(0o755)  # PostgreSQL may run as somebody else, who has to get through
+        stack.callback(_clear, directory)
+        postgres, redis = Postgres(directory / "postgres"), Redis(directory / "redis")
         stack.callback(postgres.stop)
         postgres.start()
         stack.callback(redis.stop)
@@ -56,7 +58,7 @@ def open_stage() -> Iterator[Stage]:
             database_url=postgres.url(),
             environment=child_environment(values),
             programs=postgres.programs(),
-            directory=DIRECTORY,
+            directory=directory,
             data_directory=postgres.log.parent,
         )
 
@@ -83,7 +85,6 @@ def _require_durability(database_url: str) -> None:
         raise RuntimeError(f"PostgreSQL runs with {', '.join(off)} relaxed")
 
 
-def _clear() -> None:
-    """Remove it all; what an interrupted run left, too."""
-    remove_tree(DIRECTORY / "postgres")  # it may lie elsewhere, behind a link
-    remove_tree(DIRECTORY)
+def _clear(directory: Path) -> None:
+    remove_tree(directory / "postgres")  # it may lie elsewhere, behind a link
+    remove_tree(directory)

@@ -7,7 +7,7 @@ from bench.web import METERED_PATH, PLAIN_PATH
 from config.urls import urlpatterns as _product
 
 urlpatterns = [
-    *_product,
     path(PLAIN_PATH[1:], PlainView.as_view()),
     path(METERED_PATH[1:], MeteredView.as_view()),
+    *_product,
 ]
