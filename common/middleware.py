@@ -4,13 +4,15 @@ import re
 from collections.abc import Callable
 from time import perf_counter
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
+from django.utils.cache import patch_vary_headers
 from django_structlog.middlewares import RequestMiddleware
 
 from common import metrics, pages
-from common.api.envelope import error_response, is_api_path, is_envelope
+from common.api.envelope import answers_json, error_response, is_api_path, is_envelope
 from common.api.errors import error_of_status, to_domain_error
+from common.errors import MethodNotAllowed
 from common.request_id import HEADER, bound_request_id, request_id_from
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
@@ -53,23 +55,30 @@ class MetricsMiddleware:
 
 
 class JsonErrorsMiddleware:
-    """Under /v1/ and /api/ every error is an envelope, whoever made it: the router, middleware, a bug, DEBUG."""
+    """Where JSON is spoken every error is an envelope, whoever made it: the router, middleware, a bug, DEBUG."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
-        if (
-            response.status_code < FIRST_ERROR_STATUS
-            or is_envelope(response)
-            or not is_api_path(request.path_info)
-        ):
-            return response
-        replaced = error_response(error_of_status(response.status_code))
-        if "Allow" in response.headers:
-            replaced["Allow"] = response.headers["Allow"]
-        return replaced
+        if response.status_code >= FIRST_ERROR_STATUS:
+            response = self._error(request, response)
+        for name, value in getattr(request, "rate_limit_headers", {}).items():
+            response.headers.setdefault(name, value)
+        return response
+
+    def _error(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        is_page = not is_api_path(request.path_info)
+        has_own_form = is_page and response.headers.get("Content-Type", "").startswith("application/json")
+        if answers_json(request) and not is_envelope(response) and not has_own_form:
+            replaced = error_response(error_of_status(response.status_code))
+            if "Allow" in response.headers:
+                replaced["Allow"] = response.headers["Allow"]
+            response = replaced
+        if is_page:
+            patch_vary_headers(response, ["Accept"])
+        return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         """Errors raised by a view. None lets a bug rise and be logged."""
@@ -78,13 +87,18 @@ class JsonErrorsMiddleware:
 
 
 class PageErrorsMiddleware:
-    """A DomainError that a page's view raises is shown as a page."""
+    """A DomainError that a page's view raises is shown as a page, and so is that a method is not for an address."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        return self.get_response(request)
+        response = self.get_response(request)
+        if isinstance(response, HttpResponseNotAllowed) and not is_api_path(request.path_info):
+            page = pages.render_error(request, MethodNotAllowed())
+            page["Allow"] = response["Allow"]
+            return page
+        return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         error = None if is_api_path(request.path_info) else to_domain_error(exception)

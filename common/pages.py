@@ -7,7 +7,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from common import errors
-from common.api.envelope import error_response, is_api_path
+from common.api.envelope import answers_json, error_response
 from common.request_id import current_request_id
 
 logger = structlog.get_logger(__name__)
@@ -20,11 +20,11 @@ LAST_RESORT = (
 
 
 def render_error(request: HttpRequest, error: errors.DomainError) -> HttpResponse:
-    """`errors/<code>.html`, else `errors/<status>.html`, else `errors/error.html`. JSON under the API's paths.
+    """`errors/<code>.html`, else `errors/<status>.html`, else `errors/error.html`. JSON where that is spoken.
 
     The template gets `error`, `code`, `status`, `message`, `details` and `request_id`.
     """
-    if is_api_path(request.path_info):
+    if answers_json(request):
         return error_response(error)
     template = select_template(
         [f"errors/{error.code}.html", f"errors/{error.status}.html", "errors/error.html"]

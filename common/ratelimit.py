@@ -75,6 +75,8 @@ def check(request: Any, names: Iterable[str]) -> list[Usage]:
             raise RateLimited(
                 details={"limit": name, "retry_after_s": usage.reset_s}, rate_headers=headers(usages)
             )
+    # For the middleware: an answer to a bug is made where nobody knows of the limits.
+    getattr(request, "_request", request).rate_limit_headers = headers(usages)
     return usages
 
 

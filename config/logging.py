@@ -13,6 +13,14 @@ SHARED_PROCESSORS: list[Any] = [
 ]
 
 
+def add_request_id(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """For what Django logs about a request after the middleware that binds its id has ended."""
+    request = getattr(event.get("_record"), "request", None)
+    if request_id := getattr(request, "request_id", ""):
+        event.setdefault("request_id", request_id)
+    return event
+
+
 def build_logging(*, debug: bool, fmt: str, level: str) -> dict[str, Any]:
     """The LOGGING dictionary; `fmt` is json (production) or console (reading along)."""
     structlog.configure(
@@ -41,7 +49,7 @@ def build_logging(*, debug: bool, fmt: str, level: str) -> dict[str, Any]:
                     *exceptions,
                     renderer,
                 ],
-                "foreign_pre_chain": SHARED_PROCESSORS,
+                "foreign_pre_chain": [*SHARED_PROCESSORS, add_request_id],
             }
         },
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
@@ -59,5 +67,7 @@ def build_logging(*, debug: bool, fmt: str, level: str) -> dict[str, Any]:
                 "celery",
             )
         }
+        # Refusals have their line from RequestLogMiddleware, without the secrets that some paths carry.
+        | {"django.request": {"level": "ERROR"}}
         | {"django.server": {"level": "INFO" if debug else "WARNING"}},
     }

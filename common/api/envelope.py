@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 
@@ -19,6 +19,14 @@ API_PREFIXES = ("/v1/", "/api/")
 def is_api_path(path: str) -> bool:
     """Whether answers under this path are JSON, errors included."""
     return path.startswith(API_PREFIXES)
+
+
+def answers_json(request: HttpRequest) -> bool:
+    """Whether errors are JSON here: under the API's paths, and wherever the caller accepts JSON and no page."""
+    if is_api_path(request.path_info):
+        return True
+    accepted = request.headers.get("Accept", "").lower()
+    return "application/json" in accepted and "text/html" not in accepted
 
 
 class ApiJsonEncoder(JSONEncoder):
@@ -64,6 +72,7 @@ def error_response(error: DomainError) -> HttpResponse:
         headers=error.headers(),
     )
     response[HEADER] = current_request_id()
+    response["Cache-Control"] = "no-store"
     return mark_envelope(response, error.code)
 
 

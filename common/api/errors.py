@@ -45,6 +45,8 @@ _BY_STATUS: dict[int, type[errors.DomainError]] = {
     503: errors.ServiceUnavailable,
 }
 SERVER_ERROR = 500
+# REST framework's own words for these name Python's types.
+_PLAIN: dict[str, Any] = {"not_a_list": _("Give a list."), "not_a_dict": _("Give an object.")}
 
 
 def to_domain_error(exc: BaseException) -> errors.DomainError | None:
@@ -100,7 +102,7 @@ def _flatten(detail: Any, path: str = "") -> Any:
             yield from _flatten(inner, f"{path}.{index}" if nested and path else path)
     else:
         code = getattr(detail, "code", None) or "invalid"
-        yield {"field": path or TOP, "code": code, "message": str(detail)}
+        yield {"field": path or TOP, "code": code, "message": str(_PLAIN.get(code, detail))}
 
 
 def exception_handler(exc: Exception, context: Mapping[str, Any]) -> HttpResponse | None:  # noqa: ARG001

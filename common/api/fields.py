@@ -53,7 +53,7 @@ class StrictChoiceField(serializers.ChoiceField):
 class ApiSerializer(serializers.Serializer[Any]):
     """Base of request bodies: a name it does not know is an error, not silence about a typing mistake."""
 
-    default_error_messages = {"unknown": _("There is no such field.")}
+    default_error_messages = {"unknown": _("There is no such field."), "invalid": _("Give an object.")}
 
     def to_internal_value(self, data: Any) -> Any:
         known = super().to_internal_value(data)

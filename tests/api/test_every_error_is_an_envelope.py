@@ -1,17 +1,20 @@
 """Whoever makes an error, the API's caller reads one form: router, middleware, parser, view, bug."""
 
 import json
+import logging
 from typing import Any
 
 import pytest
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, override_settings
 from django.urls import include, path
+from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
 
 from accounts.tests.factories import bearer, make_person
 from common import errors
-from common.api import ApiSerializer, ApiView, StrictIntegerField
+from common.api import ApiSerializer, ApiView, StrictIntegerField, to_domain_error
+from config.logging import add_request_id
 
 pytestmark = [pytest.mark.django_db, pytest.mark.req("OP-5")]
 
@@ -287,3 +290,102 @@ def test_head_is_get_without_a_body(client: Client) -> None:
     response = client.head("/v1/own", **bearer(make_person()))
     assert (response.status_code, response.content) == (200, b"")
     assert response["X-Request-Id"]
+
+
+JSON_ONLY = {"Accept": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "code"),
+    [
+        ("/nope", 404, "not_found"),
+        ("/pages/refusing", 409, errors.Conflict.code),
+        ("/pages/broken", 500, "internal_error"),
+        ("/preferences/", 405, "method_not_allowed"),
+    ],
+)
+def test_who_accepts_json_only_gets_it_anywhere(client: Client, address: str, status: int, code: str) -> None:
+    assert_error(client.get(address, headers=JSON_ONLY), status, code)
+
+
+@pytest.mark.parametrize("accept", ["text/html,application/json;q=0.9", "*/*", ""])
+def test_others_get_the_page(client: Client, accept: str) -> None:
+    response = client.get("/nope", headers={"Accept": accept})
+    assert response.status_code == 404
+    assert response["Content-Type"].startswith("text/html")
+    assert "Accept" in response["Vary"]
+
+
+def test_a_method_that_a_page_does_not_have_is_told_on_a_page(client: Client) -> None:
+    response = client.get("/preferences/")
+    assert (response.status_code, response["Allow"]) == (405, "POST")
+    assert "<html" in response.content.decode()
+
+
+def test_readiness_keeps_its_own_form(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("common.health.readiness", lambda: ("failing", {"database": "failing"}))
+    response = client.get("/readyz", headers=JSON_ONLY)
+    assert (response.status_code, response.json()["checks"]) == (503, {"database": "failing"})
+
+
+@pytest.mark.parametrize("address", ["/v1/own", "/v1/broken", "/v1/nothing"])
+def test_no_cache_keeps_what_the_api_says(client: Client, address: str) -> None:
+    assert client.get(address, **bearer(make_person()))["Cache-Control"] == "no-store"
+
+
+def test_a_bug_behind_limits_still_tells_them(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any) -> None:
+        raise RuntimeError("a secret detail")
+
+    monkeypatch.setattr(OwnView, "get", fail)
+    response = client.get("/v1/own", **bearer(make_person()))
+    assert_error(response, 500, "internal_error")
+    assert '"user"' in response["RateLimit"]
+    assert '"user"' in response["RateLimit-Policy"]
+    assert response["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("address", ["/", "/account/", "/nope"])
+def test_no_cache_keeps_pages_of_signed_in_people(client: Client, address: str) -> None:
+    assert "private" not in client.get(address).get("Cache-Control", "")
+    client.force_login(make_person(), backend="allauth.account.auth_backends.AuthenticationBackend")
+    assert client.get(address)["Cache-Control"] == "private, no-store"
+
+
+def test_wrong_types_are_told_in_plain_words(client: Client) -> None:
+    response = client.patch(
+        "/v1/account/settings",
+        {"usage_thresholds": "all"},
+        content_type="application/json",
+        **bearer(make_person()),
+    )
+    (field,) = assert_error(response, 422, "validation_error")["details"]["fields"]
+    assert field == {"field": "usage_thresholds", "code": "not_a_list", "message": "Give a list."}
+
+
+def test_objects_in_place_of_others_are_told_in_plain_words() -> None:
+    from rest_framework import serializers
+
+    class Nested(ApiSerializer):
+        probe = Probe()
+        notes = serializers.DictField()
+
+    form = Nested(data={"probe": "x", "notes": 1})
+    error = to_domain_error(_raised(form))
+    assert error is not None
+    assert {one["message"] for one in error.details["fields"]} == {"Give an object."}
+
+
+def _raised(form: ApiSerializer) -> Exception:
+    with pytest.raises(ValidationError) as raised:
+        form.is_valid(raise_exception=True)
+    return raised.value
+
+
+def test_every_line_django_logs_of_a_request_has_its_id() -> None:
+    request = HttpRequest()
+    request.request_id = "the-id-of-it"  # type: ignore[attr-defined]
+    record = logging.makeLogRecord({"request": request})
+    assert add_request_id(None, "", {"_record": record})["request_id"] == "the-id-of-it"
+    assert add_request_id(None, "", {"_record": logging.makeLogRecord({})}).get("request_id") is None
+    assert not logging.getLogger("django.request").isEnabledFor(logging.WARNING)
