@@ -1,19 +1,40 @@
 """What billing refuses, and how the payment provider can fail. Codes are those of the API's contract."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from django.utils.translation import gettext_lazy as _
 
 from common.errors import Conflict, DomainError, PaymentRequired, ServiceUnavailable, Text
+from quotas.remedies import PLANS_URL
+
+CARD_URL = "/account/billing/card/"
 
 
-class NoLiveSubscription(PaymentRequired):
+class WithRemedy(DomainError):
+    """Base of what another plan or another card would mend: `details.remedies` says where."""
+
+    remedy: ClassVar[dict[str, str]]
+
+    def __init__(self, message: Text | None = None, *, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message, details={"remedies": [dict(self.remedy)]} | dict(details or {}))
+
+
+class PlanWanted(WithRemedy):
+    remedy: ClassVar = {"action": "upgrade", "url": PLANS_URL}
+
+
+class CardWanted(WithRemedy):
+    remedy: ClassVar = {"action": "change_card", "url": CARD_URL}
+
+
+class NoLiveSubscription(PlanWanted, PaymentRequired):
     code = "no_active_subscription"
     default_message = _("There is no active subscription. Choose a plan to go on.")
 
 
 class InvalidTargetPlan(DomainError):
-    """`details.available`: the codes that may be asked for."""
+    """`details.available`: the plans that the account could take; `details.intervals`: those of the plan asked for."""
 
     code, status = "invalid_target_plan", 422
     default_message = _("There is no such plan. Choose one of the plans on offer.")
@@ -40,28 +61,33 @@ class QuoteStale(Conflict):
     default_message = _("The price shown is no longer right. Nothing was changed; here is the new one.")
 
 
-class AlreadySubscribed(Conflict):
+class AlreadySubscribed(PlanWanted, Conflict):
+    """`details.current`: the plan and its interval."""
+
     code = "already_subscribed"
     default_message = _("There is a subscription already. Change its plan instead.")
 
 
-class NothingToUndo(Conflict):
+class NothingToUndo(PlanWanted, Conflict):
     code = "nothing_to_undo"
     default_message = _("No change is scheduled.")
 
 
-class PaymentFailed(PaymentRequired):
+class PaymentFailed(CardWanted, PaymentRequired):
     """The payment was refused and nothing was changed. `details.decline_code` is Stripe's reason."""
 
     code = "payment_failed"
-    default_message = _("The payment was refused. Your plan is as it was; try another card.")
+    default_message = _("The payment was refused. Nothing was changed; try another card.")
 
 
-class PaymentActionRequired(PaymentRequired):
-    """The payer's bank wants a confirmation; nothing was changed."""
+class PaymentActionRequired(CardWanted, PaymentRequired):
+    """The payer's bank wants a confirmation, which the pages cannot ask for; nothing was changed."""
 
     code = "payment_action_required"
-    default_message = _("Your bank asks you to confirm this payment. Your plan is as it was until then.")
+    default_message = _(
+        "The bank wants you to confirm this payment, which cannot be done here yet. "
+        "Nothing was changed and nothing charged. Use another card."
+    )
 
 
 class PaymentProviderUnavailable(ServiceUnavailable):

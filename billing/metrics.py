@@ -11,4 +11,7 @@ plan_change_failure_total = Counter(
 coherence_errors_total = Counter(
     "billing_coherence_errors_total", "Found that what should be equal is not", ["what"]
 )
+mirror_failures_total = Counter(
+    "billing_mirror_failures_total", "Events that dj-stripe's mirror cannot take; parked in the outbox"
+)
 webhooks_total = Counter("billing_webhooks_total", "Events received from Stripe", ["outcome"])

@@ -5,9 +5,8 @@ from typing import Any
 from billing.models import PlanVersion
 from billing.selectors import current_versions, live_subscription, plans_with_feature
 from quotas import remedies
+from quotas.remedies import PLANS_URL
 from quotas.values import Decision
-
-PLANS_URL = "/account/billing/plans/"
 
 
 def upgrades(account_id: int, decision: Decision) -> list[dict[str, Any]]:

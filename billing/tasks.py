@@ -1,10 +1,13 @@
 """What Celery does for billing. The rules are in services."""
 
+import stripe
 import structlog
 from celery import shared_task
 from django.conf import settings
+from django.db import IntegrityError, InterfaceError, OperationalError
 from djstripe.models import WebhookEventTrigger
 
+from billing import metrics
 from billing.errors import ProviderRefused
 from billing.gateways.client import MISSING_OBJECT
 from billing.gateways.stripe import gateway
@@ -13,7 +16,9 @@ from billing.services import plan_changes_sweep, subscription_refresh
 from billing.services.outcomes import RELEASE_SCHEDULE
 from billing.webhooks import APPLY, subscription_of
 from common import clock
-from common.outbox import outbox_task
+from common.outbox import Hopeless, outbox_task
+
+UNIQUE_VIOLATION = "23505"  # PostgreSQL's: somebody else inserted the same object first
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +36,29 @@ def stripe_event_apply(*, trigger_id: int) -> None:
                 raise
             log.warning("event_of_unknown_subscription", stripe_subscription=subscription_id)
     if not trigger.processed:
+        _mirror(trigger)
+
+
+def _mirror(trigger: WebhookEventTrigger) -> None:
+    """Lets dj-stripe keep its copy. What it cannot take is parked: our state does not depend on it."""
+    try:
         trigger.process(save=True)
+    except Exception as error:
+        if _passes(error):
+            raise
+        metrics.mirror_failures_total.inc()
+        event = trigger.json_body
+        log.exception("mirror_failed", event_id=event.get("id"), event_type=event.get("type"))
+        raise Hopeless(f"the mirror cannot take it: {type(error).__name__}") from error
+
+
+def _passes(error: Exception) -> bool:
+    """Whether another try may go well: Stripe or the database was away, or another worker was at the same object."""
+    if isinstance(error, stripe.StripeError):
+        return not isinstance(error, stripe.InvalidRequestError)
+    if isinstance(error, IntegrityError):
+        return getattr(error.__cause__, "sqlstate", None) == UNIQUE_VIOLATION
+    return isinstance(error, OperationalError | InterfaceError)
 
 
 @outbox_task(RELEASE_SCHEDULE, atomic=False)

@@ -12,14 +12,17 @@ from uuid import UUID
 import stripe
 import structlog
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 from djstripe.models import WebhookEndpoint, WebhookEventTrigger
 
 from billing import metrics
 from common import clock, outbox
+from common.api.envelope import error_response
+from common.errors import MalformedRequest, MethodNotAllowed, NotFound
 from common.models import OutboxMessage
 
 log = structlog.get_logger(__name__)
@@ -30,35 +33,63 @@ KEPT_HEADERS = ("Content-Type", "User-Agent", "Stripe-Signature")
 
 @method_decorator(csrf_exempt, name="dispatch")
 class StripeWebhookView(View):
-    """`POST /stripe/webhook/<uuid>/`: 200 once the event is written down, 400 for what Stripe did not sign."""
+    """`POST /stripe/webhook/<uuid>/`: 200 once the event is written down, 400 for what Stripe did not sign or is no
+    event. Refusals are JSON envelopes, as the API's.
+    """
 
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest, uuid: UUID) -> HttpResponse:
         endpoint = WebhookEndpoint.objects.filter(djstripe_uuid=uuid).first()
         if endpoint is None:
-            raise Http404
-        event = _signed_event(request, endpoint)
-        if event is None:
+            return error_response(NotFound())
+        try:
+            event = _event_of(_signed_body(request, endpoint))
+        except MalformedRequest as error:
             metrics.webhooks_total.labels("refused").inc()
-            log.warning("webhook_refused", endpoint=str(uuid))
-            return HttpResponseBadRequest("not signed by Stripe, or too long ago", content_type="text/plain")
+            log.warning("webhook_refused", endpoint=str(uuid), reason=str(error.message))
+            return error_response(error)
         is_new = event_keep(event=event, request=request, endpoint=endpoint)
         metrics.webhooks_total.labels("accepted" if is_new else "repeated").inc()
         return HttpResponse("kept" if is_new else "known", content_type="text/plain")
 
+    def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:  # noqa: ARG002
+        answer = error_response(MethodNotAllowed())
+        answer["Allow"] = "POST"
+        return answer
 
-def _signed_event(request: HttpRequest, endpoint: WebhookEndpoint) -> dict[str, Any] | None:
-    """The event, when signature and age (5 minutes) are right. Nothing is stored before that is known."""
+
+def _signed_body(request: HttpRequest, endpoint: WebhookEndpoint) -> str:
+    """The body, when signature and age (5 minutes) are right. Nothing is stored before that is known."""
     try:
         body = request.body.decode()
         stripe.WebhookSignature.verify_header(
             body, request.headers.get("Stripe-Signature", ""), endpoint.secret, endpoint.djstripe_tolerance
         )
+    except (stripe.SignatureVerificationError, ValueError) as error:
+        raise MalformedRequest(_("This was not signed by Stripe, or too long ago.")) from error
+    return body
+
+
+def _event_of(body: str) -> dict[str, Any]:
+    """The event in a signed body; MalformedRequest when it has not what every event of Stripe's has."""
+    try:
         event = json.loads(body)
-    except (stripe.SignatureVerificationError, ValueError):
-        return None
-    return event if isinstance(event, dict) and isinstance(event.get("id"), str) else None
+    except ValueError as error:
+        raise MalformedRequest(_("This is signed, but no JSON.")) from error
+    if not _is_event(event):
+        raise MalformedRequest(
+            _("This is signed, but no event: id, type, created and data.object are needed.")
+        )
+    return event  # type: ignore[no-any-return]
+
+
+def _is_event(event: Any) -> bool:
+    if not isinstance(event, dict) or not isinstance(event.get("data"), dict):
+        return False
+    named = all(isinstance(event.get(name), str) and event[name] for name in ("id", "type"))
+    dated = isinstance(event.get("created"), int) and not isinstance(event["created"], bool)
+    return named and dated and isinstance(event["data"].get("object"), dict)
 
 
 @transaction.atomic
@@ -84,19 +115,26 @@ def event_keep(*, event: dict[str, Any], request: HttpRequest, endpoint: Webhook
 
 def subscription_of(event: dict[str, Any]) -> str | None:
     """The Stripe subscription that an event is about; None when it is about none."""
-    thing = (event.get("data") or {}).get("object") or {}
+    thing = _in(_in(event, "data"), "object")
     kind = thing.get("object")
     if kind == "subscription":
         return _id(thing.get("id"))
     if kind == "subscription_schedule":
         return _id(thing.get("subscription")) or _id(thing.get("released_subscription"))
     if kind == "invoice":
-        details = (thing.get("parent") or {}).get("subscription_details") or {}
-        return _id(details.get("subscription"))
+        return _id(_in(_in(thing, "parent"), "subscription_details").get("subscription"))
     if kind == "checkout.session":
         return _id(thing.get("subscription"))
     return None
 
 
+def _in(thing: dict[str, Any], name: str) -> dict[str, Any]:
+    """The object under that name; empty when there is none."""
+    value = thing.get(name)
+    return value if isinstance(value, dict) else {}
+
+
 def _id(value: Any) -> str | None:
-    return value if isinstance(value, str) else (value or {}).get("id")
+    """The id of what Stripe gives as an id or expanded."""
+    found = value.get("id") if isinstance(value, dict) else value
+    return found if isinstance(found, str) else None

@@ -46,11 +46,15 @@ RESEND = timedelta(seconds=30)
 Handler = TypeVar("Handler", bound=Callable[..., None])
 
 
+class Hopeless(Exception):
+    """Raised by a handler when trying again cannot help: the message is parked at once, for an operator."""
+
+
 class Outcome(StrEnum):
     DONE = "done"
     SKIPPED = "skipped"  # ended already, or somebody else runs it
     FAILED = "failed"  # will be tried again
-    PARKED = "parked"  # failed too often: waits for an operator
+    PARKED = "parked"  # failed too often, or hopelessly: waits for an operator
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +234,7 @@ def _done(message: OutboxMessage, now: datetime) -> None:
 
 
 def _failed(message: OutboxMessage, error: Exception, now: datetime) -> Outcome:
-    parked = message.attempts >= MAX_ATTEMPTS
+    parked = message.attempts >= MAX_ATTEMPTS or isinstance(error, Hopeless)
     OutboxMessage.objects.filter(pk=message.pk, done_at=None).update(
         last_error=f"{type(error).__name__}: {error}"[:500],
         parked_at=now if parked else None,

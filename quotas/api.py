@@ -14,7 +14,7 @@ from common.api.views import Response
 from quotas import catalog
 from quotas.enums import Mode, Source, Window
 from quotas.errors import FeatureNotInPlan, NoActiveSubscription, UnknownMetric
-from quotas.remedies import feature_remedies, plans_with
+from quotas.remedies import feature_remedies, plan_remedies, plans_with
 from quotas.selectors import quota_status
 from quotas.serialize import quota_json
 
@@ -60,7 +60,7 @@ class QuotaView(ApiView):
             catalog.metric_id(metric)
         bounds = quota_status(account_id=account_id)
         if not bounds:
-            raise NoActiveSubscription
+            raise NoActiveSubscription(details={"remedies": plan_remedies()})
         wanted = metric or catalog.first_code({bound.metric for bound in bounds})
         found = [bound for bound in bounds if bound.metric == wanted]
         if not found:

@@ -13,6 +13,8 @@ Remedy = dict[str, Any]
 Provider = Callable[[int, Decision], list[Remedy]]
 FeatureProvider = Callable[[str], list[str]]
 
+PLANS_URL = "/account/billing/plans/"
+
 _providers: list[Provider] = []
 _feature_providers: list[FeatureProvider] = []
 
@@ -43,8 +45,13 @@ def plans_with(feature: str) -> list[str]:
     return [plan for provider in _feature_providers for plan in provider(feature)]
 
 
+def plan_remedies() -> list[Remedy]:
+    """The way on where any plan would do."""
+    return [{"action": "upgrade", "url": PLANS_URL}]
+
+
 def feature_remedies(plans: list[str]) -> list[Remedy]:
     """The way to a feature: each plan that has it, or whoever can be asked."""
     if not plans:
         return [{"action": "contact", "url": f"mailto:{settings.SUPPORT_EMAIL}"}]
-    return [{"action": "upgrade", "url": "/account/billing/plans/", "plan": plan} for plan in plans]
+    return [{"action": "upgrade", "url": PLANS_URL, "plan": plan} for plan in plans]

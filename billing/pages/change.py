@@ -33,7 +33,7 @@ from billing.pages.plan_now import name_of, plan_now_of
 from billing.pages.previews import PreviewPage, preview_page, prices_by_stripe_id, start_page
 from billing.pages.problems import problem_of
 from billing.rules.changes import MONTHS
-from billing.selectors import live_subscription, plan_change_history
+from billing.selectors import live_subscription, plan_change_history, price_on_offer
 from billing.services import (
     payment_methods_list,
     plan_change_preview,
@@ -80,7 +80,7 @@ def _show(
 def _page(request: HttpRequest, account: Account, plan: str, interval: str) -> PreviewPage:
     now = clock.now()
     subscription = live_subscription(account.pk)
-    target = target_price(plan=plan, interval=interval)
+    target = target_price(plan=plan, interval=interval, account=account, subscription=subscription)
     card = _card(account) if target.amount_minor else None
     if subscription is None:
         next_at = add_months(now, MONTHS[target.interval])
@@ -138,8 +138,8 @@ def _shown_before(request: HttpRequest, plan: str, interval: str) -> dict[str, A
     shown = request.POST.get("shown", "")
     if not shown.isdecimal():
         return None
-    currency = target_price(plan=plan, interval=interval).currency
-    return {"amount_minor": int(shown), "currency": currency}
+    price = price_on_offer(plan, interval)
+    return {"amount_minor": int(shown), "currency": price.currency} if price else None
 
 
 @require_safe

@@ -134,7 +134,7 @@ DOWNGRADE = replace(
     quota_changes=[LimitChange("Messages", "1,000 a day", "50 a day", "down", 312)],
     features_won=[],
     features_lost=["Persona export"],
-    exceeding=[TooMuch("Personas", 5, "3 in total", "Archived at the switch, not deleted: Ada, Grace.")],
+    exceeding=[TooMuch("Personas", 5, "3 in total", "All of them stay, none is deleted.")],
 )
 CHANGES = [
     ChangeRow("Basic to Premium", NOW, "done", "ok", "", euro(750)),

@@ -188,15 +188,14 @@ def _features(current: Price, target: Price) -> tuple[list[str], list[str]]:
 
 
 def _too_much(one: Exceeding, names: Names) -> TooMuch:
-    archived = ", ".join(item["name"] for item in one.items)
     return TooMuch(
         name=names.get(one.metric, one.metric),
         used=one.stored,
         limit_text=per_window(one.limit, "capacity"),
         consequence=_(
-            "These are archived at the switch, not deleted, and come back when you go up: %(items)s."
+            "All of them stay, none is deleted. No new one can be made until there are fewer than %(limit)d."
         )
-        % {"items": archived},
+        % {"limit": one.limit},
     )
 
 

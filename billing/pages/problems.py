@@ -21,9 +21,7 @@ def problem_of(error: DomainError) -> Problem:
     if isinstance(error, PaymentActionRequired):
         return Problem(
             _("Your bank wants you to confirm this payment."),
-            _(
-                "You were not charged and your plan is as it was. Use another card, or ask your bank to allow it."
-            ),
+            _("That cannot be done here yet. Nothing was changed and nothing charged. Use another card."),
             card=True,
         )
     return Problem(_("Nothing was charged."), str(error.message), card=True)

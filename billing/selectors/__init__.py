@@ -1,11 +1,14 @@
 """Reading billing. Nothing here changes anything."""
 
 from billing.selectors.plans import (
+    audience_of,
     current_versions,
     feature_names,
     free_price,
+    intervals_on_offer,
     plan_json,
     plans_on_offer,
+    plans_open_to,
     plans_public,
     plans_with_feature,
     price_by_stripe_id,
@@ -25,10 +28,12 @@ from billing.selectors.subscriptions import (
 )
 
 __all__ = [
+    "audience_of",
     "change_in_flight",
     "current_versions",
     "feature_names",
     "free_price",
+    "intervals_on_offer",
     "live_subscription",
     "pending_change_json",
     "plan_change_get",
@@ -36,6 +41,7 @@ __all__ = [
     "plan_change_json",
     "plan_json",
     "plans_on_offer",
+    "plans_open_to",
     "plans_public",
     "plans_with_feature",
     "price_by_stripe_id",

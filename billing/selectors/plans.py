@@ -6,6 +6,8 @@ from typing import Any
 
 from django.db.models import Prefetch, QuerySet
 
+from accounts.models import Account, AccountKind
+from billing.enums import Audience, Interval, TransitionKind
 from billing.models import Feature, Plan, PlanLimit, PlanTransition, PlanVersion, Price
 from billing.rules.changes import LimitTerms, PlanTerms
 
@@ -13,6 +15,38 @@ from billing.rules.changes import LimitTerms, PlanTerms
 def plans_on_offer() -> QuerySet[Plan]:
     """Plans that can be chosen, cheapest audience first, by rank."""
     return Plan.objects.filter(retired_at__isnull=True).order_by("-audience", "rank")
+
+
+AUDIENCES = {
+    AccountKind.PERSONAL.value: Audience.CONSUMER.value,
+    AccountKind.ORGANISATION.value: Audience.BUSINESS.value,
+}
+
+
+def audience_of(account: Account) -> str:
+    """Whose plans the account may take."""
+    return AUDIENCES[account.kind]
+
+
+def plans_open_to(account: Account, current: Price | None) -> list[str]:
+    """Codes of the plans that the account could take from its present price, by rank.
+
+    The present plan is one of them when it is on offer with another interval.
+    """
+    plans = plans_on_offer().filter(audience=audience_of(account))
+    if current is None:
+        return [plan.code for plan in plans]
+    present = current.version.plan
+    declared = PlanTransition.objects.filter(from_plan=present).exclude(kind=TransitionKind.FORBIDDEN)
+    reachable = set(declared.values_list("to_plan_id", flat=True))
+    if set(intervals_on_offer(present.code)) - {current.interval}:
+        reachable.add(present.pk)
+    return [plan.code for plan in plans if plan.pk in reachable]
+
+
+def intervals_on_offer(plan_code: str) -> list[str]:
+    """The intervals that a new subscriber of the plan can choose from; none for a plan that is not on offer."""
+    return [one for one in Interval.values if price_on_offer(plan_code, one)]
 
 
 def current_versions() -> QuerySet[PlanVersion]:

@@ -106,7 +106,7 @@ def worded(error: DomainError) -> DomainError:
         return error
     reason = DECLINES.get(str(error.details.get("decline_code")), lambda: _("the bank refused the payment"))()
     message = _(
-        "The payment was refused: %(reason)s. Your plan is as it was. Add or choose another card and try again."
+        "The payment was refused: %(reason)s. Nothing was changed. Add or choose another card and try again."
     )
     return PaymentFailed(
         message % {"reason": reason},
@@ -141,4 +141,4 @@ class observed:  # noqa: N801 - reads as a word where it is used
 
 
 def _loggable(error: DomainError) -> dict[str, object]:
-    return {key: value for key, value in error.details.items() if key not in ("preview", "quote")}
+    return {key: value for key, value in error.details.items() if key not in ("preview", "quote", "remedies")}

@@ -110,7 +110,7 @@ def _open(asked: Asked) -> tuple[PlanChange, bool]:
     if subscription is None:
         raise NoLiveSubscription
     target = _target(asked, subscription)
-    if (same := _same_request(asked, quote, target)) is not None:
+    if (same := _same_request(asked, quote, target, subscription)) is not None:
         return same, False
     transition = transition_check(
         subscription=subscription, target=target, in_flight=change_in_flight(asked.account.pk)
@@ -127,11 +127,18 @@ def _open(asked: Asked) -> tuple[PlanChange, bool]:
 def _target(asked: Asked, subscription: Subscription | None) -> Price:
     assert asked.target_plan is not None, "a change of plan names a plan"
     interval = interval_or_default(asked.target_plan, asked.interval, subscription)
-    return target_price(plan=asked.target_plan, interval=interval)
+    return target_price(
+        plan=asked.target_plan, interval=interval, account=asked.account, subscription=subscription
+    )
 
 
-def _same_request(asked: Asked, quote: Quote | None, target: Price) -> PlanChange | None:
-    """The change that an equal request has opened before: by key, by quote, or because it was still running."""
+def _same_request(
+    asked: Asked, quote: Quote | None, target: Price, subscription: Subscription
+) -> PlanChange | None:
+    """The change that an equal request has opened before: by key, by quote, or because it was still running.
+
+    QuoteStale when what came of that one holds no longer: telling its success again would not be true.
+    """
     tried = PlanChange.objects.filter(account=asked.account, last_tried_at__isnull=False).order_by(
         "-requested_at"
     )
@@ -142,12 +149,27 @@ def _same_request(asked: Asked, quote: Quote | None, target: Price) -> PlanChang
             raise IdempotencyKeyReused
         if keyed is not None:
             return keyed
+    same = None
     if quote is not None and quote.to_price_id == target.pk:
-        quoted = settled.filter(quote_id=quote.id).first()
-        if quoted is not None:
-            return quoted
-    running = Q(status=ChangeStatus.PENDING) | Q(settled_at__gt=asked.arrived_at)
-    return tried.filter(running, to_price=target).first()
+        same = settled.filter(quote_id=quote.id).first()
+    if same is None:
+        running = Q(status=ChangeStatus.PENDING) | Q(settled_at__gt=asked.arrived_at)
+        same = tried.filter(running, to_price=target).first()
+    if same is not None and not _stands(same, subscription):
+        raise QuoteStale(details={"reason": "used", "plan_change": str(same.pk)})
+    return same
+
+
+def _stands(change: PlanChange, subscription: Subscription) -> bool:
+    """Whether what came of a change is still so. A failure stays one; what runs or is scheduled is under way."""
+    if change.status == ChangeStatus.UNDONE:
+        return False
+    if change.status != ChangeStatus.APPLIED:
+        return True
+    later = PlanChange.objects.filter(account=change.account_id, settled_at__gt=change.settled_at)
+    return subscription.price_id == change.to_price_id and (
+        not later.exclude(status=ChangeStatus.FAILED).exists()
+    )
 
 
 def _check_not_overtaken(asked: Asked) -> None:
@@ -235,7 +257,7 @@ def _keep_refusal(asked: Asked, error: DomainError) -> None:
     subscription = live_subscription(asked.account.pk)
     interval = interval_or_default(asked.target_plan or "", asked.interval, subscription)
     target = price_on_offer(asked.target_plan or "", interval)
-    details = {key: value for key, value in error.details.items() if key != "preview"}
+    details = {key: value for key, value in error.details.items() if key not in ("preview", "remedies")}
     PlanChange.objects.create(
         account=asked.account,
         subscription=subscription,

@@ -170,7 +170,9 @@ def change_fail(*, change_id: UUID, error: DomainError) -> PlanChange:
         return change
     change.status = ChangeStatus.FAILED
     change.error_code = error.code
-    change.error_details = {key: value for key, value in error.details.items() if key != "preview"}
+    change.error_details = {
+        key: value for key, value in error.details.items() if key not in ("preview", "remedies")
+    }
     change.settled_at = moment = database_now()
     change.save()
     change_record(change, moment)

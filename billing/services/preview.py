@@ -22,8 +22,9 @@ from billing.rules.changes import (
 )
 from billing.selectors import (
     change_in_flight,
+    intervals_on_offer,
     live_subscription,
-    plans_on_offer,
+    plans_open_to,
     price_on_offer,
     terms_of,
     transition_kind,
@@ -125,14 +126,19 @@ class Preview:
         }
 
 
-def target_price(*, plan: str, interval: str) -> Price:
+def target_price(*, plan: str, interval: str, account: Account, subscription: Subscription | None) -> Price:
     """The price on offer. InvalidTargetPlan for a plan or an interval that is not."""
     price = price_on_offer(plan, interval)
-    if price is None:
-        available = [one.code for one in plans_on_offer()]
-        intervals = [one for one in Interval.values if price_on_offer(plan, one)]
-        raise InvalidTargetPlan(details={"available": available, "intervals": intervals})
-    return price
+    if price is not None:
+        return price
+    intervals = intervals_on_offer(plan)
+    raise InvalidTargetPlan(
+        _("This plan is not sold with that interval. Choose another interval.") if intervals else None,
+        details={
+            "available": plans_open_to(account, subscription.price if subscription else None),
+            "intervals": intervals,
+        },
+    )
 
 
 def interval_or_default(plan: str, interval: str | None, subscription: Subscription | None) -> str:
@@ -228,7 +234,12 @@ def plan_change_preview(
     subscription = live_subscription(account.pk)
     if subscription is None:
         raise NoLiveSubscription
-    target = target_price(plan=target_plan, interval=interval_or_default(target_plan, interval, subscription))
+    target = target_price(
+        plan=target_plan,
+        interval=interval_or_default(target_plan, interval, subscription),
+        account=account,
+        subscription=subscription,
+    )
     transition = transition_check(
         subscription=subscription, target=target, in_flight=change_in_flight(account.pk)
     )

@@ -5,27 +5,22 @@ from datetime import datetime
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from accounts.models import Account, AccountKind, User
-from billing.enums import Audience, ChangeKind, ChangeStatus
+from accounts.models import Account, User
+from billing.enums import ChangeKind, ChangeStatus
 from billing.errors import AlreadySubscribed, PlanChangeNotAllowed
 from billing.locks import lock_account, lock_live_subscription
 from billing.models import PlanChange, Price, Subscription
-from billing.selectors import live_subscription, plan_change_get
+from billing.selectors import audience_of, live_subscription, plan_change_get
 from billing.services.attempts import Asked, PlanChangeResult, change_open, observed
 from billing.services.changes import plan_change_await, plan_change_run
 from billing.services.customers import payment_method_add, payment_method_make_default
 from billing.services.outcomes import change_record, free_subscription_open
 from billing.services.preview import interval_or_default, target_price
 
-AUDIENCES = {
-    AccountKind.PERSONAL.value: Audience.CONSUMER.value,
-    AccountKind.ORGANISATION.value: Audience.BUSINESS.value,
-}
-
 
 def account_welcome(*, account: Account, now: datetime) -> Subscription | None:
     """A new account begins on its audience's free plan; where there is none, without a subscription."""
-    return free_subscription_open(account_id=account.pk, audience=AUDIENCES[account.kind], moment=now)
+    return free_subscription_open(account_id=account.pk, audience=audience_of(account), moment=now)
 
 
 def subscription_start(
@@ -46,7 +41,12 @@ def subscription_start(
     """
     asked = Asked(account, user, plan, interval, None, idempotency_key, request_id, now, "start")
     with observed(asked):
-        target = target_price(plan=plan, interval=interval_or_default(plan, interval, None))
+        target = target_price(
+            plan=plan,
+            interval=interval_or_default(plan, interval, None),
+            account=account,
+            subscription=live_subscription(account.pk),
+        )
         _check_audience(account, target)
         if payment_method:
             _take_card(account, payment_method)
@@ -59,7 +59,7 @@ def subscription_start(
 
 
 def _check_audience(account: Account, target: Price) -> None:
-    if target.version.plan.audience != AUDIENCES[account.kind]:
+    if target.version.plan.audience != audience_of(account):
         raise PlanChangeNotAllowed(
             _("%(plan)s is for another kind of account.") % {"plan": target.version.plan.name},
             details={"reason": "audience"},
@@ -67,17 +67,24 @@ def _check_audience(account: Account, target: Price) -> None:
 
 
 def _take_card(account: Account, payment_method: str) -> None:
-    if live_subscription(account.pk) is not None:
-        raise AlreadySubscribed
+    if (subscription := live_subscription(account.pk)) is not None:
+        raise _subscribed(subscription)
     method = payment_method_add(account=account, payment_method_id=payment_method)
     payment_method_make_default(account=account, payment_method_id=method.id)
+
+
+def _subscribed(subscription: Subscription) -> AlreadySubscribed:
+    price = subscription.price
+    return AlreadySubscribed(
+        details={"current": {"plan": subscription.plan.code, "interval": price.interval}}
+    )
 
 
 @transaction.atomic
 def _open_start(asked: Asked, target: Price) -> tuple[PlanChange, bool]:
     lock_account(asked.account.pk)
-    if lock_live_subscription(asked.account.pk) is not None:
-        raise AlreadySubscribed
+    if (subscription := lock_live_subscription(asked.account.pk)) is not None:
+        raise _subscribed(subscription)
     pending = PlanChange.objects.filter(account=asked.account, status=ChangeStatus.PENDING).first()
     if pending is not None:
         if pending.to_price_id == target.pk:

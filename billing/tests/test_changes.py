@@ -41,6 +41,9 @@ from common.errors import IdempotencyKeyReused
 from common.models import AuditEntry
 from quotas.selectors import has_feature
 
+PLANS = [{"action": "upgrade", "url": "/account/billing/plans/"}]
+CARD = [{"action": "change_card", "url": "/account/billing/card/"}]
+
 
 def nobody(account):
     """Takes the free plan away, as the demo's nosub has it."""
@@ -158,8 +161,9 @@ def test_nothing_to_undo(catalog):
     account = person()
     ask(account, "premium")
     before = everything(account, catalog)
-    with pytest.raises(NothingToUndo):
+    with pytest.raises(NothingToUndo) as raised:
         undo(account)
+    assert raised.value.details["remedies"] == PLANS
     assert everything(account, catalog) == before
 
 
@@ -235,8 +239,9 @@ def test_start_free(catalog):
 def test_start_twice_is_refused(catalog):
     account = person()
     before = everything(account, catalog)
-    with pytest.raises(AlreadySubscribed):
+    with pytest.raises(AlreadySubscribed) as raised:
         start(account, "basic")
+    assert raised.value.details == {"current": {"plan": "free", "interval": "month"}, "remedies": PLANS}
     assert everything(account, catalog) == before
 
 
@@ -244,8 +249,11 @@ def test_start_refused_by_the_bank(catalog):
     account = nobody(person())
     decline(account)
     before = everything(account, catalog)
-    with pytest.raises(PaymentFailed):
+    with pytest.raises(PaymentFailed) as raised:
         start(account, "basic")
+    assert "Nothing was changed." in str(raised.value.message)
+    assert "plan is as it was" not in str(raised.value.message)
+    assert raised.value.details["remedies"] == CARD
     assert everything(account, catalog) == before
     assert messages_limit(account) == 0
 
@@ -286,7 +294,26 @@ def test_refusals_move_nothing_and_are_kept(catalog, plan, interval, error):
 def test_invalid_target_names_what_there_is(catalog):
     with pytest.raises(InvalidTargetPlan) as raised:
         ask(person(), "gold")
-    assert raised.value.details["available"] == ["free", "basic", "premium", "starter", "growth", "scale"]
+    assert raised.value.details["available"] == ["basic", "premium"]
+    assert raised.value.details["intervals"] == []
+
+
+@pytest.mark.req("PC-3")
+def test_an_interval_that_is_not_sold_is_said_to_be_it(catalog):
+    account = person()
+    ask(account, "premium")
+    with pytest.raises(InvalidTargetPlan) as raised:
+        ask(account, "starter", "year")
+    assert "interval" in str(raised.value.message)
+    assert raised.value.details["intervals"] == ["month"]
+    assert raised.value.details["available"] == ["free", "basic", "premium"]  # premium by the year
+
+
+@pytest.mark.req("PC-3")
+def test_without_a_plan_every_plan_of_the_audience_is_available(catalog):
+    with pytest.raises(InvalidTargetPlan) as raised:
+        start(nobody(person()), "gold")
+    assert raised.value.details["available"] == ["free", "basic", "premium"]
 
 
 @pytest.mark.req("PC-3")
@@ -294,8 +321,9 @@ def test_without_a_subscription(catalog):
     account = nobody(person())
     before = everything(account, catalog)
     for call in (lambda: ask(account, "basic"), lambda: preview(account, "basic"), lambda: cancel(account)):
-        with pytest.raises(NoLiveSubscription):
+        with pytest.raises(NoLiveSubscription) as raised:
             call()
+        assert raised.value.details["remedies"] == PLANS
     assert everything(account, catalog) == before
 
 
@@ -350,8 +378,10 @@ def test_a_bank_that_wants_a_confirmation(catalog):
     ask(account, "basic")
     decline(account, "pm_card_authenticationRequired")
     before = everything(account, catalog)
-    with pytest.raises(PaymentActionRequired):
+    with pytest.raises(PaymentActionRequired) as raised:
         ask(account, "premium")
+    assert "cannot be done here yet" in str(raised.value.message)
+    assert raised.value.details["remedies"] == CARD
     after = everything(account, catalog)
     assert after["subscriptions"] == before["subscriptions"]
     assert after["there"]["subscriptions"] == before["there"]["subscriptions"]
@@ -595,3 +625,58 @@ def test_what_is_to_be_kept_is_checked_and_remembered(catalog, monkeypatch):
         assert raised.value.details["fields"][0]["code"] == code
     assert everything(account, catalog) == before
     assert downgrade("p4", "p2").change.keep_ids == ["p4", "p2"]
+
+
+@pytest.mark.req("PC-6", "PC-8")
+def test_a_used_quote_does_not_tell_of_what_was_taken_back(catalog):
+    account = person()
+    ask(account, "premium")
+    seen = preview(account, "basic")
+    assert ask(account, "basic", quote=seen.quote).change.status == "scheduled"
+    assert ask(account, "basic", quote=seen.quote).change.status == "scheduled"
+    undo(account)
+    before = everything(account, catalog)
+    with pytest.raises(QuoteStale) as raised:
+        ask(account, "basic", quote=seen.quote)
+    assert raised.value.details["reason"] == "used"
+    assert everything(account, catalog) == before
+    assert ask(account, "basic", quote=raised.value.details["quote"]).change.status == "scheduled"
+
+
+@pytest.mark.req("PC-6", "PC-8")
+def test_a_used_quote_does_not_tell_of_a_plan_that_has_ended(catalog):
+    account = person()
+    seen = preview(account, "premium")
+    ask(account, "premium", quote=seen.quote)
+    assert ask(account, "premium", quote=seen.quote).change.status == "applied"
+    cancel(account, "now")
+    before = everything(account, catalog)
+    with pytest.raises(QuoteStale) as raised:
+        ask(account, "premium", quote=seen.quote)
+    assert everything(account, catalog) == before
+    assert raised.value.details["preview"]["due_now"] == {"amount_minor": 2000, "currency": "eur"}
+
+
+@pytest.mark.req("PC-6")
+def test_a_late_equal_request_without_a_quote_does_not_tell_of_what_was_taken_back(catalog):
+    account = person()
+    ask(account, "premium")
+    arrived_at = database_now()
+    ask(account, "basic")
+    assert ask(account, "basic", now=arrived_at).change.status == "scheduled"
+    undo(account)
+    before = everything(account, catalog)
+    with pytest.raises(QuoteStale):
+        ask(account, "basic", now=arrived_at)
+    assert everything(account, catalog) == before
+
+
+@pytest.mark.req("PC-8")
+def test_a_quote_whose_payment_failed_fails_again(catalog):
+    account = person()
+    decline(account)
+    seen = preview(account, "premium")
+    for _ in range(2):
+        with pytest.raises(PaymentFailed):
+            ask(account, "premium", quote=seen.quote)
+    assert PlanChange.objects.filter(account=account).count() == 1

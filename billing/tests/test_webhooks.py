@@ -86,7 +86,7 @@ def test_what_stripe_did_not_sign_is_refused_and_not_kept(endpoint, settings, fo
         "data": {"object": {}},
     }
     answer = deliver(endpoint, event, **forge(json.dumps(event).encode()))
-    assert answer.status_code == 400
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "malformed_request")
     assert WebhookEventTrigger.objects.count() == 0
     assert OutboxMessage.objects.filter(task__startswith="billing").count() == 0
 
@@ -94,7 +94,51 @@ def test_what_stripe_did_not_sign_is_refused_and_not_kept(endpoint, settings, fo
 @pytest.mark.req("BI-2")
 def test_an_unknown_endpoint_is_not_found(endpoint):
     answer = Client().post(f"/stripe/webhook/{uuid4()}/", b"{}", content_type="application/json")
-    assert answer.status_code == 404
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+
+
+@pytest.mark.req("BI-2")
+def test_another_method_is_refused(endpoint):
+    answer = Client().get(f"/stripe/webhook/{endpoint.djstripe_uuid}/")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed")
+    assert answer["Allow"] == "POST"
+
+
+@pytest.mark.req("BI-2")
+@pytest.mark.parametrize(
+    "wrong",
+    [{"data": None}, {"data": {"object": []}}, {"type": None}, {"created": "now"}, {"id": 5}, {"id": ""}],
+)
+def test_what_is_signed_but_no_event_is_refused_and_not_kept(endpoint, wrong):
+    event = {"id": "evt_a", "type": "x", "created": 1, "data": {"object": {}}}
+    answer = deliver(endpoint, event | wrong)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "malformed_request")
+    assert "signed, but no event" in answer.json()["error"]["message"]
+    assert WebhookEventTrigger.objects.count() == OutboxMessage.objects.count() == 0
+
+
+@pytest.mark.req("BI-2")
+def test_what_the_mirror_cannot_take_is_parked_and_our_state_converges(endpoint, catalog):
+    from billing.gateways.client import api
+
+    account = person()
+    ask(account, "premium")
+    stripe_id = subscription(account).stripe_subscription_id
+    api().subscriptions.cancel(stripe_id)
+    broken = {"object": "subscription", "id": stripe_id, "customer": 7, "items": None}
+    event = {
+        "id": "evt_broken",
+        "object": "event",
+        "type": "customer.subscription.deleted",
+        "created": 10**20,
+        "data": {"object": broken},
+    }
+    assert deliver(endpoint, event).status_code == 200
+    apply_all()
+    assert subscription(account).plan.code == "free"
+    message = OutboxMessage.objects.get(dedupe_key="stripe_event:evt_broken")
+    assert (message.attempts, message.parked_at is not None, message.done_at) == (1, True, None)
+    assert not WebhookEventTrigger.objects.get().processed
 
 
 @pytest.mark.req("BI-2")
