@@ -124,7 +124,7 @@ def test_undoing_nothing_says_so_and_changes_nothing(catalog: StripeStandIn):
     ("path", "said"),
     [
         (plan_path("gold"), "There is no such plan."),
-        (plan_path("basic", "week"), "There is no such plan."),
+        (plan_path("basic", "week"), "This plan is not sold with that interval."),
         (plan_path("free"), "You are on this plan already."),
         (plan_path("scale"), "is for another kind of account"),
     ],
