@@ -295,6 +295,10 @@ def test_start(catalog):
     account = nobody(person(card=None))
     api = Api(account)
     assert api.get("subscription")[0] == 402
+    for path in ("subscription", "quota"):
+        error = api.get(path)[1]["error"]
+        assert error["code"] == "no_active_subscription"
+        assert error["details"]["remedies"] == [{"action": "upgrade", "url": "/account/billing/plans/"}]
     status, body = api.post("subscription", {"plan": "basic", "payment_method": "pm_card_visa"})
     assert (status, body["data"]["plan"]["code"]) == (200, "basic")
     assert api.get("subscription")[1]["data"] == body["data"]

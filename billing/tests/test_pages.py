@@ -229,3 +229,19 @@ def test_every_component_renders_in_every_state(catalog: StripeStandIn, client: 
     answer = client.get("/design/", headers={"Accept-Language": language})
     assert answer.status_code == 200
     assert answer.content.decode().count('class="card quota') == 7
+
+
+@pytest.mark.req("PC-4")
+def test_what_is_too_much_for_the_smaller_plan_is_said_to_stay(
+    catalog: StripeStandIn, monkeypatch: pytest.MonkeyPatch
+):
+    things = [{"id": str(number), "name": f"Ada {number}"} for number in range(5)]
+    monkeypatch.setattr("billing.services.preview.stored_things", lambda _account, _metric: things)
+    account = person()
+    ask(account, "premium")
+    text = browser_of(account).get(plan_path("basic")).content.decode()
+    assert "All of them stay, none is deleted. No new one can be made until there are fewer than 3." in text
+    assert "archived" not in text
+    ask(account, "basic")
+    assert "archived" not in browser_of(account).get("/account/").content.decode()
+    assert "archived" not in Client().get("/").content.decode()
