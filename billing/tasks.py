@@ -14,8 +14,9 @@ from billing.gateways.stripe import gateway
 from billing.models import Subscription
 from billing.services import plan_changes_sweep, subscription_refresh
 from billing.services.outcomes import RELEASE_SCHEDULE
-from billing.webhooks import APPLY, subscription_of
+from billing.webhooks import APPLY, mirrored_with, subscription_of
 from common import clock
+from common.locks import locked
 from common.outbox import Hopeless, outbox_task
 
 UNIQUE_VIOLATION = "23505"  # PostgreSQL's: somebody else inserted the same object first
@@ -42,7 +43,9 @@ def stripe_event_apply(*, trigger_id: int) -> None:
 def _mirror(trigger: WebhookEventTrigger) -> None:
     """Lets dj-stripe keep its copy. What it cannot take is parked: our state does not depend on it."""
     try:
-        trigger.process(save=True)
+        # dj-stripe looks whether a row is there and then writes it: two events of one customer would collide.
+        with locked(f"stripe_mirror:{mirrored_with(trigger.json_body)}"):
+            trigger.process(save=True)
     except Exception as error:
         if _passes(error):
             raise

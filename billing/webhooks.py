@@ -134,6 +134,12 @@ def _in(thing: dict[str, Any], name: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def mirrored_with(event: dict[str, Any]) -> str | None:
+    """The id of the customer an event is about, else of its object: their rows are written together."""
+    thing = _in(_in(event, "data"), "object")
+    return _id(thing.get("customer")) or _id(thing.get("id"))
+
+
 def _id(value: Any) -> str | None:
     """The id of what Stripe gives as an id or expanded."""
     found = value.get("id") if isinstance(value, dict) else value

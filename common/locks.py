@@ -1,5 +1,8 @@
 """Locks with names, for what no row stands for. PostgreSQL keeps them; a session that dies gives them back."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from django.db import connection
 
 
@@ -17,3 +20,18 @@ def try_lock_in_transaction(name: str) -> bool:
         cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [name])
         (taken,) = cursor.fetchone()
     return bool(taken)
+
+
+@contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Wait for the lock and hold it for the block, outside of a transaction: for work that talks to other services.
+
+    It belongs to the session, so not behind a pool that gives each transaction another one.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [name])
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [name])

@@ -9,6 +9,7 @@ from uuid import uuid4
 import djstripe.models
 import pytest
 import stripe
+from django.db import connection
 from django.test import Client
 from djstripe.models import WebhookEventTrigger
 
@@ -16,6 +17,7 @@ from billing.models import PlanChange
 from billing.services.endpoint import endpoint_remember
 from billing.tests.conftest import person
 from billing.tests.helpers import ask, everything, messages_limit, state, subscription
+from billing.webhooks import mirrored_with
 from common import outbox
 from common.clock import database_now
 from common.models import OutboxMessage
@@ -260,3 +262,34 @@ def test_the_command_makes_and_updates_the_endpoint(catalog, settings, capsys):
     call_command("stripe_webhook")
     assert len(state(catalog)["webhook_endpoints"]) == 1
     assert djstripe.models.WebhookEndpoint.objects.count() == 1
+
+
+@pytest.mark.req("BI-2")
+def test_what_is_about_one_customer_is_mirrored_one_after_the_other(endpoint, catalog, monkeypatch):
+    held = []
+
+    def advisory_locks() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted"
+            )
+            return cursor.fetchone()[0]
+
+    before = advisory_locks()
+    monkeypatch.setattr(WebhookEventTrigger, "process", lambda self, save: held.append(advisory_locks()))
+    (event, *_) = events(catalog, "product.created")
+    assert deliver(endpoint, event).status_code == 200
+    apply_all()
+    assert held == [before + 1]
+    assert advisory_locks() == before
+
+
+@pytest.mark.req("BI-2")
+def test_a_payment_method_a_charge_and_their_customer_are_mirrored_together():
+    about = [
+        {"id": "pm_1", "customer": "cus_1"},
+        {"id": "ch_1", "customer": {"id": "cus_1"}},
+        {"id": "cus_1"},
+    ]
+    assert {mirrored_with({"data": {"object": thing}}) for thing in about} == {"cus_1"}
+    assert mirrored_with({"data": {"object": {"id": "prod_1"}}}) == "prod_1"
