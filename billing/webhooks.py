@@ -81,7 +81,7 @@ def _event_of(body: str) -> dict[str, Any]:
         raise MalformedRequest(
             _("This is signed, but no event: id, type, created and data.object are needed.")
         )
-    return event  # type: ignore[no-any-return]
+    return event
 
 
 def _is_event(event: Any) -> bool:

@@ -26,6 +26,7 @@ def production_environment(sandbox: dict[str, str]) -> dict[str, str]:
         "DEBUG": "0",
         "BASE_URL": "https://palier.example",
         "ALLOWED_HOSTS": "palier.example",
+        "EMAIL_URL": "smtp+tls://user:password@mail.example:587",
         "STRIPE_SECRET_KEY": "sk_live_" + secrets.token_hex(24),
         "STRIPE_PUBLISHABLE_KEY": "pk_live_" + secrets.token_hex(24),
     }
