@@ -9,17 +9,19 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Language, User
+from accounts.preferences import timezone_of
 from accounts.services import account_create_personal
 from common import clock
 from common.errors import ValidationError
 
 
 class AccountAdapter(DefaultAccountAdapter):
-    """A person who signs up gets an account in the same transaction, and the language they signed up in."""
+    """A person who signs up gets an account in the same transaction, the language they signed up in, and their device's time zone."""
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         language = (get_language() or "").split("-")[0]
         user.language = language if language in Language.values else Language.ENGLISH
+        user.timezone = timezone_of(request)
         try:
             with transaction.atomic():
                 super().save_user(request, user, form, commit=commit)

@@ -7,7 +7,6 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 from django import forms
-from django.contrib.auth.decorators import login_required
 from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -18,6 +17,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.models import Account, User
 from accounts.selectors import account_of
+from billing.pages.access import signed_in
 from billing.pages.forms import key_of, new_key
 from billing.pages.overview import quotas_context
 from common import clock
@@ -45,7 +45,7 @@ class QuestionForm(forms.Form):
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@login_required
+@signed_in
 def chat(request: HttpRequest) -> HttpResponse:
     """GET shows the conversation; POST asks, and counts one message when there is an answer."""
     account = account_of(request)

@@ -128,8 +128,11 @@
       event.target.form.requestSubmit();
     }
   });
-  document.body.addEventListener("htmx:afterSettle", () => {
+  document.body.addEventListener("htmx:afterSettle", (event) => {
     const newest = document.querySelector("[data-newest]");
-    if (newest) newest.scrollIntoView({ block: "nearest" });
+    if (event.target.id !== "desk" || !newest) return;
+    document.querySelector("[data-announce]").textContent = newest.lastElementChild.textContent;
+    document.getElementById("id_text").focus({ preventScroll: true });
+    newest.scrollIntoView({ block: "nearest" });
   });
 })();

@@ -72,3 +72,10 @@ def test_a_forged_cookie_is_ignored(client: Client):
     page = client.get("/accounts/login/").content.decode()
     assert "data-theme" not in page
     assert "passwd" not in page
+
+
+@pytest.mark.req("AC-1", "AC-2")
+def test_who_signs_up_keeps_the_devices_time_zone(client: Client):
+    client.cookies["palier_timezone"] = "Europe/Paris"
+    client.post("/accounts/signup/", {"email": "new@example.test", "password1": "a-long-enough-phrase"})
+    assert User.objects.get(email="new@example.test").timezone == "Europe/Paris"

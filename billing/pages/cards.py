@@ -5,7 +5,6 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -17,6 +16,7 @@ from django.views.decorators.http import require_http_methods
 from accounts.models import Account
 from accounts.selectors import account_of
 from billing.errors import PaymentActionRequired, PaymentFailed
+from billing.pages.access import signed_in
 from billing.pages.forms import new_key, safe_next
 from billing.pages.previews import card_text
 from billing.pages.problems import problem_of
@@ -51,7 +51,7 @@ TEST_CARDS = (
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@login_required
+@signed_in
 def card(request: HttpRequest) -> HttpResponse:
     account = account_of(request)
     if request.method == "POST":

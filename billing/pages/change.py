@@ -4,7 +4,6 @@ from typing import Any, cast
 from uuid import UUID
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -27,6 +26,7 @@ from billing.errors import (
     QuoteStale,
 )
 from billing.models import PlanChange
+from billing.pages.access import signed_in
 from billing.pages.changes import charged_of, failure_text
 from billing.pages.forms import key_of, new_key
 from billing.pages.plan_now import name_of, plan_now_of
@@ -51,7 +51,7 @@ NOT_POSSIBLE = (AlreadySubscribed, DuplicatePlanChange, PlanChangeNotAllowed, In
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@login_required
+@signed_in
 def plan_preview(request: HttpRequest, plan: str, interval: str) -> HttpResponse:
     """GET shows what the change would be; POST does it, and only what was shown."""
     account = account_of(request)
@@ -143,7 +143,7 @@ def _shown_before(request: HttpRequest, plan: str, interval: str) -> dict[str, A
 
 
 @require_safe
-@login_required
+@signed_in
 def plan_result(request: HttpRequest, change_id: UUID) -> HttpResponse:
     """What became of one change, and when the next charge is."""
     account = account_of(request)
@@ -211,7 +211,7 @@ def _paid_text(change: PlanChange) -> str:
 
 
 @require_POST
-@login_required
+@signed_in
 def plan_undo(request: HttpRequest) -> HttpResponse:
     """Take the scheduled change back."""
     account = account_of(request)

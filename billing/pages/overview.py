@@ -3,7 +3,6 @@
 from typing import Any
 
 import structlog
-from django.contrib.auth.decorators import login_required
 from django.db import DatabaseError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -13,6 +12,7 @@ from django.views.decorators.http import require_safe
 from accounts.models import Account
 from accounts.selectors import account_of
 from billing.models import PlanChange
+from billing.pages.access import signed_in
 from billing.pages.changes import change_rows
 from billing.pages.forms import new_key
 from billing.pages.meters import meters_of
@@ -28,7 +28,7 @@ RECENT = 5
 
 
 @require_safe
-@login_required
+@signed_in
 def overview(request: HttpRequest) -> HttpResponse:
     account = account_of(request)
     context = {
@@ -46,7 +46,7 @@ def attempts_of(account: Account) -> QuerySet[PlanChange]:
 
 
 @require_safe
-@login_required
+@signed_in
 def quotas(request: HttpRequest) -> HttpResponse:
     """The quotas alone, which the overview asks for again while it is looked at."""
     response = render(request, "components/quotas.html", quotas_context(account_of(request)))

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -14,6 +13,7 @@ from accounts.models import Account
 from accounts.selectors import account_of
 from billing.enums import Audience, Interval
 from billing.models import Plan, PlanTransition, Subscription
+from billing.pages.access import signed_in
 from billing.pages.forms import new_key
 from billing.pages.offers import Offer, limit_rows, offers
 from billing.pages.plan_now import plan_now_of
@@ -38,7 +38,7 @@ class Choice:
 
 
 @require_safe
-@login_required
+@signed_in
 def plans(request: HttpRequest) -> HttpResponse:
     account = account_of(request)
     subscription = live_subscription(account.pk)

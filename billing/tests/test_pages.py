@@ -162,6 +162,12 @@ def test_a_stranger_is_asked_to_sign_in(catalog: StripeStandIn, client: Client, 
     assert (answer.status_code, answer["Location"]) == (302, f"/accounts/login/?next={path}")
 
 
+def test_a_part_of_a_page_never_holds_the_sign_in_form(catalog: StripeStandIn, client: Client):
+    """Somebody whose session ended while a page was open: the page reloads, and that leads to the sign-in."""
+    answer = client.get("/account/quotas/", headers={"HX-Request": "true"})
+    assert (answer.status_code, answer["HX-Refresh"], answer.content) == (204, "true", b"")
+
+
 def test_staff_without_an_account_get_a_page_that_says_so(catalog: StripeStandIn, client: Client):
     client.force_login(User.objects.create_user("staff@example.test", "x", is_staff=True))
     answer = client.get("/account/")

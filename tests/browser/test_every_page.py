@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
+import struct
+import time
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import DESKTOP, Open, overflow, violations
 
@@ -36,7 +40,6 @@ PREMIUM = {
     "password-change": "/accounts/password/change/",
     "email": "/accounts/email/",
     "two-factor": "/accounts/2fa/",
-    "two-factor-activate": "/accounts/2fa/totp/activate/",
     "sessions": "/accounts/sessions/",
     "sign-out": "/accounts/logout/",
 }
@@ -126,6 +129,51 @@ def test_pages_in_french(visitor: Open, check):
     assert not found, "\n".join(found)
 
 
+@pytest.mark.req("AC-1", "AC-6")
+def test_two_factor_sign_in(visitor: Open, check):
+    """Turned on with a code, asked for at the next sign-in, turned off again."""
+    one = visitor()
+    page = one.sign_in("basic")
+    one.open("/accounts/2fa/totp/activate/")
+    found = check(page, "still-you")
+    page.get_by_label("Password").fill("palier-demo")
+    page.get_by_role("button", name="Go on").click()
+    found += check(page, "two-factor-activate")
+    secret = page.locator("main code").inner_text()
+    page.get_by_label("Authenticator code").fill(code_of(secret, -30))
+    page.get_by_role("button", name="Turn on").click()
+    expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
+    found += check(page, "recovery-codes")
+    found += check(one.open("/accounts/2fa/"), "two-factor-on")
+
+    page.locator("summary.account").click()
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url(one.base_url + "/")
+    one.open("/accounts/login/")
+    page.get_by_role("button", name="Sign in as basic@palier.test").click()
+    expect(page.get_by_role("heading", name="The code, please")).to_be_visible()
+    found += check(page, "two-factor-code")
+    page.get_by_label("Code").fill(code_of(secret, 0))
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.wait_for_url("**/account/")
+    one.open("/accounts/2fa/totp/deactivate/")
+    page.get_by_label("Password").fill("palier-demo")
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_role("heading", name="Turn two-factor sign-in off?")).to_be_visible()
+    found += check(page, "two-factor-off")
+    page.get_by_role("button", name="Turn off").click()
+    expect(page.get_by_text("Off", exact=True)).to_be_visible()
+    assert not found, "\n".join(found)
+
+
+def code_of(secret: str, shift_s: int) -> str:
+    """What an authenticator app shows for the secret (RFC 6238), now or `shift_s` seconds off."""
+    counter = struct.pack(">Q", int(time.time() + shift_s) // 30)
+    digest = hmac.digest(base64.b32decode(secret), counter, "sha1")
+    offset = digest[-1] & 15
+    return f"{(struct.unpack('>I', digest[offset : offset + 4])[0] & 0x7FFFFFFF) % 1_000_000:06}"
+
+
 @pytest.mark.req("AC-7")
 def test_error_pages(visitor: Open, check):
     """404; 403 for a form without its token; 500 for a handler that fails."""
@@ -140,7 +188,7 @@ def test_error_pages(visitor: Open, check):
     page.get_by_label("Email").fill("free@palier.test")
     page.get_by_label("Password").fill("palier-demo")
     page.get_by_role("button", name="Sign in", exact=True).click()
-    assert page.get_by_role("heading", level=1).inner_text() == "This is not open to you"
+    assert page.get_by_role("heading", level=1).inner_text() == "This was refused"
     found += check(page, "error-403")
 
     one.sign_in("basic")
