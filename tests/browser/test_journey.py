@@ -149,6 +149,7 @@ def test_what_changes_elsewhere_appears_by_itself(visitor: Open, shared_stack: S
     page.evaluate("document.body.dispatchEvent(new CustomEvent('palier:refresh'))")
     expect(meter).to_have_attribute("aria-valuetext", re.compile(rf"^{used + 1} of 1,000 used"))
 
+    expect(page.locator(".htmx-added, .htmx-settling, .htmx-request")).to_have_count(0)  # listens again
     page.route("**/account/quotas/", lambda route: route.fulfill(status=503, body=""))
     one.expected = {503}
     notice = page.get_by_text("These figures could not be renewed just now")
