@@ -21,6 +21,7 @@ from billing.pages.access import signed_in
 from billing.pages.forms import key_of, new_key
 from billing.pages.overview import quotas_context
 from common import clock
+from common.ratelimit import ratelimited
 from common.request_id import current_request_id
 from quotas.errors import MeteringRefused
 from quotas.metering import metering
@@ -46,6 +47,7 @@ class QuestionForm(forms.Form):
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
+@ratelimited("global", "user")
 def chat(request: HttpRequest) -> HttpResponse:
     """GET shows the conversation; POST asks, and counts one message when there is an answer."""
     account = account_of(request)

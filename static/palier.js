@@ -128,6 +128,13 @@
       event.target.form.requestSubmit();
     }
   });
+  document.body.addEventListener("htmx:beforeSwap", (event) => {
+    /* A refusal is an answer too: the desk shows it. Any other page of error is no part of this one. */
+    if (event.target.id === "desk" && event.detail.serverResponse.includes('id="desk"')) {
+      event.detail.shouldSwap = true;
+      event.detail.isError = false;
+    }
+  });
   document.body.addEventListener("htmx:afterSettle", (event) => {
     const newest = document.querySelector("[data-newest]");
     if (event.target.id !== "desk" || !newest) return;

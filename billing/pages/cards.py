@@ -22,6 +22,7 @@ from billing.pages.previews import card_text
 from billing.pages.problems import problem_of
 from billing.services import payment_method_add, payment_method_make_default, payment_methods_list
 from common.errors import NotFound, ValidationError
+from common.ratelimit import ratelimited
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ TEST_CARDS = (
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
+@ratelimited("global", "user")
 def card(request: HttpRequest) -> HttpResponse:
     account = account_of(request)
     if request.method == "POST":

@@ -45,6 +45,7 @@ from billing.services.preview import target_price
 from common import clock
 from common.formats import date_text, money_text
 from common.periods import add_months
+from common.ratelimit import ratelimited
 from common.request_id import current_request_id
 
 NOT_POSSIBLE = (AlreadySubscribed, DuplicatePlanChange, PlanChangeNotAllowed, InvalidTargetPlan)
@@ -52,6 +53,7 @@ NOT_POSSIBLE = (AlreadySubscribed, DuplicatePlanChange, PlanChangeNotAllowed, In
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
+@ratelimited("global", "user", "plan_change")
 def plan_preview(request: HttpRequest, plan: str, interval: str) -> HttpResponse:
     """GET shows what the change would be; POST does it, and only what was shown."""
     account = account_of(request)
@@ -212,6 +214,7 @@ def _paid_text(change: PlanChange) -> str:
 
 @require_POST
 @signed_in
+@ratelimited("global", "user", "plan_change")
 def plan_undo(request: HttpRequest) -> HttpResponse:
     """Take the scheduled change back."""
     account = account_of(request)

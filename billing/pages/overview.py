@@ -21,6 +21,7 @@ from billing.pages.words import metric_names
 from billing.selectors import plan_change_history
 from common import clock
 from common.errors import ServiceUnavailable
+from common.ratelimit import ratelimited
 from quotas.selectors import quota_status
 
 logger = structlog.get_logger(__name__)
@@ -47,6 +48,7 @@ def attempts_of(account: Account) -> QuerySet[PlanChange]:
 
 @require_safe
 @signed_in
+@ratelimited("global", "user")
 def quotas(request: HttpRequest) -> HttpResponse:
     """The quotas alone, which the overview asks for again while it is looked at."""
     response = render(request, "components/quotas.html", quotas_context(account_of(request)))

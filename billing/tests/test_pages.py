@@ -168,6 +168,18 @@ def test_a_part_of_a_page_never_holds_the_sign_in_form(catalog: StripeStandIn, c
     assert (answer.status_code, answer["HX-Refresh"], answer.content) == (204, "true", b"")
 
 
+@pytest.mark.req("AC-7")
+def test_too_many_previews_get_a_page_that_says_when(catalog: StripeStandIn, settings):
+    _rate, key = settings.RATE_LIMITS["plan_change"]
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "plan_change": ("1/60", key)}
+    client = browser_of(person())
+    first, second = (client.get(plan_path("basic")) for _ in range(2))
+    assert (first.status_code, second.status_code) == (200, 429)
+    page = second.content.decode()
+    assert "That was too fast" in page
+    assert f"Try again in {second['Retry-After']} second" in page
+
+
 def test_staff_without_an_account_get_a_page_that_says_so(catalog: StripeStandIn, client: Client):
     client.force_login(User.objects.create_user("staff@example.test", "x", is_staff=True))
     answer = client.get("/account/")
