@@ -31,6 +31,8 @@ def test_from_the_limit_to_a_larger_plan_and_back(visitor: Open, shared_stack: S
         expect(talk.last).to_contain_text("Venus stands at")
     expect(page.get_by_text("Limit reached")).to_be_visible()
 
+    # As when somebody drags its corner: htmx would copy the style, which our policy forbids.
+    page.get_by_label("Your question").evaluate("node => { node.style.height = '12rem' }")
     ask(page, "Where is Mars?")
     refusal = page.get_by_role("alert")
     expect(refusal).to_contain_text("You have reached the limit of your plan")
