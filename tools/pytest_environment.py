@@ -9,8 +9,11 @@ from __future__ import annotations
 import ipaddress
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
+
+import pytest
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")  # "gw0", "gw1", …; empty in the process that leads them
 
@@ -53,3 +56,22 @@ def _is_loopback(host: str | bytes) -> bool:
 os.environ.setdefault("STATIC_MANIFEST", "0")  # nobody has run collectstatic
 _own_redis()
 _close_network()
+
+
+@pytest.fixture(autouse=True)
+def _language_of_the_settings() -> Iterator[None]:
+    """A request leaves its language and its time zone on the thread, where the next test would read them.
+
+    The server overwrites both at the next request's start, but a test that calls a service directly has no request.
+    Undone before and after, so that a test's own `translation.override` around a request leaks nothing either.
+    """
+    _forget_language()
+    yield
+    _forget_language()
+
+
+def _forget_language() -> None:
+    from django.utils import timezone, translation  # noqa: PLC0415 - loaded before the settings are
+
+    translation.deactivate()
+    timezone.deactivate()

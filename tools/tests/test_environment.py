@@ -1,24 +1,15 @@
-"""A test process reaches this machine and nothing else, and has a Redis database of its own."""
+"""What one test leaves behind must not reach the next."""
 
-import os
-import socket
+from __future__ import annotations
 
 import pytest
+from django.conf import settings
+from django.utils import timezone, translation
 
 
-@pytest.mark.parametrize("address", [("192.0.2.1", 80), ("2001:db8::1", 80), ("stripe.com", 443)], ids=str)
-def test_other_machines_are_out_of_reach(address):
-    with pytest.raises(PermissionError, match="Tests may not reach"):
-        socket.create_connection(address, timeout=1)
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_this_machine_is_within_reach(host):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        socket.create_connection((host, server.getsockname()[1]), timeout=5).close()
-
-
-def test_each_worker_has_its_own_redis_database(settings):
-    worker = os.environ.get("PYTEST_XDIST_WORKER")
-    expected = int(worker.removeprefix("gw")) + 1 if worker else 0
-    assert settings.REDIS_URL.endswith(f"/{expected}")
+@pytest.mark.parametrize("language", ["fr", "en", "fr"])
+def test_a_language_left_behind_is_gone(language):
+    assert translation.get_language() == settings.LANGUAGE_CODE
+    assert timezone.get_current_timezone_name() == settings.TIME_ZONE
+    translation.activate(language)
+    timezone.activate("Europe/Paris")
