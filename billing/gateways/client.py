@@ -22,6 +22,8 @@ MAX_RETRIES = 3
 RATE_LIMITED = 429
 # The longest a call can take, retries and pauses included: after this no call is under way any more.
 LONGEST_CALL_S = (MAX_RETRIES + 1) * (CONNECT_TIMEOUT_S + READ_TIMEOUT_S) + MAX_RETRIES * 5.0
+PAGE = 100
+"""How many objects a list call asks for at once: the most that Stripe gives."""
 
 ACTION_CODES = (
     "authentication_required",
@@ -140,3 +142,8 @@ def _refusal(call: str, error: stripe.InvalidRequestError) -> PaymentFailed | Pr
         return PaymentFailed(details={"decline_code": MISSING_METHOD})
     _log(call, error)
     return ProviderRefused(provider_code=error.code or "invalid_request", param=error.param or "")
+
+
+def keyed(key: str) -> dict[str, Any]:
+    """The options of a write: Stripe does what it is asked under one key once."""
+    return {"idempotency_key": key}

@@ -178,7 +178,7 @@ class Died(BaseException):
     """The process is gone; nothing that handles errors may catch it."""
 
 
-CALLS = [name for name, value in vars(StripeGateway).items() if callable(value) and not name.startswith("_")]
+CALLS = [name for name in dir(StripeGateway) if not name.startswith("_")]
 
 
 class Killer:

@@ -1,0 +1,48 @@
+"""Customers and their cards at Stripe."""
+
+from billing.gateways import convert
+from billing.gateways.client import PAGE, api, gateway_call, keyed
+from billing.gateways.values import CustomerState, PaymentMethodState
+
+
+class CustomerGateway:
+    """Customers and their cards."""
+
+    @gateway_call
+    def customer_find(self, *, email: str, account_ref: str) -> CustomerState | None:
+        """The customer made for this account before, whose id was lost in a crash."""
+        page = api().customers.list({"email": email, "limit": PAGE})
+        for one in page.auto_paging_iter():
+            data = one.to_dict()
+            if convert.meta(data, convert.ACCOUNT_KEY) == account_ref:
+                return convert.customer(data)
+        return None
+
+    @gateway_call
+    def customer_create(self, *, email: str, name: str, account_ref: str, key: str) -> CustomerState:
+        params = {"email": email, "name": name, "metadata": {convert.ACCOUNT_KEY: account_ref}}
+        return convert.customer(api().customers.create(params, keyed(key)).to_dict())
+
+    @gateway_call
+    def customer_get(self, customer_id: str) -> CustomerState:
+        return convert.customer(api().customers.retrieve(customer_id).to_dict())
+
+    @gateway_call
+    def default_payment_method_set(self, *, customer_id: str, payment_method_id: str | None) -> CustomerState:
+        params = {"invoice_settings": {"default_payment_method": payment_method_id or ""}}
+        return convert.customer(api().customers.update(customer_id, params).to_dict())
+
+    @gateway_call
+    def payment_methods(self, customer_id: str) -> list[PaymentMethodState]:
+        page = api().customers.payment_methods.list(customer_id, {"limit": PAGE})
+        return [convert.payment_method(one.to_dict()) for one in page.data]
+
+    @gateway_call
+    def payment_method_attach(self, *, payment_method_id: str, customer_id: str) -> PaymentMethodState:
+        """Raises PaymentFailed when the card is refused, ProviderRefused when there is no such method."""
+        answer = api().payment_methods.attach(payment_method_id, {"customer": customer_id})
+        return convert.payment_method(answer.to_dict())
+
+    @gateway_call
+    def payment_method_detach(self, payment_method_id: str) -> None:
+        api().payment_methods.detach(payment_method_id)

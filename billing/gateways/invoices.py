@@ -1,0 +1,51 @@
+"""Invoices at Stripe, made and previewed."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from billing.gateways import convert
+from billing.gateways.client import api, gateway_call, none_when_missing
+from billing.gateways.values import (
+    InvoiceState,
+)
+
+
+class InvoiceGateway:
+    """Invoices."""
+
+    @gateway_call
+    def preview_start(self, *, customer_id: str | None, currency: str, price_id: str) -> InvoiceState:
+        """What a new subscription would be asked for now."""
+        params: dict[str, Any] = {"subscription_details": {"items": [{"price": price_id, "quantity": 1}]}}
+        params.update({"customer": customer_id} if customer_id else {"currency": currency})
+        return convert.invoice(api().invoices.create_preview(params).to_dict())
+
+    @gateway_call
+    def preview_upgrade(
+        self, *, subscription_id: str, item_id: str, price_id: str, proration_at: datetime
+    ) -> InvoiceState:
+        """The invoice that `subscription_upgrade` with the same arguments would make."""
+        details = {
+            "items": [{"id": item_id, "price": price_id}],
+            "proration_behavior": "always_invoice",
+            "proration_date": convert.seconds(proration_at),
+        }
+        params = {"subscription": subscription_id, "subscription_details": details}
+        return convert.invoice(api().invoices.create_preview(params).to_dict())
+
+    @gateway_call
+    @none_when_missing
+    def invoice_get(self, invoice_id: str) -> InvoiceState:
+        return convert.invoice(api().invoices.retrieve(invoice_id).to_dict())
+
+    @gateway_call
+    def invoices(
+        self, *, customer_id: str, limit: int, starting_after: str | None = None
+    ) -> tuple[Sequence[InvoiceState], bool]:
+        """Newest first, and whether there are more."""
+        params: dict[str, Any] = {"customer": customer_id, "limit": limit}
+        if starting_after:
+            params["starting_after"] = starting_after
+        page = api().invoices.list(params)
+        return [convert.invoice(one.to_dict()) for one in page.data], bool(page.has_more)

@@ -1,0 +1,169 @@
+"""Subscriptions and their schedules at Stripe."""
+
+from datetime import datetime
+
+import stripe
+
+from billing.gateways import convert
+from billing.gateways.client import PAGE, api, gateway_call, keyed
+from billing.gateways.values import ScheduleState, SubscriptionState
+from billing.rules.changes import MONTHS
+
+WITH_INVOICE = ["latest_invoice"]
+
+
+class SubscriptionGateway:
+    """Subscriptions and their schedules."""
+
+    @gateway_call
+    def subscription_get(self, subscription_id: str) -> SubscriptionState:
+        answer = api().subscriptions.retrieve(subscription_id, {"expand": WITH_INVOICE})
+        return convert.subscription(answer.to_dict())
+
+    @gateway_call
+    def subscription_find(self, *, customer_id: str, change_id: str) -> SubscriptionState | None:
+        """The customer's subscription that this plan change made, whatever has become of it."""
+        page = api().subscriptions.list(
+            {
+                "customer": customer_id,
+                "status": "all",
+                "limit": PAGE,
+                "expand": [f"data.{name}" for name in WITH_INVOICE],
+            }
+        )
+        for one in page.auto_paging_iter():
+            data = one.to_dict()
+            if convert.meta(data, convert.CHANGE_KEY) == change_id:
+                return convert.subscription(data)
+        return None
+
+    @gateway_call
+    def subscription_create(
+        self, *, customer_id: str, price_id: str, change_id: str, key: str
+    ) -> SubscriptionState:
+        """Starts now and is paid now, by the customer's default method; unpaid it does not come to be."""
+        answer = api().subscriptions.create(
+            {
+                "customer": customer_id,
+                "items": [{"price": price_id, "quantity": 1}],
+                "payment_behavior": "error_if_incomplete",
+                "off_session": True,
+                "metadata": {convert.CHANGE_KEY: change_id},
+                "expand": WITH_INVOICE,
+            },
+            keyed(key),
+        )
+        return convert.subscription(answer.to_dict())
+
+    @gateway_call
+    def subscription_upgrade(
+        self,
+        *,
+        subscription_id: str,
+        item_id: str,
+        price_id: str,
+        proration_at: datetime,
+        change_id: str,
+        key: str,
+    ) -> SubscriptionState:
+        """Another price at once, prorated at `proration_at` and paid now; unpaid nothing changes."""
+        answer = api().subscriptions.update(
+            subscription_id,
+            {
+                "items": [{"id": item_id, "price": price_id}],
+                "proration_behavior": "always_invoice",
+                "proration_date": convert.seconds(proration_at),
+                "payment_behavior": "error_if_incomplete",
+                "off_session": True,
+                "metadata": {convert.CHANGE_KEY: change_id},
+                "expand": WITH_INVOICE,
+            },
+            keyed(key),
+        )
+        return convert.subscription(answer.to_dict())
+
+    @gateway_call
+    def cancel_at_period_end_set(
+        self, *, subscription_id: str, cancel: bool, change_id: str, key: str
+    ) -> SubscriptionState:
+        answer = api().subscriptions.update(
+            subscription_id,
+            {
+                "cancel_at_period_end": cancel,
+                "metadata": {convert.CHANGE_KEY: change_id},
+                "expand": WITH_INVOICE,
+            },
+            keyed(key),
+        )
+        return convert.subscription(answer.to_dict())
+
+    @gateway_call
+    def subscription_cancel_now(self, *, subscription_id: str, key: str) -> SubscriptionState:
+        """Ends it at this moment; nothing is refunded and nothing more charged."""
+        answer = api().subscriptions.cancel(
+            subscription_id, {"invoice_now": False, "prorate": False, "expand": WITH_INVOICE}, keyed(key)
+        )
+        return convert.subscription(answer.to_dict())
+
+    # Schedules
+
+    @gateway_call
+    def schedule_get(self, schedule_id: str) -> ScheduleState:
+        return convert.schedule(api().subscription_schedules.retrieve(schedule_id).to_dict())
+
+    @gateway_call
+    def schedule_attach(self, *, subscription_id: str, key: str) -> ScheduleState:
+        """A schedule over the subscription as it is; it changes nothing yet."""
+        params = {"from_subscription": subscription_id}
+        return convert.schedule(api().subscription_schedules.create(params, keyed(key)).to_dict())
+
+    @gateway_call
+    def schedule_switch_set(
+        self,
+        *,
+        schedule_id: str,
+        current_price_id: str,
+        period_start: datetime,
+        switch_at: datetime,
+        target_price_id: str,
+        target_interval: str,
+        change_id: str,
+        key: str,
+    ) -> ScheduleState:
+        """The current price until `switch_at`, then the target's; after one of its periods it goes on unscheduled."""
+        now_phase = {
+            "items": [{"price": current_price_id, "quantity": 1}],
+            "start_date": convert.seconds(period_start),
+            "end_date": convert.seconds(switch_at),
+            "proration_behavior": "none",
+        }
+        next_phase = {
+            "items": [{"price": target_price_id, "quantity": 1}],
+            "duration": {"interval": "month", "interval_count": MONTHS[target_interval]},
+            "proration_behavior": "none",
+            "metadata": {convert.CHANGE_KEY: change_id},
+        }
+        params = {
+            "phases": [now_phase, next_phase],
+            "end_behavior": "release",
+            "proration_behavior": "none",
+            "metadata": {convert.CHANGE_KEY: change_id},
+        }
+        answer = api().subscription_schedules.update(schedule_id, params, keyed(key))
+        return convert.schedule(answer.to_dict())
+
+    @gateway_call
+    def schedule_release(self, schedule_id: str) -> None:
+        """Takes the schedule away and leaves the subscription as it is. Released already: nothing."""
+        if not self._is_attached(schedule_id):
+            return
+        try:
+            api().subscription_schedules.release(schedule_id)
+        except stripe.InvalidRequestError:
+            # A rival may have released it since it was read: then all is as it should be.
+            if self._is_attached(schedule_id):
+                raise
+
+    def _is_attached(self, schedule_id: str) -> bool:
+        state = convert.schedule(api().subscription_schedules.retrieve(schedule_id).to_dict())
+        return state.status in ("not_started", "active")

@@ -1,0 +1,21 @@
+"""Plans and their versions, subscriptions, changes of plan. Stripe's objects are named by id, never by foreign key.
+
+Money is in minor units with a currency. What may not happen is refused by constraints here and by the triggers of
+the second migration (the history is append-only).
+"""
+
+from billing.models.catalog import Feature, Plan, PlanLimit, PlanTransition, PlanVersion, Price, in_language
+from billing.models.changes import PlanChange
+from billing.models.subscriptions import Subscription
+
+__all__ = [
+    "Feature",
+    "Plan",
+    "PlanChange",
+    "PlanLimit",
+    "PlanTransition",
+    "PlanVersion",
+    "Price",
+    "Subscription",
+    "in_language",
+]

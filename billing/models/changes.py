@@ -1,0 +1,110 @@
+"""Changes of plan: intent, outcome and history in one append-only row."""
+
+import uuid
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+
+from accounts.models import Account, User
+from billing.enums import IN_FLIGHT, ChangeKind, ChangeStatus
+from billing.models.catalog import Price
+from billing.models.subscriptions import Subscription
+
+
+class PlanChange(models.Model):
+    """One attempt to change an account's plan: the intent before Stripe is called, and its outcome after.
+
+    Append-only: no row is removed and who, what and when never change (a trigger refuses). `due_minor` is what the
+    quote said, `charged_minor` what Stripe's invoice said. `to_price` null: to no subscription at all. An attempt
+    that was refused before anything was tried is a failed one with `last_tried_at` null and, where there was no
+    transition, a blank `kind`. `keep_ids`: stored things to be kept where the new plan allows fewer. `idempotency_key` is the caller's with what scopes it: operation and person.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="plan_changes")
+    subscription = models.ForeignKey(
+        Subscription, null=True, on_delete=models.PROTECT, related_name="plan_changes"
+    )
+    user = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    from_price = models.ForeignKey(Price, null=True, on_delete=models.PROTECT, related_name="+")
+    to_price = models.ForeignKey(Price, null=True, on_delete=models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=9, choices=ChangeKind.choices, blank=True)
+    status = models.CharField(max_length=9, choices=ChangeStatus.choices)
+    request_id = models.CharField(max_length=64, blank=True)
+    idempotency_key = models.CharField(max_length=300, null=True)
+    quote_id = models.UUIDField(null=True)
+    keep_ids = ArrayField(models.CharField(max_length=64), default=list, blank=True)
+    proration_at = models.DateTimeField()
+    due_minor = models.BigIntegerField(null=True)
+    charged_minor = models.BigIntegerField(null=True)
+    currency = models.CharField(max_length=3, blank=True)
+    requested_at = models.DateTimeField()
+    effective_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)
+    undo_requested_at = models.DateTimeField(null=True)
+    last_tried_at = models.DateTimeField(null=True)
+    error_code = models.CharField(max_length=40, blank=True)
+    error_details = models.JSONField(default=dict, blank=True)
+    stripe_invoice_id = models.CharField(max_length=64, blank=True)
+    stripe_subscription_id = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["account", "-requested_at"], name="plan_change_by_account"),
+            models.Index(fields=["request_id"], name="plan_change_by_request"),
+            models.Index(
+                fields=["last_tried_at"], condition=Q(status=ChangeStatus.PENDING), name="plan_change_open"
+            ),
+        ]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["account"], condition=Q(status__in=IN_FLIGHT), name="plan_change_one_in_flight"
+            ),
+            models.UniqueConstraint(
+                fields=["account", "idempotency_key"],
+                condition=~Q(status=ChangeStatus.FAILED),
+                name="plan_change_key_once",
+            ),
+            models.UniqueConstraint(
+                fields=["account", "quote_id"],
+                condition=~Q(status=ChangeStatus.FAILED),
+                name="plan_change_quote_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(status=ChangeStatus.PENDING, settled_at__isnull=True)
+                | (~Q(status=ChangeStatus.PENDING) & Q(settled_at__isnull=False)),
+                name="plan_change_settled_has_time",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status__in=[ChangeStatus.APPLIED, ChangeStatus.SCHEDULED])
+                | Q(effective_at__isnull=False),
+                name="plan_change_effective",
+            ),
+            models.CheckConstraint(
+                condition=(Q(status=ChangeStatus.FAILED) & ~Q(error_code=""))
+                | (~Q(status=ChangeStatus.FAILED) & Q(error_code="")),
+                name="plan_change_failed_has_code",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status__in=[ChangeStatus.SCHEDULED, ChangeStatus.UNDONE])
+                | Q(kind=ChangeKind.DOWNGRADE),
+                name="plan_change_only_down_waits",
+            ),
+            models.CheckConstraint(
+                condition=Q(status=ChangeStatus.FAILED, last_tried_at__isnull=True)
+                | (
+                    ~Q(kind="")
+                    & ~Q(currency="")
+                    & Q(last_tried_at__isnull=False)
+                    & (Q(from_price__isnull=False) | Q(to_price__isnull=False))
+                    & (Q(from_price__isnull=True) | Q(to_price__isnull=True) | ~Q(from_price=F("to_price")))
+                ),
+                name="plan_change_is_a_change",
+            ),
+        ]
+
+    @property
+    def is_in_flight(self) -> bool:
+        return self.status in IN_FLIGHT

@@ -1,0 +1,19 @@
+"""What the meter keeps. The engine writes buckets, records, keys, reservations and days; only it does.
+
+Every table carries the account's id, so that all of one account's rows can live on one shard.
+"""
+
+from quotas.models.counting import Bucket, OperationKey, Reservation, UsageDay, UsageRecord
+from quotas.models.rights import Entitlement, FeatureGrant, Metric, RightsVersion
+
+__all__ = [
+    "Bucket",
+    "Entitlement",
+    "FeatureGrant",
+    "Metric",
+    "OperationKey",
+    "Reservation",
+    "RightsVersion",
+    "UsageDay",
+    "UsageRecord",
+]
