@@ -71,7 +71,7 @@ def _language_of_the_settings() -> Iterator[None]:
 
 
 def _forget_language() -> None:
-    from django.utils import timezone, translation  # noqa: PLC0415 - loaded before the settings are
+    from django.utils import timezone, translation
 
     translation.deactivate()
     timezone.deactivate()
