@@ -4,6 +4,8 @@ import hashlib
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect
+from django.templatetags.static import static
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import condition, require_safe
@@ -26,6 +28,12 @@ def readyz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
     """200 when requests can be served, 503 with what fails."""
     status, checks = health.readiness()
     return JsonResponse({"status": status, "checks": checks}, status=503 if status == "failing" else 200)
+
+
+@require_safe
+def favicon(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
+    """Where browsers look without asking the page. The pages themselves name the picture."""
+    return redirect(static("favicon.svg"), permanent=True)
 
 
 @require_safe

@@ -9,6 +9,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
     path("metrics", views.metrics_text, name="metrics"),
+    path("favicon.ico", views.favicon, name="favicon"),
     path("v1/openapi.json", views.openapi_json, name="openapi"),
     path("v1/docs", views.DocsView.as_view(), name="api-docs"),
     path("admin/", admin.site.urls),

@@ -51,6 +51,21 @@ def person_of(request: Request) -> User:
     return request.user
 
 
+def asker(request: Request) -> dict[str, Any]:
+    """Who asks, and when: what every service that changes a subscription takes."""
+    return {
+        "account": account_of(request),
+        "user": person_of(request),
+        "request_id": current_request_id(),
+        "now": clock.now(),
+    }
+
+
+def asker_keyed(request: Request) -> dict[str, Any]:
+    """The same for services that know a repeated request by its Idempotency-Key."""
+    return asker(request) | {"idempotency_key": request.idempotency_key}  # type: ignore[attr-defined]
+
+
 def change_answer(result: PlanChangeResult) -> Response:
     """The change, what the account is on now, and its tightest quota."""
     subscription = result.subscription
@@ -108,14 +123,10 @@ class SubscriptionView(ApiView):
         """Subscribe an account that has no subscription. A paid plan is charged at once."""
         data = self.body(schemas.SubscriptionRequest)
         result = services.subscription_start(
-            account=account_of(request),
-            user=person_of(request),
             plan=data["plan"],
             interval=data.get("interval"),
             payment_method=data.get("payment_method"),
-            idempotency_key=request.idempotency_key,  # type: ignore[attr-defined]
-            request_id=current_request_id(),
-            now=clock.now(),
+            **asker_keyed(request),
         )
         assert result.subscription is not None, "a start that went well leaves a subscription"
         return Response(subscription_json(result.subscription))
@@ -135,12 +146,7 @@ class CancelView(ApiView):
     def post(self, request: Request) -> Response:
         """End the paid subscription at the period's end, which can be taken back until then, or now."""
         result = services.subscription_cancel(
-            account=account_of(request),
-            user=person_of(request),
-            at=self.body(schemas.CancelRequest)["at"],
-            idempotency_key=request.idempotency_key,  # type: ignore[attr-defined]
-            request_id=current_request_id(),
-            now=clock.now(),
+            at=self.body(schemas.CancelRequest)["at"], **asker_keyed(request)
         )
         return change_answer(result)
 
@@ -159,12 +165,7 @@ class ResumeView(ApiView):
     def post(self, request: Request) -> Response:
         """Take a scheduled end back: the subscription goes on."""
         self.body(schemas.EmptyRequest)
-        subscription = services.subscription_resume(
-            account=account_of(request),
-            user=person_of(request),
-            request_id=current_request_id(),
-            now=clock.now(),
-        )
+        subscription = services.subscription_resume(**asker(request))
         return Response(subscription_json(subscription))
 
 
@@ -205,18 +206,14 @@ class PlanChangeView(ApiView):
     )
     def post(self, request: Request) -> Response:
         """Change the plan: an upgrade now and paid for, a downgrade at the period's end."""
-        arrived_at = clock.now()
+        asked = asker_keyed(request)  # the moment of arrival, before the body is read
         data = self.body(schemas.PlanChangeRequest)
         result = services.plan_change_request(
-            account=account_of(request),
-            user=person_of(request),
             target_plan=data["target_plan"],
             interval=data.get("interval"),
             quote=data.get("quote"),
             keep=data.get("keep", ()),
-            idempotency_key=request.idempotency_key,  # type: ignore[attr-defined]
-            request_id=current_request_id(),
-            now=arrived_at,
+            **asked,
         )
         return change_answer(result)
 
@@ -228,12 +225,7 @@ class PlanChangeView(ApiView):
     )
     def delete(self, request: Request) -> Response:
         """Take back what is scheduled."""
-        result = services.plan_change_undo(
-            account=account_of(request),
-            user=person_of(request),
-            request_id=current_request_id(),
-            now=clock.now(),
-        )
+        result = services.plan_change_undo(**asker(request))
         return change_answer(result)
 
 

@@ -30,10 +30,16 @@ from billing.selectors import (
     change_in_flight,
     live_subscription,
     plan_change_get,
-    price_on_offer,
     terms_of,
 )
-from billing.services.attempts import Asked, PlanChangeResult, change_open, observed, unknown_outcome, worded
+from billing.services.attempts import (
+    Asked,
+    PlanChangeResult,
+    change_open,
+    observed,
+    unknown_outcome,
+    worded,
+)
 from billing.services.carry_out import carry_out
 from billing.services.converge import subscription_catch_up
 from billing.services.outcomes import change_fail, change_log, change_settle
@@ -45,6 +51,7 @@ from billing.services.preview import (
     transition_check,
 )
 from billing.services.quotes import Quote, quote_read
+from billing.services.refused import refusal_keep
 from billing.stored import stored_things
 from common.errors import DomainError, IdempotencyKeyReused, ValidationError
 
@@ -85,7 +92,7 @@ def plan_change_request(
         try:
             change, is_new = _open(asked)
         except KEPT_REFUSALS as error:
-            _keep_refusal(asked, error)
+            refusal_keep(asked, error)
             raise _with_fresh_preview(asked, error) from error
         return plan_change_finish(asked, change, is_new=is_new)
 
@@ -250,31 +257,6 @@ def plan_change_await(change_id: UUID) -> PlanChange:
 
 
 # Refusing -----------------------------------------------------------------------------------------------------------
-
-
-def _keep_refusal(asked: Asked, error: DomainError) -> None:
-    """An attempt that was refused is history too."""
-    subscription = live_subscription(asked.account.pk)
-    interval = interval_or_default(asked.target_plan or "", asked.interval, subscription)
-    target = price_on_offer(asked.target_plan or "", interval)
-    details = {key: value for key, value in error.details.items() if key not in ("preview", "remedies")}
-    PlanChange.objects.create(
-        account=asked.account,
-        subscription=subscription,
-        user=asked.user,
-        from_price=subscription.price if subscription else None,
-        to_price=target,
-        kind="",
-        status=ChangeStatus.FAILED,
-        request_id=asked.request_id,
-        idempotency_key=asked.scoped_key,
-        proration_at=asked.arrived_at,
-        currency=target.currency if target else "",
-        requested_at=asked.arrived_at,
-        settled_at=asked.arrived_at,
-        error_code=error.code,
-        error_details={**details, "asked_for": (asked.target_plan or "")[:40]},
-    )
 
 
 def _with_fresh_preview(asked: Asked, error: DomainError) -> DomainError:

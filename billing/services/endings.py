@@ -25,6 +25,7 @@ from billing.services.carry_out import take_back
 from billing.services.changes import plan_change_finish
 from billing.services.converge import subscription_catch_up, subscription_converge
 from billing.services.outcomes import change_log, change_undone
+from billing.services.refused import refusal_keep
 from common.clock import database_now
 
 log = structlog.get_logger(__name__)
@@ -95,18 +96,22 @@ def subscription_cancel(
     asked = Asked(account, user, None, None, None, idempotency_key, request_id, now, f"cancel_{at}")
     with observed(replace(asked, target_plan="(cancel)")):
         subscription_catch_up(account_id=account.pk, now=now)
-        change, is_new = _open_cancel(asked, now_=at == "now")
+        kind = ChangeKind.CANCEL if at == "now" else ChangeKind.DOWNGRADE
+        try:
+            change, is_new = _open_cancel(asked, kind)
+        except (NoLiveSubscription, PlanChangeNotAllowed) as error:
+            refusal_keep(asked, error, kind=kind)
+            raise
         return plan_change_finish(asked, change, is_new=is_new)
 
 
 @transaction.atomic
-def _open_cancel(asked: Asked, *, now_: bool) -> tuple[PlanChange, bool]:
+def _open_cancel(asked: Asked, kind: ChangeKind) -> tuple[PlanChange, bool]:
     lock_account(asked.account.pk)
     subscription = lock_live_subscription(asked.account.pk)
     if subscription is None:
         raise NoLiveSubscription
     target = free_price(subscription.plan.audience)
-    kind = ChangeKind.CANCEL if now_ else ChangeKind.DOWNGRADE
     pending = change_in_flight(asked.account.pk)
     if pending is not None and pending.status == ChangeStatus.PENDING and pending.kind == kind:
         return pending, False

@@ -8,13 +8,29 @@ import requests
 
 from accounts.models import Account
 from billing import services
+from billing.demo import without_subscription
 from billing.models import PlanChange, Subscription
 from billing.selectors import live_subscription
-from billing.services import PlanChangeResult, Preview
+from billing.services import PlanChangeResult, Preview, payment_method_add, payment_method_make_default
 from common.clock import database_now
 from quotas.models import Entitlement, FeatureGrant
 from quotas.selectors import quota_status
 from sandbox.stripe import StripeStandIn
+
+PLANS = [{"action": "upgrade", "url": "/account/billing/plans/"}]
+CARD = [{"action": "change_card", "url": "/account/billing/card/"}]
+
+
+def nobody(account: Account) -> Account:
+    """Takes the free plan away, as the demo's nosub has it."""
+    without_subscription(account, database_now())
+    return account
+
+
+def decline(account: Account, card: str = "pm_card_chargeCustomerFail") -> None:
+    """From now on every payment is refused, as that test card is."""
+    method = payment_method_add(account=account, payment_method_id=card)
+    payment_method_make_default(account=account, payment_method_id=method.id)
 
 
 def ask(

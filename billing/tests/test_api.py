@@ -9,8 +9,17 @@ from django.test import Client
 
 from accounts.tests.factories import bearer
 from billing.tests.conftest import person
-from billing.tests.helpers import ask, everything, fault, no_faults, only, state, subscription
-from billing.tests.test_changes import decline, nobody
+from billing.tests.helpers import (
+    ask,
+    decline,
+    everything,
+    fault,
+    no_faults,
+    nobody,
+    only,
+    state,
+    subscription,
+)
 
 ERROR_KEYS = {"code", "message", "details", "request_id"}
 

@@ -263,3 +263,10 @@ def test_what_is_too_much_for_the_smaller_plan_is_said_to_stay(
     ask(account, "basic")
     assert "archived" not in browser_of(account).get("/account/").content.decode()
     assert "archived" not in Client().get("/").content.decode()
+
+
+def test_browsers_that_look_for_an_icon_find_it(client):
+    answer = client.get("/favicon.ico")
+    assert answer.status_code == 301
+    assert answer["Location"].endswith(".svg")
+    assert answer["Location"].startswith("/static/")

@@ -115,7 +115,7 @@ def test_two_different_at_once_one_wins(travel, attempt):
 
 @pytest.mark.req("PC-6")
 def test_32_that_the_bank_refuses_are_refused_once(travel):
-    from billing.tests.test_changes import decline
+    from billing.tests.helpers import decline
 
     account = person()
     decline(account)
