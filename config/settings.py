@@ -10,6 +10,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from config.csp import content_security_policy, stripe_script
 from config.env import BASE_DIR, env
 from config.logging import build_logging
 
@@ -177,18 +178,6 @@ SECURE_PROXY_SSL_HEADER = (
 PROXY_COUNT = env.int("PROXY_COUNT", default=1 if env.bool("BEHIND_PROXY", default=False) else 0)
 X_FRAME_OPTIONS = "DENY"
 
-CONTENT_SECURITY_POLICY: dict[str, Any] = {
-    "EXCLUDE_URL_PREFIXES": [],
-    "DIRECTIVES": {
-        "default-src": ["'self'"],
-        "img-src": ["'self'", "data:"],
-        "object-src": ["'none'"],
-        "base-uri": ["'self'"],
-        "form-action": ["'self'"],
-        "frame-ancestors": ["'none'"],
-    },
-}
-
 # Printed is for development only: config/checks.py refuses to start so elsewhere.
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
@@ -279,6 +268,8 @@ METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
 STRIPE_PUBLISHABLE_KEY = env.str("STRIPE_PUBLISHABLE_KEY", default="")
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="")
+STRIPE_JS_URL = stripe_script(SANDBOX_URL)
+CONTENT_SECURITY_POLICY = content_security_policy(SANDBOX_URL, STRIPE_PUBLISHABLE_KEY)
 STRIPE_WEBHOOK_UUID = env.str("STRIPE_WEBHOOK_UUID", default="")
 STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", default="")
 STRIPE_LIVE_MODE = STRIPE_SECRET_KEY.startswith(("sk_live_", "rk_live_"))

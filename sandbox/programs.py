@@ -72,6 +72,7 @@ class Programs:
         """The stand-in for Stripe."""
         command = ["-m", "sandbox.stripe", "--host", "127.0.0.1", "--port", str(port)]
         command += ["--secret-key", secret_key, "--state", str(state), "--clock-dsn", clock_dsn]
+        command += ["--publishable-key", self.environment["STRIPE_PUBLISHABLE_KEY"]]
         return self._python(
             "stripe", command, port=port, ready_url=f"http://127.0.0.1:{port}/_sandbox/health"
         )

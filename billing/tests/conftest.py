@@ -37,6 +37,7 @@ def stand_in(_stand_in: StripeStandIn, settings: Any, monkeypatch: pytest.Monkey
 
 def point_to(stand_in: StripeStandIn, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.STRIPE_SECRET_KEY = settings.STRIPE_TEST_SECRET_KEY = stand_in.secret_key
+    settings.STRIPE_PUBLISHABLE_KEY = stand_in.publishable_key
     settings.STRIPE_API_BASE = settings.SANDBOX_URL = stand_in.url
     monkeypatch.setattr(stripe, "api_base", stand_in.url)  # dj-stripe's own calls
     monkeypatch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0.01)

@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map
 from werkzeug.wrappers import Request, Response
 
-from sandbox.stripe import idempotency
+from sandbox.stripe import browser, idempotency
 from sandbox.stripe import params as parameters
 from sandbox.stripe.core import Core
 from sandbox.stripe.errors import InvalidParams, StripeError, from_http
@@ -50,6 +50,7 @@ class Call:
     key: str | None
     print_: str  # of the request, for its key
     fails_after: bool
+    by_browser: bool  # with the publishable key
 
 
 class Api:
@@ -58,6 +59,8 @@ class Api:
         self._map: Map = url_map()
 
     def __call__(self, request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return browser.preflight()
         request_id = f"req_{self.core.ids.token(14)}"
         fault = self.core.faults.take(request.method, request.path)
         answer = self._faulty(request, fault, request_id)
@@ -86,7 +89,9 @@ class Api:
     # Running -----------------------------------------------------------------------------------------------------
 
     def _answer(self, request: Request, fault: Fault | None, request_id: str) -> Answer:
-        self._authenticate(request)
+        by_browser = self._authenticate(request) == self.core.publishable_key
+        if by_browser:
+            browser.refuse_unless_allowed(request.method, request.path)
         route, args = self._route(request)
         given = parameters.decode_form(self._pairs(request))
         key = request.headers.get("Idempotency-Key") if request.method == "POST" else None
@@ -99,6 +104,7 @@ class Api:
             key,
             print_,
             fails_after=bool(fault and fault.effect == "error_after"),
+            by_browser=by_browser,
         )
         if key is not None:
             self.core.in_progress.enter(key)
@@ -128,6 +134,8 @@ class Api:
         except StripeError as error:
             answer, keep = Answer.of(error), error.keep
             self._render_errors(tx, answer.body["error"])
+            if call.by_browser:
+                answer.body["error"] = browser.reduced_error(answer.body["error"])
         if call.fails_after:
             answer = Answer(500, {"error": {"message": "An unknown error occurred.", "type": "api_error"}})
         if not keep:
@@ -147,10 +155,14 @@ class Api:
     def _call(self, tx: Tx, call: Call) -> Any:
         paths = call.given.get("expand", {})
         given = {name: value for name, value in call.given.items() if name != "expand"}
+        if call.by_browser:
+            given = browser.prove(tx, call.args.get("intent_id"), given)
         checked = parameters.Spoken(parameters.check(call.route.params, given))
         result = call.route.handler(tx, checked, **call.args)
         checked.refuse_unread()
         rendered = render(tx, result)
+        if call.by_browser:
+            return browser.reduced(rendered)
         return expand(tx, copied(rendered), self._paths(paths)) if paths else rendered
 
     def _paths(self, given: Any) -> list[str]:
@@ -166,7 +178,8 @@ class Api:
 
     # Reading the request -----------------------------------------------------------------------------------------
 
-    def _authenticate(self, request: Request) -> None:
+    def _authenticate(self, request: Request) -> str:
+        """The key that is used."""
         header = request.headers.get("Authorization", "")
         scheme, _, value = header.partition(" ")
         if scheme.lower() == "basic":
@@ -177,13 +190,14 @@ class Api:
                 "Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY').",
                 status=401,
             )
-        if value != self.core.secret_key:
+        if value not in (self.core.secret_key, self.core.publishable_key):
             raise InvalidParams(f"Invalid API Key provided: {value[:8]}****{value[-4:]}", status=401)
         version = request.headers.get("Stripe-Version", API_VERSION)
         if version != API_VERSION:
             raise InvalidParams(
                 f"Invalid Stripe API version: {version}. This server speaks {API_VERSION} only."
             )
+        return value
 
     def _route(self, request: Request) -> tuple[Route, dict[str, Any]]:
         try:
@@ -201,6 +215,7 @@ class Api:
     def _response(self, request: Request, answer: Answer, request_id: str) -> Response:
         body = json.dumps(answer.body, indent=2)
         response = Response(body, answer.status, content_type="application/json")
+        response.headers.update(browser.CORS)
         response.headers["Request-Id"] = request_id
         response.headers["Stripe-Version"] = API_VERSION
         if key := request.headers.get("Idempotency-Key"):

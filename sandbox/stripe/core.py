@@ -38,8 +38,17 @@ class Settings:
 
 
 class Core:
-    def __init__(self, *, secret_key: str, clock: Clock, store: Store, seed: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        secret_key: str,
+        publishable_key: str,
+        clock: Clock,
+        store: Store,
+        seed: str | None = None,
+    ) -> None:
         self.secret_key = secret_key
+        self.publishable_key = publishable_key
         self.clock = clock
         self.store = store
         self.ids = Ids(seed, int(store.meta.get("ids", "0")))

@@ -20,6 +20,7 @@ from sandbox.stripe.store import Store
 
 THREADS = 24
 DEFAULT_KEY = "sk_test_palier0000000000000000000000"
+DEFAULT_PUBLISHABLE_KEY = "pk_test_palier0000000000000000000000"
 
 __all__ = ["DEFAULT_KEY", "StripeStandIn", "resources"]
 
@@ -56,13 +57,21 @@ class StripeStandIn:
         host: str = "127.0.0.1",
         port: int = 0,
         secret_key: str = DEFAULT_KEY,
+        publishable_key: str = DEFAULT_PUBLISHABLE_KEY,
         state: Path | None = None,
         clock_dsn: str | None = None,
         seed: str | None = None,
     ) -> None:
         shift = PostgresShift(clock_dsn) if clock_dsn else MemoryShift()
         self.secret_key = secret_key
-        self.core = Core(secret_key=secret_key, clock=Clock(shift), store=Store(state), seed=seed)
+        self.publishable_key = publishable_key
+        self.core = Core(
+            secret_key=secret_key,
+            publishable_key=publishable_key,
+            clock=Clock(shift),
+            store=Store(state),
+            seed=seed,
+        )
         self._sockets: dict[int, Any] = {}
         self._server = create_server(
             Application(self.core),

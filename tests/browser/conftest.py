@@ -42,8 +42,8 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 class Watched:
     """A page, and what it complained of. `expected`: statuses of answers that the test asks for."""
 
-    def __init__(self, page: Page, base_url: str) -> None:
-        self.page, self.base_url = page, base_url
+    def __init__(self, page: Page, base_url: str, stripe_url: str) -> None:
+        self.page, self.base_url, self.stripe_url = page, base_url, stripe_url
         self.expected: set[int] = set()
         self.complaints: list[str] = []
         page.on("console", self._console)
@@ -58,7 +58,7 @@ class Watched:
             self.complaints.append(f"{message.type} at {self.page.url}: {message.text}")
 
     def _request(self, request: Request) -> None:
-        if not request.url.startswith((self.base_url, "data:")):
+        if not request.url.startswith((self.base_url, self.stripe_url, "data:")):
             self.complaints.append(f"asked another host: {request.url}")
 
     def open(self, path: str) -> Page:
@@ -92,7 +92,7 @@ def visitor(browser: Browser, shared_stack: Stack) -> Iterator[Open]:
         context = browser.new_context(**{**defaults, **options})
         context.set_default_timeout(15_000)
         contexts.append(context)
-        watched.append(Watched(context.new_page(), shared_stack.base_url))
+        watched.append(Watched(context.new_page(), shared_stack.base_url, shared_stack.sandbox_url))
         return watched[-1]
 
     yield open_one

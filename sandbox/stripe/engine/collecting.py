@@ -1,6 +1,6 @@
 """Attempts to collect an open invoice, and when the next one is."""
 
-from sandbox.stripe.engine import invoicing, payments
+from sandbox.stripe.engine import invoicing, payments, setups
 from sandbox.stripe.events import emit, on
 from sandbox.stripe.rules import DAY_S
 from sandbox.stripe.store import Object, Tx
@@ -22,12 +22,21 @@ def default_method(tx: Tx, invoice: Object) -> Object | None:
     return default_of(tx, tx.get("customer", invoice["customer"]))
 
 
-def collect(tx: Tx, invoice: Object, method: Object | None = None, *, off_session: bool = True) -> str:
-    """One attempt to collect an open invoice. Answers the payment intent's status."""
+def collect(
+    tx: Tx,
+    invoice: Object,
+    method: Object | None = None,
+    *,
+    off_session: bool = True,
+    automatic: bool = False,
+) -> str:
+    """One attempt to collect an open invoice. Answers the payment intent's status.
+
+    Only `automatic` attempts, and whichever is the first, count for the retry schedule.
+    """
     intent = tx.get("payment_intent", invoice["_payment_intent"])
     method = method or default_method(tx, invoice)
-    invoice["attempted"] = True
-    invoice["attempt_count"] += 1
+    counts = _count(invoice, automatic=automatic)
     if method is None:
         result = "requires_payment_method"
         intent["last_payment_error"] = {
@@ -39,12 +48,34 @@ def collect(tx: Tx, invoice: Object, method: Object | None = None, *, off_sessio
         result = payments.confirm(tx, intent, method, off_session=off_session)
     if result == "succeeded":
         return result
-    invoicing.set_delinquent(tx, invoice, delinquent=True)
-    plan_retry(tx, invoice)
-    emit(tx, "invoice.payment_failed", invoice)
-    if result == "requires_action":
-        emit(tx, "invoice.payment_action_required", invoice)
+    if counts:
+        plan_retry(tx, invoice)
+    _tell(tx, invoice, asks_payer=result == "requires_action")
     return result
+
+
+def _count(invoice: Object, *, automatic: bool) -> bool:
+    counts = automatic or invoice["attempt_count"] == 0
+    invoice["attempted"] = True
+    invoice["attempt_count"] += counts
+    return counts
+
+
+def _tell(tx: Tx, invoice: Object, *, asks_payer: bool) -> None:
+    invoicing.set_delinquent(tx, invoice, delinquent=True)
+    emit(tx, "invoice.payment_failed", invoice)
+    if asks_payer:
+        emit(tx, "invoice.payment_action_required", invoice)
+
+
+def attempted_by_payer(tx: Tx, intent: Object) -> None:
+    """The payer's own attempt, in a browser, did not succeed: when it was for an invoice, that is told too."""
+    invoice = tx.maybe("invoice", intent["_invoice"])
+    if invoice is None or invoice["status"] != "open":
+        return
+    if _count(invoice, automatic=False):
+        plan_retry(tx, invoice)
+    _tell(tx, invoice, asks_payer=intent["status"] == "requires_action")
 
 
 def plan_retry(tx: Tx, invoice: Object) -> None:
@@ -59,6 +90,10 @@ def plan_retry(tx: Tx, invoice: Object) -> None:
 @on("payment_intent.succeeded")
 def _intent_succeeded(tx: Tx, intent: Object) -> None:
     invoice = tx.maybe("invoice", intent["_invoice"])
-    if invoice is not None and invoice["status"] in ("open", "uncollectible"):
-        invoice["attempted"] = True
-        invoicing.mark_paid(tx, invoice, amount=intent["amount"])
+    if invoice is None or invoice["status"] not in ("open", "uncollectible"):
+        return
+    invoice["attempted"] = True
+    sub = tx.maybe("subscription", invoicing.subscription_id(invoice))
+    if sub is not None:
+        setups.keep_for_subscription(sub, intent["payment_method"])
+    invoicing.mark_paid(tx, invoice, amount=intent["amount"])

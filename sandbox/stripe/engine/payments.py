@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from sandbox.stripe.engine import cards, templates
-from sandbox.stripe.errors import CardError, invalid
+from sandbox.stripe.engine import cards, methods, templates
+from sandbox.stripe.engine.refusals import refusal
+from sandbox.stripe.errors import invalid
 from sandbox.stripe.events import emit
 from sandbox.stripe.rules import percent_of
 from sandbox.stripe.store import Object, Tx, copied
@@ -60,11 +61,13 @@ def _ask_payer(tx: Tx, intent: Object, method: Object, *, off_session: bool) -> 
 
 
 def next_action(tx: Tx, intent: Object) -> Object:
-    if intent["_return_url"]:
-        url = f"{tx.base_url}/3ds/{intent['id']}?client_secret={intent['client_secret']}"
+    """Where the payer confirms: a redirect when there is a way back, unless the browser's script said that it will show
+    the bank's page itself."""
+    url = f"{tx.base_url}/3ds/{intent['id']}?client_secret={intent['client_secret']}"
+    if intent["_return_url"] and not intent["_by_script"]:
         redirect = {"return_url": intent["_return_url"], "url": url}
         return {"type": "redirect_to_url", "redirect_to_url": redirect}
-    return {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect"}}
+    return {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect", "stripe_js": url}}
 
 
 def authentication_failed(tx: Tx, intent: Object) -> None:
@@ -93,31 +96,9 @@ def _refuse(tx: Tx, intent: Object, method: Object, reason: str) -> str:
     return "requires_payment_method"
 
 
-def refusal(reason: str, charge_id: str | None = None) -> Object:
-    """An error about a card, as in `last_payment_error` and `last_setup_error`."""
-    if reason == "authentication_required":
-        code, message = reason, "Your card was declined. This transaction requires authentication."
-    else:
-        code, message = cards.code_of(reason), cards.MESSAGES[reason]
-    error: Object = {"type": "card_error", "code": code, "message": message}
-    error["doc_url"] = f"https://docs.stripe.com/error-codes/{code.replace('_', '-')}"
-    if code == "card_declined" or reason == "authentication_required":
-        error["decline_code"] = reason
-    if charge_id:
-        error["charge"] = charge_id
-    return error
-
-
-def card_error(error: Object, **extra: Any) -> CardError:
-    """The 402 that tells of a refusal."""
-    details = {name: error[name] for name in ("charge", "decline_code", "payment_method") if name in error}
-    raised = CardError(error["message"], code=error["code"], **(details | extra))
-    raised.body["type"] = error["type"]
-    return raised
-
-
 def _collect(tx: Tx, intent: Object, method: Object, *, authenticated: bool) -> str:
     charge = _charge(tx, intent, method)
+    methods.keep(tx, intent, method)
     if authenticated or intent["setup_future_usage"] == "off_session":
         method = tx.get("payment_method", method["id"])
         method["_set_up"] = True

@@ -1,7 +1,8 @@
 """The life of a subscription: begun, changed, renewed, ended."""
 
 from sandbox.stripe import rules
-from sandbox.stripe.engine import collecting, discounts, invoicing, lines, payments, proration
+from sandbox.stripe.engine import collecting, discounts, invoicing, lines, proration, setups
+from sandbox.stripe.engine.refusals import card_error
 from sandbox.stripe.errors import CardError, invalid
 from sandbox.stripe.events import emit, emit_updated, on
 from sandbox.stripe.rules import HOUR_S
@@ -113,6 +114,8 @@ def begin(tx: Tx, sub: Object, *, behavior: str) -> Object:
         invoicing.finalize(tx, invoice)
         if invoice["status"] == "open":
             _collect_first(tx, invoice, behavior)
+        elif cost(tx, sub["items"]["data"]) > 0:
+            setups.expect_card(tx, sub, collecting.default_method(tx, invoice))
     emit_updated(tx, "customer.subscription.updated", sub)
     return sub
 
@@ -149,7 +152,7 @@ def refused(tx: Tx, invoice: Object) -> CardError:
             code="subscription_payment_intent_requires_action",
         )
     else:
-        error = payments.card_error(intent["last_payment_error"])
+        error = card_error(intent["last_payment_error"])
     error.keep = False
     return error
 
@@ -225,7 +228,7 @@ def advance(tx: Tx, invoice: Object) -> None:
 
 def collect_again(tx: Tx, invoice: Object) -> None:
     """An automatic attempt. After the last one the subscription goes where the settings send it."""
-    if collecting.collect(tx, invoice) == "succeeded":
+    if collecting.collect(tx, invoice, automatic=True) == "succeeded":
         return
     emit_updated(tx, "invoice.updated", invoice)
     sub = tx.maybe("subscription", invoicing.subscription_id(invoice))

@@ -244,6 +244,7 @@ PAYMENT_INTENT: Object = {
     "transfer_data": None,
     "transfer_group": None,
     "_return_url": None,
+    "_by_script": False,
     "_invoice": None,
 }
 
@@ -252,12 +253,15 @@ SETUP_INTENT: Object = {
     "application": None,
     "cancellation_reason": None,
     "customer_account": None,
+    "automatic_payment_methods": None,
+    "description": None,
     "excluded_payment_method_types": None,
     "flow_directions": None,
     "last_setup_error": None,
     "latest_attempt": None,
     "livemode": False,
     "mandate": None,
+    "metadata": {},
     "next_action": None,
     "on_behalf_of": None,
     "payment_method": None,
@@ -268,6 +272,10 @@ SETUP_INTENT: Object = {
     "payment_method_types": ["card"],
     "single_use_mandate": None,
     "status": "requires_payment_method",
+    "usage": "off_session",
+    "_return_url": None,
+    "_by_script": False,
+    "_subscription": None,
 }
 
 SUBSCRIPTION_SCHEDULE: Object = {

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Request, Response
 
 from sandbox.stripe.engine import cards
 from sandbox.stripe.errors import StripeError
-from sandbox.stripe.pages.challenge import BUTTONS
+from sandbox.stripe.pages.challenge import buttons
 from sandbox.stripe.pages.invoices import lines_table
 from sandbox.stripe.pages.shell import alert, html, page
 from sandbox.stripe.resources import checkout
@@ -67,7 +67,7 @@ def submit(tx: Tx, request: Request, session_id: str) -> Response:
         return _form(tx, session, cards.MESSAGES["test_mode_live_card"], email)
     if cards.CARDS[name].authentication != "never":
         session["_card"], session["_email"] = name, email
-        return html("3-D Secure", f"<p>Your bank asks you to confirm.</p>{BUTTONS}")
+        return html("3-D Secure", f"<p>Your bank asks you to confirm.</p>{buttons()}")
     return _complete(tx, session, name, email, authenticated=False)
 
 

@@ -6,7 +6,7 @@ from werkzeug.exceptions import NotFound
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Request, Response
 
-from sandbox.stripe.engine import cards, collecting, subscriptions
+from sandbox.stripe.engine import cards, collecting, methods, subscriptions
 from sandbox.stripe.errors import StripeError, invalid
 from sandbox.stripe.pages.shell import alert, html, page
 from sandbox.stripe.resources import customers, payment_methods
@@ -113,9 +113,7 @@ def _act(tx: Tx, customer_id: str, action: str, object_id: str) -> None:
         name = cards.BY_NUMBER.get(object_id.replace(" ", ""))
         if name is None:
             raise invalid(cards.MESSAGES["test_mode_live_card"])
-        method = payment_methods.attach_to(
-            tx, payment_methods.from_card(tx, name), tx.get("customer", customer_id)
-        )
+        method = methods.attach_to(tx, payment_methods.from_card(tx, name), tx.get("customer", customer_id))
         _retry_open(tx, customer_id, method)
     else:
         raise NotFound

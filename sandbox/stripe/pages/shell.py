@@ -22,15 +22,22 @@ STYLE = (
     ".note{color:#4f566b}[role=alert]{color:#b3093c}form.inline{display:inline}"
 )
 NOTE = "Sandbox: a stand-in for Stripe. No real money moves here, and only Stripe's test cards are taken."
+FRENCH_NOTE = (
+    "Bac à sable\N{NO-BREAK SPACE}: un remplaçant de Stripe. Aucun argent ne circule, et seules les cartes de test de "
+    "Stripe sont acceptées."
+)
 
 
-def html(title: str, body: str, status: int = 200) -> Response:
-    """A page. `body` is HTML already; `title` is text."""
+def html(
+    title: str, body: str, status: int = 200, *, script: str = "", lang: str = "en", answered: str = ""
+) -> Response:
+    """A page. `body` is HTML already; `title` is text; `answered` tells the script what came of the page before."""
+    load = f'<script src="{script}" defer></script>' if script else ""
     page = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<!doctype html><html lang="{lang}" data-answered="{answered}"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<style>{STYLE}</style></head><body><main><h1>{escape(title)}</h1>{body}"
-        f'<p class="note">{NOTE}</p></main></body></html>'
+        f"<style>{STYLE}</style>{load}</head><body><main><h1>{escape(title)}</h1>{body}"
+        f'<p class="note">{FRENCH_NOTE if lang == "fr" else NOTE}</p></main></body></html>'
     )
     return Response(page, status, content_type="text/html; charset=utf-8")
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from sandbox.stripe.engine import discounts, lines, payments, templates
+from sandbox.stripe.engine import discounts, lines, methods, payments, templates
+from sandbox.stripe.engine.refusals import card_error
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.events import emit
 from sandbox.stripe.params import Params
@@ -234,7 +235,7 @@ def _details(customer: Object | None, email: str) -> Object:
 
 
 def _subscribe(tx: Tx, session: Object, customer: Object, method: Object, *, authenticated: bool) -> None:
-    payment_methods.attach_to(tx, method, customer)
+    methods.attach_to(tx, method, customer)
     rows = tx.find("item", _session=session["id"])
     params: dict[str, Any] = {
         "customer": customer["id"],
@@ -259,7 +260,7 @@ def _subscribe(tx: Tx, session: Object, customer: Object, method: Object, *, aut
 
 def _must_succeed(tx: Tx, intent: Object, method: Object, *, authenticated: bool) -> None:
     if payments.confirm(tx, intent, method, off_session=False, authenticated=authenticated) != "succeeded":
-        raise payments.card_error(intent["last_payment_error"])
+        raise card_error(intent["last_payment_error"])
 
 
 def _pay(tx: Tx, session: Object, customer: Object | None, method: Object, *, authenticated: bool) -> None:
@@ -269,7 +270,6 @@ def _pay(tx: Tx, session: Object, customer: Object | None, method: Object, *, au
         params["customer"] = customer["id"]
     intent = intents.create_payment(tx, params)
     _must_succeed(tx, intent, method, authenticated=authenticated)
-    intents.keep_method(tx, intent, method)
     session |= {"payment_intent": intent["id"], "payment_status": "paid"}
 
 

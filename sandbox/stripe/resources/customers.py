@@ -1,6 +1,6 @@
 """Customers and their balance."""
 
-from sandbox.stripe.engine import invoicing, subscriptions
+from sandbox.stripe.engine import invoicing, methods, subscriptions
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.events import emit, emit_updated
 from sandbox.stripe.params import Params
@@ -64,7 +64,7 @@ def create(tx: Tx, params: Params) -> Object:
     }
     tx.add(customer)
     if "payment_method" in params:
-        payment_methods.attach_to(tx, payment_methods.resolve(tx, params["payment_method"]), customer)
+        methods.attach_to(tx, payment_methods.resolve(tx, params["payment_method"]), customer)
     _assign(tx, customer, params)
     emit(tx, "customer.created", customer)
     return customer

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from sandbox.stripe.engine import cards, payments, templates
+from sandbox.stripe.engine import collecting, payments, setups
+from sandbox.stripe.engine.refusals import card_error
 from sandbox.stripe.errors import invalid
-from sandbox.stripe.events import emit, emit_updated
+from sandbox.stripe.events import emit_updated
 from sandbox.stripe.params import Params
 from sandbox.stripe.render import includes, render
 from sandbox.stripe.resources import payment_methods
@@ -12,7 +13,7 @@ from sandbox.stripe.resources.common import assign
 from sandbox.stripe.resources.customers import live_customer
 from sandbox.stripe.routing import matching, page, route
 from sandbox.stripe.rules import MINIMUM_CHARGE, money_text
-from sandbox.stripe.store import Object, Tx, copied
+from sandbox.stripe.store import Object, Tx
 
 
 def method_for(tx: Tx, intent: Object, params: Params) -> Object | None:
@@ -64,6 +65,11 @@ def create_payment(tx: Tx, params: Params) -> Object:
     return intent
 
 
+def _note_way_back(intent: Object, params: Params) -> None:
+    intent["_return_url"] = params.get("return_url") or intent["_return_url"]
+    intent["_by_script"] = params.get("use_stripe_sdk", False)
+
+
 def _confirm_payment(tx: Tx, intent: Object, params: Params) -> None:
     method = method_for(tx, intent, params)
     if method is None:
@@ -71,25 +77,20 @@ def _confirm_payment(tx: Tx, intent: Object, params: Params) -> None:
             "You cannot confirm this PaymentIntent because it's missing a payment method.",
             code="payment_intent_unexpected_state",
         )
-    intent["_return_url"] = params.get("return_url") or intent["_return_url"]
+    _note_way_back(intent, params)
     off_session = params.get("off_session") not in (None, False, "false")
     status = payments.confirm(tx, intent, method, off_session=off_session)
+    if status != "succeeded":
+        collecting.attempted_by_payer(tx, intent)
     if status == "requires_payment_method":
-        error = payments.card_error(intent["last_payment_error"])
+        error = card_error(intent["last_payment_error"])
         error.body["payment_intent"] = intent
         raise error
-    if status == "succeeded":
-        keep_method(tx, intent, method)
-
-
-def keep_method(tx: Tx, intent: Object, method: Object) -> None:
-    """`setup_future_usage` attaches the method to the customer once it has paid."""
-    if intent["setup_future_usage"] and intent["customer"] and method["customer"] is None:
-        payment_methods.attach_to(tx, method, tx.get("customer", intent["customer"]))
 
 
 @route("GET", "/v1/payment_intents/<intent_id>", "PaymentIntentRetrieveParams")
 def retrieve_payment(tx: Tx, params: Params, intent_id: str) -> Object:
+    params.get("client_secret")  # the publishable key's proof, looked at before
     return tx.get("payment_intent", intent_id)
 
 
@@ -130,11 +131,12 @@ def answer_challenge(tx: Tx, intent: Object, *, passed: bool) -> None:
         raise invalid(f"The {intent['object']} does not wait for the payer: it is {intent['status']}.")
     method = tx.get("payment_method", intent["payment_method"])
     if intent["object"] == "setup_intent":
-        _finish_setup(tx, intent, method, passed=passed)
+        setups.finish(tx, intent, method, passed=passed)
     elif not passed:
         payments.authentication_failed(tx, intent)
-    elif payments.confirm(tx, intent, method, off_session=False, authenticated=True) == "succeeded":
-        keep_method(tx, intent, method)
+        collecting.attempted_by_payer(tx, intent)
+    elif payments.confirm(tx, intent, method, off_session=False, authenticated=True) != "succeeded":
+        collecting.attempted_by_payer(tx, intent)
 
 
 # Setup intents -------------------------------------------------------------------------------------------------------
@@ -142,26 +144,21 @@ def answer_challenge(tx: Tx, intent: Object, *, passed: bool) -> None:
 
 @route("POST", "/v1/setup_intents", "SetupIntentCreateParams")
 def create_setup(tx: Tx, params: Params) -> Object:
-    intent_id = tx.ids.new("seti")
-    intent: Object = {
-        **copied(templates.SETUP_INTENT),
-        "id": intent_id,
-        "automatic_payment_methods": params.get("automatic_payment_methods"),
-        "client_secret": f"{intent_id}_secret_{tx.ids.token(31)}",
-        "created": tx.now,
-        "customer": live_customer(tx, params["customer"])["id"] if "customer" in params else None,
-        "description": params.get("description"),
-        "metadata": params.get("metadata") or {},
-        "usage": params.get("usage", "off_session"),
-        "_return_url": params.get("return_url"),
-    }
-    tx.add(intent)
-    emit(tx, "setup_intent.created", intent)
+    intent = setups.new_intent(
+        tx,
+        customer=live_customer(tx, params["customer"])["id"] if "customer" in params else None,
+        automatic_payment_methods=params.get("automatic_payment_methods"),
+        description=params.get("description"),
+        metadata=params.get("metadata") or {},
+        usage=params.get("usage", "off_session"),
+        _return_url=params.get("return_url"),
+    )
     method = method_for(tx, intent, params)
     if method is not None:
         intent |= {"payment_method": method["id"], "status": "requires_confirmation"}
     if params.get("confirm"):
-        confirm_setup(tx, {name: params[name] for name in ("return_url",) if name in params}, intent_id)
+        given = {name: params[name] for name in ("return_url", "use_stripe_sdk") if name in params}
+        confirm_setup(tx, given, intent["id"])
     return intent
 
 
@@ -192,58 +189,16 @@ def update_setup(tx: Tx, params: Params, intent_id: str) -> Object:
 @route("POST", "/v1/setup_intents/<intent_id>/confirm", "SetupIntentConfirmParams")
 def confirm_setup(tx: Tx, params: Params, intent_id: str) -> Object:
     intent = tx.get("setup_intent", intent_id)
-    if intent["status"] not in payments.OPEN:
-        raise invalid(
-            f"You cannot confirm this SetupIntent because it has a status of {intent['status']}.",
-            code="setup_intent_unexpected_state",
-        )
     method = method_for(tx, intent, params)
     if method is None:
         raise invalid(
             "You cannot confirm this SetupIntent because it's missing a payment method.",
             code="setup_intent_unexpected_state",
         )
-    intent["payment_method"] = method["id"]
-    intent["_return_url"] = params.get("return_url") or intent["_return_url"]
-    card = cards.CARDS[method["_card"]]
-    if card.authentication != "never" and not method["_set_up"]:
-        intent |= {"status": "requires_action", "next_action": payments.next_action(tx, intent)}
-        emit(tx, "setup_intent.requires_action", intent)
-        return intent
-    _finish_setup(tx, intent, method, passed=True)
-    return _or_refused(intent)
-
-
-def _finish_setup(tx: Tx, intent: Object, method: Object, *, passed: bool) -> None:
-    card = cards.CARDS[method["_card"]]
-    intent["next_action"] = None
-    if not passed or (card.decline and not card.attaches):
-        error = payments.refusal(card.decline) if passed and card.decline else _not_authenticated()
-        intent |= {
-            "status": "requires_payment_method",
-            "payment_method": None,
-            "last_setup_error": error | {"payment_method": method},
-        }
-        emit(tx, "setup_intent.setup_failed", intent)
-        return
-    method["_set_up"] = True
-    intent |= {"status": "succeeded", "last_setup_error": None}
-    if intent["customer"]:
-        payment_methods.attach_to(tx, method, tx.get("customer", intent["customer"]))
-    emit(tx, "setup_intent.succeeded", intent)
-
-
-def _not_authenticated() -> Object:
-    return {
-        "type": "invalid_request_error",
-        "code": "setup_intent_authentication_failure",
-        "message": "The provided PaymentMethod has failed authentication.",
-    }
-
-
-def _or_refused(intent: Object) -> Object:
+    _note_way_back(intent, params)
+    setups.confirm(tx, intent, method)
     if intent["status"] == "requires_payment_method":
-        error = payments.card_error(intent["last_setup_error"])
+        error = card_error(intent["last_setup_error"])
         error.body["setup_intent"] = intent
         raise error
     return intent
@@ -251,16 +206,7 @@ def _or_refused(intent: Object) -> Object:
 
 @route("POST", "/v1/setup_intents/<intent_id>/cancel", "SetupIntentCancelParams")
 def cancel_setup(tx: Tx, params: Params, intent_id: str) -> Object:
-    intent = tx.get("setup_intent", intent_id)
-    if intent["status"] not in payments.OPEN:
-        raise invalid(f"You cannot cancel this SetupIntent because it has a status of {intent['status']}.")
-    intent |= {
-        "status": "canceled",
-        "cancellation_reason": params.get("cancellation_reason"),
-        "next_action": None,
-    }
-    emit(tx, "setup_intent.canceled", intent)
-    return intent
+    return setups.cancel(tx, tx.get("setup_intent", intent_id), params.get("cancellation_reason"))
 
 
 # Charges and the balance ---------------------------------------------------------------------------------------------

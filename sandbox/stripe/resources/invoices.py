@@ -1,6 +1,7 @@
 """Invoices, invoice items and invoice payments. The preview runs the real thing and keeps nothing."""
 
-from sandbox.stripe.engine import collecting, discounts, invoicing, payments
+from sandbox.stripe.engine import collecting, discounts, invoicing
+from sandbox.stripe.engine.refusals import card_error
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.events import emit, emit_updated
 from sandbox.stripe.params import Params, names
@@ -191,7 +192,7 @@ def _pay_now(tx: Tx, invoice: Object, method: Object | None, *, off_session: boo
         return invoice
     intent = tx.get("payment_intent", invoice["_payment_intent"])
     if result == "requires_action":
-        error = payments.card_error(
+        error = card_error(
             {
                 "type": "card_error",
                 "code": "invoice_payment_intent_requires_action",
@@ -199,7 +200,7 @@ def _pay_now(tx: Tx, invoice: Object, method: Object | None, *, off_session: boo
             }
         )
     else:
-        error = payments.card_error(intent["last_payment_error"])
+        error = card_error(intent["last_payment_error"])
     error.body["payment_intent"] = intent
     raise error
 

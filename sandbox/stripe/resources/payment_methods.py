@@ -3,7 +3,8 @@
 import hashlib
 from typing import Any
 
-from sandbox.stripe.engine import cards, payments
+from sandbox.stripe.engine import cards
+from sandbox.stripe.engine.methods import attach_to
 from sandbox.stripe.errors import CardError, invalid, missing
 from sandbox.stripe.events import emit, emit_updated
 from sandbox.stripe.params import Params
@@ -82,22 +83,6 @@ def of_customer(tx: Tx, method_id: str, customer_id: str, param: str) -> Object:
             param,
             "resource_missing",
         )
-    return method
-
-
-def attach_to(tx: Tx, method: Object, customer: Object) -> Object:
-    if method["customer"] == customer["id"]:
-        return method
-    if method["customer"] is not None or method.get("_detached"):
-        raise invalid(
-            "The payment method you provided has already been attached to a customer.", "payment_method"
-        )
-    card = cards.CARDS[method["_card"]]
-    if not card.attaches and card.decline:
-        error = payments.refusal(card.decline)
-        raise CardError(error["message"], code=error["code"], decline_code=error.get("decline_code"))
-    method["customer"] = customer["id"]
-    emit(tx, "payment_method.attached", method)
     return method
 
 
