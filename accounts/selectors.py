@@ -7,14 +7,14 @@ from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import Token
 
 from accounts import tokens
-from accounts.models import Account, User
+from accounts.models import Account, Role, User
 from common.errors import PermissionDenied
 
 
 def account_of(request: Any) -> Account:
-    """The account the caller acts for: their own, else that of their oldest membership.
+    """The account the caller acts for: their own, else the organisation they have managed longest.
 
-    PermissionDenied for a person without any (staff, as a rule).
+    PermissionDenied for a person without any (staff, as a rule; mere members act for themselves only).
     """
     account: Account | None = getattr(request, "palier_account", None)
     if account is None:
@@ -35,7 +35,8 @@ def account_of_user(user: User) -> Account:
     own = getattr(user, "personal_account", None)
     if own is not None:
         return own
-    membership = user.memberships.select_related("account").order_by("created_at", "id").first()
+    managed = user.memberships.filter(role__in=(Role.OWNER, Role.ADMIN)).select_related("account")
+    membership = managed.order_by("created_at", "id").first()
     if membership is None:
         raise PermissionDenied(_("You have no account to do this for."))
     return membership.account

@@ -25,13 +25,37 @@ def user_register(
     *, email: str, password: str, display_name: str = "", language: str = Language.ENGLISH, now: datetime
 ) -> User:
     """A new person with an account of their own, all or nothing. ValidationError when the address is taken."""
+    with transaction.atomic():
+        user = _user_create(email, password, display_name, language, now)
+        account_create_personal(user=user, now=now)
+    return user
+
+
+def organisation_register(
+    *,
+    email: str,
+    password: str,
+    display_name: str = "",
+    organisation: str,
+    language: str = Language.ENGLISH,
+    now: datetime,
+) -> Account:
+    """An organisation with its first owner, who has no account of their own: whatever they pay for is its.
+
+    All or nothing. ValidationError when the address is taken.
+    """
+    with transaction.atomic():
+        user = _user_create(email, password, display_name, language, now)
+        return account_create_organisation(name=organisation, owner=user, now=now)
+
+
+def _user_create(email: str, password: str, display_name: str, language: str, now: datetime) -> User:
     try:
         with transaction.atomic():
             user = User.objects.create_user(
                 email, password, display_name=display_name, language=language, date_joined=now
             )
             EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=False)
-            account_create_personal(user=user, now=now)
     except IntegrityError as error:
         if "user_email_once" in str(error):
             raise ValidationError.of("email", "taken", _("This address is in use.")) from error

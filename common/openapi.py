@@ -138,7 +138,9 @@ class PalierSchema(AutoSchema):
 
     def _error_bodies(self, described: dict[int, str]) -> dict[str, Any]:
         by_status: dict[int, dict[str, ErrorClass]] = {}
-        for error in [*self._errors(), *_mentioned(described)]:
+        told_as = getattr(self.view, "errors_as", {})
+        for raised in [*self._errors(), *_mentioned(described)]:
+            error = told_as.get(raised, raised)
             by_status.setdefault(error.status, {})[error.code] = error
         return {str(status): self._error_body(status, found) for status, found in sorted(by_status.items())}
 
@@ -168,8 +170,9 @@ class PalierSchema(AutoSchema):
         for authentication in view.authentication_classes:
             yield errors.NotAuthenticated
             yield from getattr(authentication, "errors", ())
-        if view.permission_classes:
+        for permission in view.permission_classes:
             yield errors.PermissionDenied
+            yield from getattr(permission, "errors", ())
         if "{" in self.path:
             yield errors.NotFound
         if self.method in CHANGING:

@@ -247,6 +247,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    # Where two things have fields of one name with other choices, and each occurs in more than one place.
+    "ENUM_NAME_OVERRIDES": {
+        "CredentialStatus": "enterprise.enums.CredentialStatus",
+        "Scope": "enterprise.enums.Scope",
+    },
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
 # name: ("count/seconds", what it is counted by). Without Redis they are not enforced (docs/adr/0013).
@@ -257,6 +262,9 @@ RATE_LIMITS = {
     "auth": (env.str("RATE_LIMIT_AUTH", default="60/60"), "ip_email"),
     "password": (env.str("RATE_LIMIT_PASSWORD", default="20/60"), "caller"),
     "auth_ip": (env.str("RATE_LIMIT_AUTH_IP", default="600/60"), "ip"),
+    "b2b_account": (env.str("RATE_LIMIT_B2B_ACCOUNT", default="60000/60"), "account"),
+    "b2b_credential": (env.str("RATE_LIMIT_B2B_CREDENTIAL", default="30000/60"), "credential"),
+    "api_key_failures": (env.str("RATE_LIMIT_API_KEY_FAILURES", default="3000/60"), "ip"),
 }
 # The key may vanish between django-ratelimit's two questions; that is no reason to refuse.
 RATELIMIT_FAIL_OPEN = True

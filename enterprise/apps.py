@@ -3,3 +3,8 @@ from django.apps import AppConfig
 
 class EnterpriseConfig(AppConfig):
     name = "enterprise"
+
+    def ready(self) -> None:
+        from enterprise import openapi, ratelimits  # noqa: F401 - the first registers itself
+
+        ratelimits.register()

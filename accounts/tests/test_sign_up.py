@@ -98,13 +98,23 @@ def test_account_of_a_person_is_their_own() -> None:
     assert account_of(_Request(person)) == person.personal_account
 
 
-def test_account_of_a_member_without_one_is_the_first_joined() -> None:
+@pytest.mark.parametrize("role", ["owner", "admin"])
+def test_account_of_a_manager_without_one_is_the_first_joined(role: str) -> None:
     member = UserFactory.create()
     first = account_create_organisation(name="Acme", owner=make_person(), now=NOW)
     second = account_create_organisation(name="Globex", owner=make_person(), now=NOW)
     for account in (second, first):
-        Membership.objects.create(account=account, user=member, role="member", created_at=account.created_at)
+        Membership.objects.create(account=account, user=member, role=role, created_at=account.created_at)
     assert account_of(_Request(member)) == second
+
+
+def test_a_mere_member_does_not_act_for_the_organisation() -> None:
+    """Else everybody who was ever invited could change its plan."""
+    member = UserFactory.create()
+    account = account_create_organisation(name="Acme", owner=make_person(), now=NOW)
+    Membership.objects.create(account=account, user=member, role="member", created_at=NOW)
+    with pytest.raises(PermissionDenied):
+        account_of(_Request(member))
 
 
 def test_staff_without_an_account_are_refused() -> None:

@@ -27,7 +27,7 @@ EXPECTED = {
 
 def people() -> dict:
     found = {}
-    for user in User.objects.filter(is_staff=False):
+    for user in User.objects.filter(personal_account__isnull=False):
         subscription = live_subscription(user.personal_account.pk)
         bounds = quota_status(account_id=user.personal_account.pk, metric="messages")
         found[user.email.partition("@")[0]] = subscription and (

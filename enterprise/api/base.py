@@ -1,0 +1,62 @@
+"""The base of every B2B view: a key instead of a token, scopes, three rate limits, and quota errors by their B2B name.
+
+class SummaryView(B2bView):
+    scopes = {"get": Scope.USAGE_READ}
+
+    @extend_schema(operation_id="b2b_usage_summary", responses=SummaryData)
+    def get(self, request): ... self.account, self.credential
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django.http import HttpResponse
+
+from accounts.models import Account
+from common.api import ApiView
+from common.errors import DomainError
+from enterprise.authentication import ApiKeyAuthentication
+from enterprise.decisions import refusal_told
+from enterprise.enums import Scope
+from enterprise.errors import B2bQuotaExceeded
+from enterprise.models import Credential
+from enterprise.permissions import HasScope
+from quotas.errors import MeteringRefused, QuotaExceeded
+
+METHODS = frozenset({"get", "post", "put", "patch", "delete"})
+
+
+class B2bView(ApiView):
+    """`scopes` names the scope that each method needs; a method without one is a mistake of ours, told at import."""
+
+    authentication_classes = [ApiKeyAuthentication]
+    permission_classes = [HasScope]
+    rate_limits = ("global", "b2b_account", "b2b_credential")
+    scopes: ClassVar[Mapping[str, Scope]] = {}
+    # For the description: which error is told by which name here.
+    errors_as: ClassVar[Mapping[type[DomainError], type[DomainError]]] = {QuotaExceeded: B2bQuotaExceeded}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        unnamed = sorted(method for method in METHODS if hasattr(cls, method) and method not in cls.scopes)
+        if unnamed:
+            raise TypeError(f"{cls.__name__}.scopes names none for {unnamed}")
+
+    @property
+    def credential(self) -> Credential:
+        """The key that calls."""
+        credential = self.request.auth
+        assert isinstance(credential, Credential), "HasScope has made sure"
+        return credential
+
+    @property
+    def account(self) -> Account:
+        """The organisation whose key it is."""
+        return self.credential.account
+
+    def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
+        if isinstance(exc, MeteringRefused) and isinstance(self.request.auth, Credential):
+            exc = refusal_told(exc, credential=self.credential)
+        return super().handle_exception(exc)

@@ -1,0 +1,96 @@
+"""The demo's organisations: each with its owner and one API key, made by the services that real ones meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, MutableMapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from allauth.account.models import EmailAddress
+
+from accounts.models import Account, User
+from accounts.selectors import account_of_user
+from accounts.services import organisation_register
+from billing.demo import DOMAIN, PASSWORD
+from enterprise.enums import CredentialStatus, Scope
+from enterprise.rules import keys
+from enterprise.selectors import credential_found, credentials_of
+from enterprise.services import credential_create, credential_revoke
+
+KEY_NAME = "Demo"
+
+Step = Callable[[Account, datetime], str | None]
+
+
+@dataclass(frozen=True)
+class Organisation:
+    """`name` is that of the owner's address and of the key; the steps bring the account into its state."""
+
+    name: str
+    title: str
+    owner: str
+    steps: tuple[Step, ...] = ()
+    language: str = "en"
+
+
+def seed(*, api_keys: MutableMapping[str, str] | None, now: datetime) -> Iterator[str]:
+    """Makes whatever is missing; yields what was done. Keys that were made are put into `api_keys`.
+
+    A key that is not known in clear any more is revoked and replaced. Without `api_keys` no keys are made.
+    """
+    for one in ORGANISATIONS:
+        email = f"{one.name}@{DOMAIN}"
+        user = User.objects.filter(email=email).first()
+        if user is None:
+            organisation_register(
+                email=email,
+                password=PASSWORD,
+                display_name=one.owner,
+                organisation=one.title,
+                language=one.language,
+                now=now,
+            )
+            user = User.objects.get(email=email)
+            EmailAddress.objects.filter(user=user).update(verified=True)  # two-factor sign-in asks for that
+            yield f"{email}: made"
+        account = account_of_user(user)
+        if api_keys is not None and not _is_key_of(account, api_keys.get(one.name, ""), now):
+            api_keys[one.name] = _key_made(account, user, now)
+            yield f"{email}: API key made"
+        for step in one.steps:
+            if said := step(account, now):
+                yield f"{email}: {said}"
+
+
+def _is_key_of(account: Account, text: str, now: datetime) -> bool:
+    key = keys.parse(text)
+    found = credential_found(key.prefix) if key else None
+    if key is None or found is None:
+        return False
+    credential, _at = found
+    return (
+        credential.account_id == account.pk
+        and bytes(credential.secret_hash) == key.digest
+        and credential.status_at(now) == CredentialStatus.ACTIVE
+    )
+
+
+def _key_made(account: Account, user: User, now: datetime) -> str:
+    for lost in credentials_of(account.pk).filter(name=KEY_NAME, revoked_at=None):
+        credential_revoke(
+            account_id=account.pk,
+            credential_id=lost.public_id,
+            actor=user,
+            reason="its key was lost",
+            now=now,
+        )
+    return credential_create(account=account, name=KEY_NAME, scopes=Scope.values, actor=user, now=now).secret
+
+
+ORGANISATIONS = (
+    Organisation("acme", "Acme", "Alice Acme"),
+    Organisation("globex", "Globex", "Gilles Globex", language="fr"),
+    Organisation("starter", "Starter Store", "Stella Starter"),
+    Organisation("growth", "Growth Store", "Grégoire Growth"),
+    Organisation("dry", "Dry Store", "Dora Dry"),
+)

@@ -1,0 +1,8 @@
+"""Prometheus counters of the B2B API. Labels come from closed lists."""
+
+from prometheus_client import Counter
+
+AUTH_FAILURES = Counter("b2b_auth_failures_total", "Calls with a key that lets nobody in", ["reason"])
+EXCEEDED = Counter(
+    "b2b_quota_exceeded_total", "Calls of organisations refused at a limit", ["metric", "window"]
+)

@@ -1,0 +1,5 @@
+"""Reading organisations, their keys and members."""
+
+from enterprise.selectors.credentials import credential_found, credential_get, credentials_of
+
+__all__ = ["credential_found", "credential_get", "credentials_of"]
