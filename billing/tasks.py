@@ -12,8 +12,9 @@ from billing.errors import ProviderRefused
 from billing.gateways.client import MISSING_OBJECT
 from billing.gateways.stripe import gateway
 from billing.models import Subscription
-from billing.services import plan_changes_sweep, subscription_refresh
+from billing.services import plan_changes_sweep, stored_fit, subscription_refresh
 from billing.services.outcomes import RELEASE_SCHEDULE
+from billing.services.stored import FIT
 from billing.webhooks import APPLY, mirrored_with, subscription_of
 from common import clock
 from common.locks import locked
@@ -71,6 +72,12 @@ def schedule_release(*, subscription_id: str) -> None:
     if subscription.stripe_schedule_id and subscription.stripe_subscription_id and subscription.is_live:
         gateway.schedule_release(subscription.stripe_schedule_id)
         subscription_refresh(stripe_subscription_id=subscription.stripe_subscription_id)
+
+
+@outbox_task(FIT, atomic=False)
+def stored_fitted(*, account_id: int) -> None:
+    """After a change of limits: what is stored beyond them is archived, or comes back as far as they allow."""
+    stored_fit(account_id=account_id, now=clock.now())
 
 
 @shared_task(name="billing.tasks.plan_changes_sweep")

@@ -40,6 +40,7 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
         "here": "mfa" if name.startswith("mfa_") else SECTIONS.get(name, ""),
         "timezone_name": timezone.get_current_timezone_name(),
         "chat_url": _address("chat"),
+        "personas_url": _address("personas-page"),
         "api_docs_url": _address("api-docs"),
     }
 

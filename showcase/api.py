@@ -19,15 +19,15 @@ from common.openapi import raises
 from common.request_id import current_request_id
 from quotas.decorators import METERING_ERRORS, metered, requires_feature
 from quotas.serialize import quota_headers, quota_json
-from showcase import selectors, services
+from showcase import keeping, selectors, services
 from showcase.models import Persona
 from showcase.serializers import (
     MessageRequest,
     MessageSentData,
     PastMessageData,
+    PersonaActRequest,
     PersonaData,
     PersonaExportData,
-    PersonaExportRequest,
     PersonaRequest,
 )
 
@@ -67,7 +67,9 @@ class PersonasView(ApiView):
 
     @extend_schema(operation_id="personas_list", responses=PersonaData(many=True))
     def get(self, request: Request) -> Response:
-        """All personas, newest first; archived ones have `archived_at`."""
+        """All personas, newest first. Archived ones have `archived_at`: a smaller plan had no room for them. They are
+        kept and come back with a larger plan, or one by one with `…/restore` where there is room.
+        """
         rows, cursor = paginate(selectors.personas(account_of(request).pk), request, order=NEWEST_FIRST)
         return listed([_persona_json(row) for row in rows], cursor)
 
@@ -76,7 +78,7 @@ class PersonasView(ApiView):
     def post(self, request: Request) -> Response:
         """Make a persona. It takes a unit of the plan's capacity until it is removed."""
         data = self.body(PersonaRequest)
-        persona, decision = services.persona_create(
+        persona, decision = keeping.persona_create(
             account=account_of(request),
             name=data["name"],
             traits=data["traits"],
@@ -103,8 +105,28 @@ class PersonaView(ApiView):
     @extend_schema(operation_id="personas_delete", responses={204: None})
     def delete(self, request: Request, persona_id: UUID) -> Response:
         """Remove it and give its unit back."""
-        services.persona_delete(account_id=account_of(request).pk, persona_id=persona_id, now=clock.now())
+        keeping.persona_delete(account_id=account_of(request).pk, persona_id=persona_id, now=clock.now())
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class PersonaRestoreView(ApiView):
+    """An archived persona, back in use."""
+
+    permission_classes = [IsUser]
+
+    @extend_schema(operation_id="personas_restore", request=PersonaActRequest, responses=PersonaData)
+    @raises(*METERING_ERRORS)
+    def post(self, request: Request, persona_id: UUID) -> Response:
+        """Bring it back where the plan has room. One that is in use stays as it is."""
+        self.body(PersonaActRequest)
+        persona, decision = keeping.persona_restore(
+            account_id=account_of(request).pk,
+            persona_id=persona_id,
+            request_id=current_request_id(),
+            now=clock.now(),
+        )
+        headers = quota_headers(decision.deciding) if decision else None
+        return Response(_persona_json(persona), headers=headers)
 
 
 class PersonaExportView(ApiView):
@@ -112,12 +134,12 @@ class PersonaExportView(ApiView):
 
     permission_classes = [IsUser]
 
-    @extend_schema(operation_id="personas_export", request=PersonaExportRequest, responses=PersonaExportData)
+    @extend_schema(operation_id="personas_export", request=PersonaActRequest, responses=PersonaExportData)
     @requires_feature("export")
     @metered("exports")
     def post(self, request: Request, persona_id: UUID) -> Response:
         """The persona as a document. Counts one export."""
-        self.body(PersonaExportRequest)
+        self.body(PersonaActRequest)
         persona = selectors.persona_get(account_id=account_of(request).pk, persona_id=persona_id)
         document = services.persona_export(persona=persona, now=clock.now())
         return Response(document | {"persona": _persona_json(persona)})

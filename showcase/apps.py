@@ -6,6 +6,7 @@ class ShowcaseConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import stored
-        from showcase import selectors, services
+        from showcase.keeping import PERSONAS
+        from showcase.store import PersonaStore
 
-        stored.register(services.PERSONAS, selectors.personas_kept)
+        stored.register(PERSONAS, PersonaStore())

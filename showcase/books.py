@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from django.db import connection
 
 from common.books import check
-from showcase.services import COUNTING_TASK, PERSONAS, SECOND_LOOK, SUBJECT_PREFIX
+from showcase.keeping import COUNTING_TASK, PERSONAS, SECOND_LOOK, SUBJECT_PREFIX
 
 MISCOUNTED = """
 SELECT coalesce(p.account_id, r.account_id), coalesce(p.subject, r.subject), coalesce(p.units, 0), coalesce(r.units, 0)

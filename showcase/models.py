@@ -32,7 +32,8 @@ class ChatMessage(models.Model):
 class Persona(models.Model):
     """A character somebody keeps. `traits` is a text, a list of texts or texts by name, as it was given.
 
-    Archived personas are kept but do not count: a smaller plan archives what it has no room for.
+    Archived personas are kept but do not count: a smaller plan archives what it has no room for. `unit_key`: the key
+    under which the meter counts this one; none while it is archived.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -41,9 +42,17 @@ class Persona(models.Model):
     traits = models.JSONField()
     created_at = models.DateTimeField()
     archived_at = models.DateTimeField(null=True)
+    unit_key = models.CharField(max_length=80, null=True)
 
     class Meta:
         indexes: ClassVar = [models.Index(fields=["account", "-created_at", "id"], name="persona_by_account")]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(archived_at__isnull=True, unit_key__isnull=False)
+                | models.Q(archived_at__isnull=False, unit_key__isnull=True),
+                name="persona_in_use_is_counted",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -19,10 +19,19 @@ def personas(account_id: int) -> QuerySet[Persona]:
     return Persona.objects.filter(account_id=account_id).order_by("-created_at", "id")
 
 
-def personas_kept(account_id: int) -> list[StoredThing]:
-    """Those that count, the one to be kept longest first: the oldest. For billing, which asks what a plan has room for."""
-    counted = Persona.objects.filter(account_id=account_id, archived_at=None).order_by("created_at", "id")
-    return [{"id": str(persona.pk), "name": persona.name} for persona in counted]
+def personas_in_use(account_id: int) -> list[StoredThing]:
+    """Those that count, the one to be kept longest first: the oldest."""
+    return _as_stored(Persona.objects.filter(account_id=account_id, archived_at=None))
+
+
+def personas_archived(account_id: int) -> list[StoredThing]:
+    """Those put away, the one that comes back first, first: the oldest."""
+    return _as_stored(Persona.objects.filter(account_id=account_id, archived_at__isnull=False))
+
+
+def _as_stored(rows: QuerySet[Persona]) -> list[StoredThing]:
+    ordered = rows.order_by("created_at", "id")
+    return [{"id": str(persona.pk), "name": persona.name} for persona in ordered]
 
 
 def persona_get(*, account_id: int, persona_id: UUID) -> Persona:

@@ -59,7 +59,7 @@ class PersonaData(serializers.Serializer[object]):
     archived_at = serializers.DateTimeField(allow_null=True)
 
 
-class PersonaExportRequest(ApiSerializer):
+class PersonaActRequest(ApiSerializer):
     """No body, or an empty object."""
 
 

@@ -3,10 +3,11 @@
 from uuid import UUID
 
 from common.outbox import outbox_task
-from showcase import services
+from showcase import keeping
 
 
-@outbox_task(services.COUNTING_TASK, atomic=False)
-def persona_count(*, account_id: int, persona_id: str) -> None:
+@outbox_task(keeping.COUNTING_TASK, atomic=False)
+def persona_count(*, account_id: int, persona_id: str, key: str = "") -> None:
     """The second look: whatever a crash left between a persona and its unit is put right."""
-    services.persona_count(account_id=account_id, persona_id=UUID(persona_id))
+    subject = UUID(persona_id)
+    keeping.persona_count(account_id=account_id, persona_id=subject, key=key or keeping.first_key(subject))

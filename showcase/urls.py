@@ -2,12 +2,18 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from showcase import api, pages
+from showcase import api, pages, persona_pages
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("chat/", pages.chat, name="chat"),
+    path("personas/", persona_pages.personas_page, name="personas-page"),
+    path(
+        "personas/<uuid:persona_id>/restore/", persona_pages.persona_restore_page, name="persona-restore-page"
+    ),
+    path("personas/<uuid:persona_id>/delete/", persona_pages.persona_delete_page, name="persona-delete-page"),
     path("v1/chat/messages", api.MessagesView.as_view(), name="chat-messages"),
     path("v1/personas", api.PersonasView.as_view(), name="personas"),
     path("v1/personas/<uuid:persona_id>", api.PersonaView.as_view(), name="persona"),
+    path("v1/personas/<uuid:persona_id>/restore", api.PersonaRestoreView.as_view(), name="persona-restore"),
     path("v1/personas/<uuid:persona_id>/export", api.PersonaExportView.as_view(), name="persona-export"),
 ]

@@ -34,7 +34,7 @@ class PlanChangeRequest(PlanChangePreviewRequest):
         child=StrictCharField(max_length=64),
         max_length=KEEP_MAX,
         required=False,
-        help_text="Ids of stored things to keep when the new plan allows fewer.",
+        help_text="Ids of stored things that stay in use when the new plan allows fewer; the oldest others fill the rest. What finds no room is archived, and comes back with a larger plan.",
     )
 
 
@@ -164,7 +164,8 @@ class ExceedingShape(serializers.Serializer[Any]):
     limit = serializers.IntegerField()
     stored = serializers.IntegerField()
     excess = serializers.IntegerField()
-    items = StoredThingShape(many=True)
+    items = StoredThingShape(many=True, help_text="Archived at the switch when nothing else is chosen.")
+    kept = StoredThingShape(many=True, help_text="Stay in use when nothing else is chosen.")
 
 
 class PreviewShape(serializers.Serializer[Any]):

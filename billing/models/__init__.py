@@ -6,6 +6,7 @@ the second migration (the history is append-only).
 
 from billing.models.catalog import Feature, Plan, PlanLimit, PlanTransition, PlanVersion, Price, in_language
 from billing.models.changes import PlanChange
+from billing.models.stored import StoredFit
 from billing.models.subscriptions import Subscription
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "PlanTransition",
     "PlanVersion",
     "Price",
+    "StoredFit",
     "Subscription",
     "in_language",
 ]

@@ -43,6 +43,7 @@ from billing.services import (
 )
 from billing.services.preview import target_price
 from common import clock
+from common.errors import ValidationError
 from common.formats import date_text, money_text
 from common.periods import add_months
 from common.ratelimit import ratelimited
@@ -69,7 +70,8 @@ def plan_preview(request: HttpRequest, plan: str, interval: str) -> HttpResponse
 def _show(
     request: HttpRequest, account: Account, plan: str, interval: str, *, status: int = 200, **extra: Any
 ) -> HttpResponse:
-    page = _page(request, account, plan, interval)
+    chosen = extra.pop("chosen", None)
+    page = _page(request, account, plan, interval, chosen)
     context = {
         "preview": page,
         "form_key": new_key(),
@@ -79,7 +81,9 @@ def _show(
     return render(request, "pages/plan_preview.html", context, status=status)
 
 
-def _page(request: HttpRequest, account: Account, plan: str, interval: str) -> PreviewPage:
+def _page(
+    request: HttpRequest, account: Account, plan: str, interval: str, chosen: list[str] | None
+) -> PreviewPage:
     now = clock.now()
     subscription = live_subscription(account.pk)
     target = target_price(plan=plan, interval=interval, account=account, subscription=subscription)
@@ -91,7 +95,7 @@ def _page(request: HttpRequest, account: Account, plan: str, interval: str) -> P
         account=account, user=_user(request), target_plan=plan, interval=interval, now=now
     )
     prices = prices_by_stripe_id(preview.lines)
-    return preview_page(preview, current=subscription.price, card=card, prices=prices)
+    return preview_page(preview, current=subscription.price, card=card, prices=prices, chosen=chosen)
 
 
 def _user(request: HttpRequest) -> User:
@@ -113,6 +117,16 @@ def _confirm(request: HttpRequest, account: Account, plan: str, interval: str) -
         return _show(request, account, plan, interval, status=QuoteStale.status, stale=stale)
     except (PaymentFailed, PaymentActionRequired) as error:
         return _show(request, account, plan, interval, status=error.status, problem=problem_of(error))
+    except ValidationError as error:
+        return _show(
+            request,
+            account,
+            plan,
+            interval,
+            status=error.status,
+            keep_error=error.details["fields"][0]["message"],
+            chosen=request.POST.getlist("keep"),
+        )
     except PaymentProviderUnavailable as error:
         if error.details.get("status") != ChangeStatus.PENDING:
             raise
@@ -132,7 +146,8 @@ def _carry_out(request: HttpRequest, account: Account, plan: str, interval: str)
     if live_subscription(account.pk) is None:
         return subscription_start(plan=plan, payment_method=None, **common).change.id
     quote = request.POST.get("quote") or None
-    return plan_change_request(target_plan=plan, quote=quote, **common).change.id
+    keep = request.POST.getlist("keep")
+    return plan_change_request(target_plan=plan, quote=quote, keep=keep, **common).change.id
 
 
 def _shown_before(request: HttpRequest, plan: str, interval: str) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from billing.pages.meters import Meter
 from billing.pages.offers import chosen_interval, offers
 from billing.pages.plan_now import Charge, Pending, PlanNow
 from billing.pages.plans import Choice, comparison
-from billing.pages.previews import LimitChange, PreviewPage, TooMuch, confirm_text
+from billing.pages.previews import Kept, LimitChange, PreviewPage, TooMuch, confirm_text
 from billing.pages.problems import Problem
 from billing.pages.refusals import Refusal, WayOn
 
@@ -134,7 +134,16 @@ DOWNGRADE = replace(
     quota_changes=[LimitChange("Messages", "1,000 a day", "50 a day", "down", 312)],
     features_won=[],
     features_lost=["Persona export"],
-    exceeding=[TooMuch("Personas", 5, "3 in total", "All of them stay, none is deleted.")],
+    exceeding=[
+        TooMuch(
+            "Personas",
+            5,
+            3,
+            "3 in total",
+            "2 are archived at the switch: they are kept, but cannot be used.",
+            tuple(Kept(str(n), f"Persona {n}", checked=n in (1, 2, 3)) for n in range(1, 6)),
+        )
+    ],
 )
 CHANGES = [
     ChangeRow("Basic to Premium", NOW, "done", "ok", "", euro(750)),

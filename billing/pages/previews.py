@@ -1,11 +1,12 @@
 """A preview as it stands on the page: every amount, date and limit in words, and a button that says what it does."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from billing.enums import ChangeKind
 from billing.gateways.values import InvoiceLine, PaymentMethodState
@@ -31,13 +32,24 @@ class LimitChange:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """One stored thing; `checked`: it stays unless the user says otherwise."""
+
+    id: str
+    name: str
+    checked: bool
+
+
+@dataclass(frozen=True)
 class TooMuch:
-    """Stored things that the new plan has no room for."""
+    """Stored things that the new plan has no room for, to choose from; `limit` of them stay."""
 
     name: str
     used: int
+    limit: int
     limit_text: str
     consequence: str
+    choices: tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,9 +85,14 @@ class PreviewPage:
 
 
 def preview_page(
-    preview: Preview, *, current: Price, card: PaymentMethodState | None, prices: dict[str, Price]
+    preview: Preview,
+    *,
+    current: Price,
+    card: PaymentMethodState | None,
+    prices: dict[str, Price],
+    chosen: Collection[str] | None = None,
 ) -> PreviewPage:
-    """`prices`: by Stripe id, to name the invoice's lines."""
+    """`prices`: by Stripe id, to name the invoice's lines. `chosen`: the stored things ticked before."""
     names, is_now = metric_names(), preview.kind == ChangeKind.UPGRADE
     won, lost = _features(current, preview.target)
     return PreviewPage(
@@ -94,7 +111,7 @@ def preview_page(
         quota_changes=_limit_changes(preview, names),
         features_won=won,
         features_lost=lost,
-        exceeding=[_too_much(one, names) for one in preview.exceeding],
+        exceeding=[too_much(one, names, chosen) for one in preview.exceeding],
         credits_granted=preview.credits_granted,
         card=card_text(card) if card else "",
         needs_card=card is None and preview.target.amount_minor > 0,
@@ -187,15 +204,23 @@ def _features(current: Price, target: Price) -> tuple[list[str], list[str]]:
     return won, [names.get(code, code) for code in old if code not in new]
 
 
-def _too_much(one: Exceeding, names: Names) -> TooMuch:
+def too_much(one: Exceeding, names: Names, chosen: Collection[str] | None = None) -> TooMuch:
+    """`chosen`: what the user ticked before, when their form comes back."""
+    ticked = {thing["id"] for thing in one.kept} if chosen is None else set(chosen)
     return TooMuch(
         name=names.get(one.metric, one.metric),
         used=one.stored,
+        limit=one.limit,
         limit_text=per_window(one.limit, "capacity"),
-        consequence=_(
-            "All of them stay, none is deleted. No new one can be made until there are fewer than %(limit)d."
+        consequence=ngettext(
+            "%(count)d is archived at the switch: it is kept, but cannot be used. It comes back with a larger plan.",
+            "%(count)d are archived at the switch: they are kept, but cannot be used. They come back with a larger plan.",
+            one.excess,
         )
-        % {"limit": one.limit},
+        % {"count": one.excess},
+        choices=tuple(
+            Kept(thing["id"], thing["name"], thing["id"] in ticked) for thing in (*one.kept, *one.items)
+        ),
     )
 
 

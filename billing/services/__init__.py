@@ -15,6 +15,7 @@ from billing.services.endings import plan_change_undo, subscription_cancel, subs
 from billing.services.invoices import invoice_get, invoice_pdf_url, invoices_list
 from billing.services.preview import Preview, plan_change_preview
 from billing.services.starts import account_welcome, subscription_start
+from billing.services.stored import stored_check, stored_fit
 from billing.services.sweep import plan_changes_sweep
 
 __all__ = [
@@ -35,6 +36,8 @@ __all__ = [
     "plan_change_request",
     "plan_change_undo",
     "plan_changes_sweep",
+    "stored_check",
+    "stored_fit",
     "subscription_cancel",
     "subscription_converge",
     "subscription_refresh",

@@ -6,6 +6,7 @@ from billing.enums import ChangeStatus
 from billing.models import PlanChange, Subscription
 from billing.rules.changes import MONTHS, PlanTerms, TermsPhase, timeline
 from billing.selectors.plans import free_price, terms_of
+from billing.services.stored import stored_fit_promise
 from quotas.enums import Source
 from quotas.services import LimitSpec, Phase, entitlements_replace
 
@@ -16,7 +17,7 @@ def subscription_entitle(
     """From `now` on the account's plan limits are exactly what the subscription gives.
 
     A scheduled change is written with its moment, so that the meter switches at that instant by its own clock, even
-    when nobody tells us in time that it came.
+    when nobody tells us in time that it came. What is stored is fitted to the limits at each such moment.
     """
     phases = entitled_phases(subscription=subscription, scheduled=scheduled, now=now)
     anchor = subscription.anchor_at if subscription else now
@@ -28,6 +29,8 @@ def subscription_entitle(
         timeline=[_phase(one, anchor, months) for one in phases],
         now=now,
     )
+    switches = [one.starts_at for one in phases if one.starts_at > now]
+    stored_fit_promise(account_id=account_id, now=now, moments=[now, *switches])
 
 
 def entitled_phases(

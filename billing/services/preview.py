@@ -1,5 +1,6 @@
 """What a change of plan would be and cost, before anything is done."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -53,13 +54,17 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Exceeding:
-    """Stored things of a capacity metric that would be too many: `excess` of `stored`."""
+    """Stored things of a capacity metric that would be too many: `excess` of `stored`.
+
+    Without a choice of the user's `kept` would stay and `items` be archived, the first to go last.
+    """
 
     metric: str
     limit: int
     stored: int
     excess: int
     items: tuple[dict[str, str], ...]
+    kept: tuple[dict[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,7 @@ class Preview:
                     "stored": one.stored,
                     "excess": one.excess,
                     "items": list(one.items),
+                    "kept": list(one.kept),
                 }
                 for one in self.exceeding
             ],
@@ -271,7 +277,7 @@ def transition_preview(*, account: Account, transition: Transition, now: datetim
         next_at=next_at,
         quota_changes=tuple(changes),
         used={(one.metric, one.window): one.used for one in quota_status(account_id=account.pk)},
-        exceeding=tuple(_exceeding(account.pk, changes)),
+        exceeding=tuple(stored_exceeding(account.pk, changes)),
         credits_granted=credits_granted(
             transition.kind, terms_of(subscription.plan_version), terms_of(target.version)
         ),
@@ -334,14 +340,17 @@ def _changes(subscription: Subscription, target: Price) -> list[QuotaChange]:
     return quota_changes(terms_of(subscription.plan_version), terms_of(target.version))
 
 
-def _exceeding(account_id: int, changes: list[QuotaChange]) -> list[Exceeding]:
+def stored_exceeding(account_id: int, changes: Iterable[QuotaChange]) -> list[Exceeding]:
+    """What the account has stored that the new limits would have no room for."""
     found = []
     for change in changes:
         if change.window != Window.CAPACITY or change.to_limit is None:
             continue
-        things = stored_things(account_id, change.metric)
+        things = tuple(
+            {"id": one["id"], "name": one["name"]} for one in stored_things(account_id, change.metric)
+        )
         excess = len(things) - change.to_limit
         if excess > 0:
-            items = tuple({"id": one["id"], "name": one["name"]} for one in things[change.to_limit :])
-            found.append(Exceeding(change.metric, change.to_limit, len(things), excess, items))
+            gone, kept = things[change.to_limit :], things[: change.to_limit]
+            found.append(Exceeding(change.metric, change.to_limit, len(things), excess, gone, kept))
     return found

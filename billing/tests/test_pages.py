@@ -249,20 +249,30 @@ def test_every_component_renders_in_every_state(catalog: StripeStandIn, client: 
     assert answer.content.decode().count('class="card quota') == 7
 
 
-@pytest.mark.req("PC-4")
-def test_what_is_too_much_for_the_smaller_plan_is_said_to_stay(
+@pytest.mark.req("PC-9", "PC-10")
+def test_what_is_too_much_for_the_smaller_plan_can_be_chosen(
     catalog: StripeStandIn, monkeypatch: pytest.MonkeyPatch
 ):
     things = [{"id": str(number), "name": f"Ada {number}"} for number in range(5)]
-    monkeypatch.setattr("billing.services.preview.stored_things", lambda _account, _metric: things)
+    for place in ("preview", "changes"):
+        monkeypatch.setattr(
+            f"billing.services.{place}.stored_things",
+            lambda _account, metric: things if metric == "personas" else [],
+        )
     account = person()
     ask(account, "premium")
-    text = browser_of(account).get(plan_path("basic")).content.decode()
-    assert "All of them stay, none is deleted. No new one can be made until there are fewer than 3." in text
-    assert "archived" not in text
-    ask(account, "basic")
-    assert "archived" not in browser_of(account).get("/account/").content.decode()
-    assert "archived" not in Client().get("/").content.decode()
+    browser = browser_of(account)
+    text = browser.get(plan_path("basic")).content.decode()
+    assert "2 are archived at the switch: they are kept, but cannot be used." in text
+    assert re.findall(r'value="(\d)" id="keep-\d" checked', text) == ["0", "1", "2"]
+    sent = form_of(text, plan_path("basic")) | {"keep": ["1", "2", "3", "4"]}
+    refused = browser.post(plan_path("basic"), sent)
+    assert refused.status_code == 422
+    assert "The new plan does not allow that many." in refused.content.decode()
+    assert re.findall(r'value="(\d)" id="keep-\d" checked', refused.content.decode()) == ["1", "2", "3", "4"]
+    assert not PlanChange.objects.filter(account=account, status="scheduled").exists()
+    browser.post(plan_path("basic"), sent | {"keep": ["4", "0"]})
+    assert PlanChange.objects.get(account=account, status="scheduled").keep_ids == ["4", "0"]
 
 
 def test_browsers_that_look_for_an_icon_find_it(client):

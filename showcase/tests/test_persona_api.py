@@ -8,7 +8,7 @@ from billing.stored import stored_things
 from common import outbox
 from common.clock import database_now
 from quotas.models import Bucket, UsageRecord
-from showcase import services
+from showcase import keeping
 from showcase.models import Persona
 
 pytestmark = pytest.mark.req("QU-3", "QU-1")
@@ -153,12 +153,12 @@ def test_the_second_look_mends_what_a_crash_left_while_making(caller, monkeypatc
         raise Killed
 
     with monkeypatch.context() as crash:
-        crash.setattr(services, "_uncount", die)  # what would clean up dies as well
-        crash.setattr(*((services, "_count") if point == "before counting" else (Persona, "save")), die)
+        crash.setattr(keeping, "_take_back", die)  # what would clean up dies as well
+        crash.setattr(*((keeping, "_take") if point == "before counting" else (Persona, "save")), die)
         with pytest.raises(Killed):
-            services.persona_create(account=caller.account, name="Ada", traits={}, now=database_now())
+            keeping.persona_create(account=caller.account, name="Ada", traits={}, now=database_now())
     assert used(caller)[0] == (0 if point == "before counting" else 1)
-    outbox.run_due(now=database_now() + services.SECOND_LOOK)
+    outbox.run_due(now=database_now() + keeping.SECOND_LOOK)
     assert (used(caller), Persona.objects.count()) == ((0, 0), 0)
 
 
@@ -169,9 +169,9 @@ def test_the_second_look_mends_what_a_crash_left_while_removing(caller, monkeypa
         raise Killed
 
     with monkeypatch.context() as crash:
-        crash.setattr(services, "persona_count", die)
+        crash.setattr(keeping, "persona_count", die)
         with pytest.raises(Killed):
-            services.persona_delete(account_id=caller.account.pk, persona_id=persona_id, now=database_now())
+            keeping.persona_delete(account_id=caller.account.pk, persona_id=persona_id, now=database_now())
     assert (used(caller), Persona.objects.count()) == ((1, 0), 0)
     outbox.run_due(now=database_now())
     assert used(caller) == (0, 0)
@@ -181,13 +181,15 @@ def test_the_second_look_leaves_what_is_right_alone(caller):
     make(caller)
     caller.delete(f"{PERSONAS}/{make(caller).json()['data']['id']}")
     assert [make(caller).status_code for _ in range(2)] == [201, 429]
-    outbox.run_due(now=database_now() + services.SECOND_LOOK)
+    outbox.run_due(now=database_now() + keeping.SECOND_LOOK)
     assert (used(caller), Persona.objects.count()) == ((2, 0), 2)
 
 
 @pytest.mark.broken_books
 def test_the_books_find_a_persona_that_was_not_counted(caller):
-    Persona.objects.create(account=caller.account, name="Ada", traits={}, created_at=database_now())
+    Persona.objects.create(
+        account=caller.account, name="Ada", traits={}, created_at=database_now(), unit_key="persona-uncounted"
+    )
 
 
 @pytest.mark.req("PC-10")
