@@ -316,6 +316,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_TASK_DEFAULT_QUEUE = env.str("CELERY_QUEUE", default="palier")
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "reservations-expire": {"task": "quotas.tasks.reservations_expire", "schedule": 10.0},
+    "grants-expire": {"task": "quotas.tasks.grants_expire", "schedule": 60.0},
     "partitions-ensure": {"task": "quotas.tasks.partitions_ensure", "schedule": 86_400.0},
     "outbox-sweep": {"task": "common.outbox_sweep", "schedule": 5.0},
     "prune": {"task": "common.prune", "schedule": 3600.0},

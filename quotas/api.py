@@ -36,7 +36,7 @@ class QuotaSerializer(ApiSerializer):
     remaining = serializers.IntegerField(min_value=0, allow_null=True)
     overage_units = serializers.IntegerField(min_value=0)
     reset_at = serializers.DateTimeField(allow_null=True)
-    mode = serializers.ChoiceField(choices=Mode.choices)
+    mode = serializers.ChoiceField(choices=[Mode.BLOCK, Mode.OVERAGE])
     source = serializers.ChoiceField(choices=Source.choices)  # type: ignore[assignment]
     state = serializers.ChoiceField(choices=QuotaState.choices)
 

@@ -19,7 +19,13 @@ from rest_framework.request import Request
 from accounts.selectors import account_of
 from common import clock
 from common.openapi import raises
-from quotas.errors import FeatureNotInPlan, InvalidQuotaState, NoActiveSubscription, QuotaExceeded
+from quotas.errors import (
+    FeatureNotInPlan,
+    InsufficientCredits,
+    InvalidQuotaState,
+    NoActiveSubscription,
+    QuotaExceeded,
+)
 from quotas.metering import metering
 from quotas.remedies import feature_remedies, plans_with
 from quotas.selectors import has_feature
@@ -30,7 +36,13 @@ View = TypeVar("View", bound=Callable[..., Any])
 Units = int | Callable[[Any], int]
 FIRST_FAILURE_STATUS = 400
 # What a metered call may be refused with; the API's description names them for each metered view.
-METERING_ERRORS = (QuotaExceeded, NoActiveSubscription, FeatureNotInPlan, InvalidQuotaState)
+METERING_ERRORS = (
+    QuotaExceeded,
+    NoActiveSubscription,
+    InsufficientCredits,
+    FeatureNotInPlan,
+    InvalidQuotaState,
+)
 
 
 def metered(metric: str, units: Units = 1, *, ttl_s: int = DEFAULT_TTL_S) -> Callable[[View], View]:

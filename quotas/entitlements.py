@@ -20,7 +20,10 @@ RANKS = {Source.DEFAULT: 0, Source.PLAN: 10, Source.CONTRACT: 20, Source.OVERRID
 
 @dataclass(frozen=True, slots=True)
 class LimitSpec:
-    """A limit to be given: `limit_units` None is unlimited. A period window needs its anchor and length."""
+    """A limit to be given: `limit_units` None is unlimited. A period window needs its anchor and length.
+
+    `credits_per_unit`: with mode credits, what each unit past the limit costs.
+    """
 
     metric: str
     window: str
@@ -28,6 +31,7 @@ class LimitSpec:
     mode: str = Mode.BLOCK
     anchor_at: datetime | None = None
     period_months: int | None = None
+    credits_per_unit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,7 @@ def _limit_rows(
             "anchor_at": part.anchor_at,
             "period_months": part.period_months,
             "window_floor_at": part.floor_at,
+            "credits_per_unit": limit.credits_per_unit,
         }
         for part in _anchored_parts(limit, starts_at, ends_at, open_window)
     ]

@@ -20,10 +20,11 @@ class Window(models.TextChoices):
 
 
 class Mode(models.TextChoices):
-    """What happens past the limit."""
+    """What happens past the limit. `credits`: credits pay, and past them what the caller vouches for."""
 
     BLOCK = "block", _("refused")
     OVERAGE = "overage", _("charged")
+    CREDITS = "credits", _("paid with credits")
 
 
 class Source(models.TextChoices):
@@ -46,3 +47,25 @@ class RecordKind(models.TextChoices):
     CONSUME = "consume", _("consumed")
     SETTLE = "settle", _("settled")
     GIVE_BACK = "give_back", _("given back")
+    REVERSE = "reverse", _("reversed")
+
+
+class GrantSource(models.TextChoices):
+    """What credits were given for."""
+
+    PLAN = "plan", _("plan")
+    UPGRADE = "upgrade", _("upgrade")
+    PURCHASE = "purchase", _("purchase")
+    PROMOTION = "promotion", _("promotion")
+    SUPPORT = "support", _("support")
+
+
+class EntryKind(models.TextChoices):
+    """What moved credits, or was used past them."""
+
+    GRANT = "grant", _("granted")
+    USE = "use", _("used")
+    OVERAGE = "overage", _("used past the credits")
+    REVERSAL = "reversal", _("taken back")
+    EXPIRY = "expiry", _("expired")
+    ADJUSTMENT = "adjustment", _("corrected")

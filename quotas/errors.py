@@ -40,6 +40,13 @@ class NoActiveSubscription(MeteringRefused, PaymentRequired):
     default_message = _("There is no active subscription. Choose a plan to go on.")
 
 
+class InsufficientCredits(MeteringRefused, PaymentRequired):
+    """`details.credits`: `balance_units` that can be spent, and `needed_units`."""
+
+    code, status = "insufficient_credits", 402
+    default_message = _("There are not enough credits. Take a larger plan, or wait for the next period's.")
+
+
 class FeatureNotInPlan(MeteringRefused):
     code, status = "feature_not_in_plan", 403
     default_message = _("Your plan does not have this.")

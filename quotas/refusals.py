@@ -12,6 +12,7 @@ ERRORS: dict[Refusal, type[errors.MeteringRefused]] = {
     Refusal.QUOTA_EXCEEDED: errors.QuotaExceeded,
     Refusal.NO_ACTIVE_SUBSCRIPTION: errors.NoActiveSubscription,
     Refusal.FEATURE_NOT_IN_PLAN: errors.FeatureNotInPlan,
+    Refusal.INSUFFICIENT_CREDITS: errors.InsufficientCredits,
     Refusal.INVALID_QUOTA_STATE: errors.InvalidQuotaState,
     Refusal.UNKNOWN_METRIC: errors.UnknownMetric,
     Refusal.RESERVATION_CLOSED: errors.ReservationClosed,

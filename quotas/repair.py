@@ -38,7 +38,8 @@ DAYS = """
 WITH hourly AS (
   SELECT account_id, metric_id, credential_id, (occurred_at AT TIME ZONE 'UTC')::date AS day,
     extract(hour FROM occurred_at AT TIME ZONE 'UTC')::integer AS hour, sum(units)::bigint AS units,
-    sum(overage_units)::bigint AS overage_units, count(*) FILTER (WHERE kind <> 'give_back') AS operations
+    sum(overage_units)::bigint AS overage_units,
+    sum(CASE kind WHEN 'give_back' THEN 0 WHEN 'reverse' THEN -1 ELSE 1 END) AS operations
   FROM quotas_usagerecord WHERE account_id = %(account)s GROUP BY 1, 2, 3, 4, 5
 ), daily AS (
   SELECT account_id, metric_id, credential_id, day, sum(units)::bigint AS units,

@@ -76,3 +76,69 @@ def give_back(counters: Sequence[Counter], units: int) -> None:
         raise InvalidCounterError("more given back than was used")
     for counter in counters:
         counter.used -= units
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What `units` are paid with: the limit's own allowance, then credits, then past them."""
+
+    allowance: int
+    credits: int
+    overage: int
+
+    @property
+    def units(self) -> int:
+        return self.allowance + self.credits + self.overage
+
+    def first(self, units: int) -> Parts:
+        """The parts of the first `units` of these; allowance is used first, what is past the credits last."""
+        allowance = min(units, self.allowance)
+        paid = min(units - allowance, self.credits)
+        return Parts(allowance, paid, units - allowance - paid)
+
+
+def split(counters: Sequence[Counter], units: int, *, payable_units: int) -> Parts:
+    """How `units` are paid where credits pay past the limits of `counters`; credits pay for at most `payable_units`."""
+    rooms = [
+        max(counter.limit - counter.used - counter.reserved, 0)
+        for counter in counters
+        if counter.mode == Mode.CREDITS and counter.limit is not None
+    ]
+    allowance = min([units, *rooms])
+    paid = min(units - allowance, payable_units)
+    return Parts(allowance, paid, units - allowance - paid)
+
+
+@dataclass(slots=True)
+class Purse:
+    """One grant's credits left, while a batch is being decided. Kept in the order they are spent in."""
+
+    grant_id: int
+    remaining: int
+
+
+def spend(purses: Sequence[Purse], credit_count: int) -> list[tuple[int, int]]:
+    """Take credits from the first purses on; (grant, how many) for each that gave."""
+    taken = []
+    for purse in purses:
+        share = min(purse.remaining, credit_count)
+        if share:
+            purse.remaining -= share
+            credit_count -= share
+            taken.append((purse.grant_id, share))
+    if credit_count:
+        raise InvalidCounterError("more credits asked for than there are")
+    return taken
+
+
+def refund(taken: Sequence[tuple[int, int]], credit_count: int) -> list[tuple[int, int]]:
+    """Of what was `taken`, the last `credit_count` credits: those that would have expired last come back first."""
+    back = []
+    for grant_id, units in reversed(taken):
+        share = min(units, credit_count)
+        if share:
+            credit_count -= share
+            back.append((grant_id, share))
+    if credit_count:
+        raise InvalidCounterError("more credits given back than were taken")
+    return back

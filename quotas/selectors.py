@@ -10,8 +10,12 @@ from typing import Any
 from django.db import connection
 from django.db.models import Q
 
+from common.clock import database_now
+from quotas import rules
+from quotas.enums import Mode
 from quotas.models import FeatureGrant, Metric, UsageDay
 from quotas.values import Bound, Decision, Refusal, Split
+from quotas.wallet_selectors import credit_price, wallet_status
 
 # A bucket that counts under the right in force is up to date. Otherwise (none made yet, or a limit that is new or
 # back) the figures come from what the next decision would bring it up to date from.
@@ -57,23 +61,53 @@ def quota_status(*, account_id: int, metric: str | None = None) -> list[Bound]:
     return sorted(bounds, key=lambda bound: (bound.metric, WINDOW_ORDER.index(bound.window)))
 
 
-def usage_check(*, account_id: int, metric: str, units: int = 1) -> Decision:
-    """What a consumption of `units` would be told now. Counts nothing, locks nothing, promises nothing."""
+def usage_check(*, account_id: int, metric: str, units: int = 1, overage_units: int = 0) -> Decision:
+    """What a consumption of `units` would be told now. Counts nothing, locks nothing, promises nothing.
+
+    `overage_units` as in usage_consume.
+    """
     bounds = quota_status(account_id=account_id, metric=metric)
+    if any(bound.mode == Mode.CREDITS for bound in bounds):
+        return _check_with_credits(account_id, metric, units, bounds, overage_units)
     shown = tuple(_asked(bound, units) for bound in bounds)
     allowed = bool(shown) and all(bound.allows for bound in shown)
     refusal = None if allowed else _refusal(account_id, shown)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT palier_now()")
-        (decided_at,) = cursor.fetchone()
     return Decision(
         account_id=account_id,
         metric=metric,
         units=units,
         allowed=allowed,
         refusal=refusal,
-        decided_at=decided_at,
+        decided_at=database_now(),
         split=Split(allowance=units) if allowed else Split(),
+        lazy_bounds=shown,
+    )
+
+
+def _check_with_credits(
+    account_id: int, metric: str, units: int, bounds: Sequence[Bound], overage_units: int
+) -> Decision:
+    """As the engine decides it (quotas.engine.decide), on what is read without a lock."""
+    at = database_now()
+    price = credit_price(account_id=account_id, metric=metric, at=at) or 1
+    spendable = wallet_status(account_id=account_id, at=at).balance_units
+    counters = [rules.Counter(b.limit, b.mode, b.used, b.reserved) for b in bounds]
+    parts = rules.split(counters, units, payable_units=spendable // price)
+    suffices = parts.overage <= overage_units
+    shown = tuple(replace(b, allows=suffices) if b.mode == Mode.CREDITS else _asked(b, units) for b in bounds)
+    barred = any(not b.allows and b.mode != Mode.CREDITS for b in shown)
+    allowed = suffices and not barred
+    refusal = Refusal.QUOTA_EXCEEDED if barred else Refusal.INSUFFICIENT_CREDITS
+    return Decision(
+        account_id=account_id,
+        metric=metric,
+        units=units,
+        allowed=allowed,
+        refusal=None if allowed else refusal,
+        decided_at=at,
+        split=Split(parts.allowance, parts.credits, parts.overage) if allowed else Split(),
+        credits_spendable=spendable,
+        credits_needed=(units - parts.allowance) * price,
         lazy_bounds=shown,
     )
 

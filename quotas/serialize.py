@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from math import ceil
 from typing import Any
 
+from quotas.enums import Mode
 from quotas.remedies import plans_with, remedies_for
-from quotas.values import Bound, Decision
+from quotas.values import Bound, Decision, Refusal
 
 
 def instant(at: datetime | None) -> str | None:
@@ -26,7 +27,7 @@ def quota_json(bound: Bound) -> dict[str, Any]:
         "remaining": bound.remaining,
         "overage_units": bound.overage_units,
         "reset_at": instant(bound.reset_at),
-        "mode": str(bound.mode),
+        "mode": str(Mode.OVERAGE if bound.mode == Mode.CREDITS else bound.mode),
         "source": str(bound.source),
         "state": bound.state,
     }
@@ -64,7 +65,12 @@ def refusal_details(decision: Decision) -> dict[str, Any]:
         "bounds": [bound_json(each) for each in decision.bounds],
         "remedies": remedies,
     }
-    if bound is None:
+    if decision.refusal == Refusal.INSUFFICIENT_CREDITS:
+        details["credits"] = {
+            "balance_units": decision.credits_spendable,
+            "needed_units": decision.credits_needed,
+        }
+    elif bound is None:
         details["plans"] = plans_with(decision.metric)
     elif bound.reset_at is not None:
         details["retry_after_s"] = max(1, ceil((bound.reset_at - decision.decided_at).total_seconds()))

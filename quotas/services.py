@@ -20,14 +20,17 @@ from quotas.engine.meter import meter
 from quotas.entitlements import LimitSpec, MetricSpec, Phase, entitlements_replace, metrics_sync
 from quotas.models import Reservation
 from quotas.refusals import raise_for_refusal
+from quotas.reversals import usage_reverse
 from quotas.selectors import usage_check
 from quotas.values import MAX_UNITS, Decision, Kind, Operation, Refusal
+from quotas.wallets import grants_expire, wallet_adjust, wallet_grant
 
 __all__ = [
     "LimitSpec",
     "MetricSpec",
     "Phase",
     "entitlements_replace",
+    "grants_expire",
     "metrics_sync",
     "raise_for_refusal",
     "reservations_expire",
@@ -36,7 +39,10 @@ __all__ = [
     "usage_give_back",
     "usage_release",
     "usage_reserve",
+    "usage_reverse",
     "usage_settle",
+    "wallet_adjust",
+    "wallet_grant",
 ]
 
 MAX_KEY_LENGTH = 255
@@ -53,8 +59,12 @@ def usage_consume(
     credential_id: int | None = None,
     subject: str = "",
     request_id: str = "",
+    overage_units: int = 0,
 ) -> Decision:
-    """Count `units` now, if every bound allows."""
+    """Count `units` now, if every bound allows.
+
+    `overage_units`: how many of them the caller will have charged, should credits not suffice.
+    """
     operation = _operation(
         Kind.CONSUME,
         account_id=account_id,
@@ -65,6 +75,7 @@ def usage_consume(
         subject=subject,
         request_id=request_id,
     )
+    operation.overage_units = overage_units
     return _submit(operation)
 
 
@@ -78,8 +89,12 @@ def usage_reserve(
     credential_id: int | None = None,
     subject: str = "",
     request_id: str = "",
+    overage_units: int = 0,
 ) -> Decision:
-    """Set `units` aside for `ttl_s` seconds, if every bound allows; `reservation_id` settles or releases them."""
+    """Set `units` aside for `ttl_s` seconds, if every bound allows; `reservation_id` settles or releases them.
+
+    Credits that pay for them leave the wallet now and come back on release. `overage_units` as in usage_consume.
+    """
     if not 1 <= ttl_s <= MAX_TTL_S:
         raise ValidationError.of("ttl_s", "out_of_range", f"1 to {MAX_TTL_S} seconds")
     operation = _operation(
@@ -93,6 +108,7 @@ def usage_reserve(
         request_id=request_id,
         ttl_s=ttl_s,
     )
+    operation.overage_units = overage_units
     return _submit(operation)
 
 

@@ -6,6 +6,8 @@ import structlog
 from celery import shared_task
 from django.db import connection
 
+from common import clock
+from quotas.services import grants_expire as expire_grants
 from quotas.services import reservations_expire as expire
 
 logger = structlog.get_logger("quotas")
@@ -18,6 +20,15 @@ def reservations_expire() -> int:
     if closed:
         logger.info("reservations_expired", count=closed)
     return closed
+
+
+@shared_task(name="quotas.tasks.grants_expire")
+def grants_expire() -> int:
+    """Write down the end of credits whose time is over; how many grants. They are not spent since, whenever this runs."""
+    ended = expire_grants(now=clock.now())
+    if ended:
+        logger.info("grants_expired", count=ended)
+    return ended
 
 
 @shared_task(name="quotas.tasks.partitions_ensure")

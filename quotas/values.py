@@ -32,6 +32,7 @@ class Refusal(StrEnum):
     NO_ACTIVE_SUBSCRIPTION = "no_active_subscription"
     FEATURE_NOT_IN_PLAN = "feature_not_in_plan"
     INVALID_QUOTA_STATE = "invalid_quota_state"
+    INSUFFICIENT_CREDITS = "insufficient_credits"
     UNKNOWN_METRIC = "unknown_metric"
     RESERVATION_CLOSED = "reservation_closed"
     RESERVATION_UNKNOWN = "reservation_unknown"
@@ -43,6 +44,7 @@ class Operation:
 
     `key` makes it count once, however often it is sent. None: the caller has none; then the quick path's batch, or
     else the careful path, gives it one.
+    `overage_units`: how many units past the credits the caller vouches to charge for; more are refused.
     `fingerprint` and `keep_decision` are set when the key came from the caller: then the first decision is stored
     and a repetition finds it, and another request under the same key is told apart.
     """
@@ -60,6 +62,7 @@ class Operation:
     request_id: str = ""
     ttl_s: int = 0
     reservation_id: UUID | None = None
+    overage_units: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +94,8 @@ class Bound:
     @property
     def state(self) -> str:
         """ok, near (from 80 % on) or reached."""
-        if self.limit is None:
-            return "ok"
+        if self.limit is None or self.mode == "credits":
+            return "ok"  # nothing ends at such a limit: credits pay for what is past it
         taken = self.used + self.reserved
         if taken >= self.limit:
             return "reached"
@@ -115,7 +118,8 @@ Bounds = tuple[Bound, ...]
 class Decision:
     """The meter's answer. When it says allowed, the units are committed in PostgreSQL already.
 
-    `bounds` may be given as a function, so that a caller who never looks pays nothing for them.
+    `bounds` may be given as a function, so that a caller who never looks pays nothing for them. `credits_spendable` and
+    `credits_needed` are said where credits do not suffice.
     """
 
     account_id: int
@@ -129,6 +133,8 @@ class Decision:
     reservation_id: UUID | None = None
     reservation_expires_at: datetime | None = None
     replayed: bool = False
+    credits_spendable: int | None = None
+    credits_needed: int | None = None
     lazy_bounds: Bounds | Callable[[], Bounds] = ()
 
     @property

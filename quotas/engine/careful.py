@@ -1,6 +1,6 @@
 """The careful path: lock what a batch touches, read what was decided before, decide in order, write, commit.
 
-Locks are taken in one order everywhere: buckets by id, then keys, then reservations. Keys are read under the
+Locks are taken in one order everywhere: buckets by id, then keys, then reservations, then wallets. Keys are read under the
 buckets' locks, so an operation sent twice is found the second time, however close the two are.
 """
 
@@ -14,6 +14,7 @@ import psycopg
 from quotas.engine import sql
 from quotas.engine.connection import array
 from quotas.engine.decide import Batch, Outcome
+from quotas.engine.purses import read_purses
 from quotas.engine.state import (
     ActiveBound,
     BatchState,
@@ -64,6 +65,7 @@ def _read_state(connection: Connection, operations: Sequence[Operation]) -> Batc
         for reservation in read_reservations(overdue.fetchall()):
             state.overdue[reservation.account_id, reservation.metric_id].append(reservation)
         state.entitled = {account_id for (account_id,) in entitled.fetchall()}
+    state.purses = read_purses(connection, state)
     return state
 
 

@@ -3,54 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 from common.errors import DomainError, IdempotencyKeyReused, ValidationError
 from quotas import metrics, rules
+from quotas.engine.rows import ClosedReservation, NewKey, NewRecord, NewReservation
 from quotas.engine.state import ActiveBound, BatchState, LockedBucket, LockedReservation, StoredKey
 from quotas.engine.stored import decision_from_json, decision_to_json
-from quotas.enums import RecordKind, ReservationStatus, Window
+from quotas.enums import Mode, RecordKind, ReservationStatus, Window
 from quotas.errors import InvalidQuotaState
 from quotas.values import Bound, Decision, Kind, Operation, Refusal, Split
 
 Outcome = Decision | DomainError
-
-
-@dataclass(frozen=True, slots=True)
-class NewRecord:
-    """A usage record to be written."""
-
-    id: int
-    operation: Operation
-    kind: RecordKind
-    metric_id: int
-    credential_id: int | None
-    units: int
-    overage_units: int
-    subject: str
-    request_id: str
-    occurred_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class ClosedReservation:
-    """A reservation's end to be written."""
-
-    id: UUID
-    status: ReservationStatus
-    settled_units: int | None = None
-    record_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NewKey:
-    """An operation's key to be written."""
-
-    operation: Operation
-    decision: dict[str, object] | None
-    record_id: int | None
 
 
 class Batch:
@@ -59,7 +25,7 @@ class Batch:
     def __init__(self, state: BatchState, record_ids: Sequence[int]) -> None:
         self.state = state
         self.records: list[NewRecord] = []
-        self.reservations: list[tuple[Operation, list[int]]] = []
+        self.reservations: list[NewReservation] = []
         self.closed: list[ClosedReservation] = []
         self.keys: list[NewKey] = []
         self._record_ids = iter(record_ids)
@@ -95,7 +61,10 @@ class Batch:
             return error
         self._decided[identity] = (operation, decision)
         if decision.allowed or operation.keep_decision:
-            stored = decision_to_json(decision) if operation.keep_decision else None
+            paid = (
+                decision.split.credits or decision.split.overage
+            )  # not to be told again from the units alone
+            stored = decision_to_json(decision) if operation.keep_decision or paid else None
             self.keys.append(NewKey(operation, stored, decision.record_id))
         return decision
 
@@ -109,6 +78,8 @@ class Batch:
             return self._refuse(
                 operation, Refusal.FEATURE_NOT_IN_PLAN if entitled else Refusal.NO_ACTIVE_SUBSCRIPTION
             )
+        if any(bound.mode == Mode.CREDITS for bound in bounds):
+            return self._admit_with_credits(operation, bounds)
         allows = rules.admit([bound.counter() for bound in bounds], operation.units)
         if not all(allows) and self._expire_overdue(pair):
             allows = rules.admit([bound.counter() for bound in bounds], operation.units)
@@ -117,21 +88,63 @@ class Batch:
             return self._refuse(operation, Refusal.QUOTA_EXCEEDED, shown)
         buckets = [_granted(bound) for bound in bounds]
         if operation.kind == Kind.RESERVE:
-            return self._hold(operation, bounds, buckets)
+            return self._hold(operation, bounds, buckets, rules.Parts(operation.units, 0, 0), None)
         overage = rules.take([bucket.counter for bucket in buckets], operation.units)
         record = self._record(operation, RecordKind.CONSUME, units=operation.units, overage_units=overage)
         return self._allow(operation, bounds, record)
 
-    def _hold(self, operation: Operation, bounds: list[ActiveBound], buckets: list[LockedBucket]) -> Decision:
+    def _admit_with_credits(self, operation: Operation, bounds: list[ActiveBound]) -> Decision:
+        """Past their limits some of the bounds let credits pay; the others must allow all of it themselves."""
+        self._expire_overdue((operation.account_id, operation.metric_id))
+        allows = tuple(
+            bound.mode == Mode.CREDITS or bound.counter().allows(operation.units) for bound in bounds
+        )
+        if not all(allows):
+            shown = tuple(b.shown(operation.metric, allows=ok) for b, ok in zip(bounds, allows, strict=True))
+            return self._refuse(operation, Refusal.QUOTA_EXCEEDED, shown)
+        wallet = self.state.purses.wallets[operation.account_id]
+        price = max(bound.credits_per_unit or 0 for bound in bounds)
+        counters = [bound.counter() for bound in bounds]
+        parts = rules.split(counters, operation.units, payable_units=wallet.payable(price))
+        if parts.overage > operation.overage_units:
+            shown = tuple(b.shown(operation.metric, allows=b.mode != Mode.CREDITS) for b in bounds)
+            refusal = self._refuse(operation, Refusal.INSUFFICIENT_CREDITS, shown)
+            needed = (operation.units - parts.allowance) * price
+            return replace(refusal, credits_spendable=wallet.spendable, credits_needed=needed)
+        buckets = [_granted(bound) for bound in bounds]
+        if operation.kind == Kind.RESERVE:
+            self.state.purses.spend(operation, parts.credits * price, reservation_id=operation.reservation_id)
+            return self._hold(operation, bounds, buckets, parts, price)
+        rules.take([bucket.counter for bucket in buckets], operation.units)
+        record = self._record(
+            operation,
+            RecordKind.CONSUME,
+            units=operation.units,
+            credit_units=parts.credits,
+            overage_units=parts.overage,
+        )
+        self.state.purses.spend(operation, parts.credits * price, record_id=record.id)
+        if parts.overage:
+            self.state.purses.overage(operation.key, operation, parts.overage, record_id=record.id)
+        return self._allow(operation, bounds, record)
+
+    def _hold(
+        self,
+        operation: Operation,
+        bounds: list[ActiveBound],
+        buckets: list[LockedBucket],
+        parts: rules.Parts,
+        price: int | None,
+    ) -> Decision:
         rules.hold([bucket.counter for bucket in buckets], operation.units)
-        self.reservations.append((operation, [bucket.id for bucket in buckets]))
+        self.reservations.append(NewReservation(operation, [bucket.id for bucket in buckets], parts, price))
         return Decision(
             account_id=operation.account_id,
             metric=operation.metric,
             units=operation.units,
             allowed=True,
             decided_at=self.state.at,
-            split=Split(allowance=operation.units),
+            split=Split(parts.allowance, parts.credits, parts.overage),
             reservation_id=operation.reservation_id,
             reservation_expires_at=self.state.at + timedelta(seconds=operation.ttl_s),
             lazy_bounds=_shown(bounds, operation.metric),
@@ -149,17 +162,44 @@ class Batch:
         buckets = self._buckets_of(reservation)
         rules.let_go([bucket.counter for bucket in buckets], reservation.units)
         overage = rules.take([bucket.counter for bucket in buckets], units)
+        parts = reservation.parts.first(units)
+        if reservation.credits_per_unit is not None:
+            overage = parts.overage
         record = (
             self._record(
-                operation, RecordKind.SETTLE, units=units, overage_units=overage, reservation=reservation
+                operation,
+                RecordKind.SETTLE,
+                units=units,
+                credit_units=parts.credits,
+                overage_units=overage,
+                reservation=reservation,
             )
             if units
             else None
         )
-        self._close(reservation, ReservationStatus.SETTLED, units, record.id if record else None)
+        self._settle_credits(operation, reservation, parts, record)
+        self._close(
+            reservation, ReservationStatus.SETTLED, units, record.id if record else None, parts.credits
+        )
         bounds = self.state.bounds.get((operation.account_id, reservation.metric_id), [])
         decision = self._allow(operation, bounds, record)
         return replace(decision, units=units, reservation_id=reservation.id)
+
+    def _settle_credits(
+        self,
+        operation: Operation,
+        reservation: LockedReservation,
+        used: rules.Parts,
+        record: NewRecord | None,
+    ) -> None:
+        """Credits held for what was not used come back; what was used past the credits is entered."""
+        if reservation.credits_per_unit is None:
+            return
+        spared = (reservation.credit_units - used.credits) * reservation.credits_per_unit
+        self.state.purses.give_back(reservation, spared, reservation_id=reservation.id)
+        if used.overage and record is not None:
+            of = {"record_id": record.id, "reservation_id": reservation.id}
+            self.state.purses.overage(operation.key, reservation, used.overage, **of)
 
     def _release(self, operation: Operation) -> Decision:
         reservation = self._open_reservation(operation)
@@ -202,7 +242,10 @@ class Batch:
 
     def _let_go(self, reservation: LockedReservation, status: ReservationStatus) -> None:
         rules.let_go([bucket.counter for bucket in self._buckets_of(reservation)], reservation.units)
-        self._close(reservation, status, None, None)
+        if reservation.credits_per_unit is not None:
+            held = reservation.credit_units * reservation.credits_per_unit
+            self.state.purses.give_back(reservation, held, reservation_id=reservation.id)
+        self._close(reservation, status, None, None, None)
 
     def _close(
         self,
@@ -210,9 +253,10 @@ class Batch:
         status: ReservationStatus,
         units: int | None,
         record_id: int | None,
+        credit_units: int | None,
     ) -> None:
         reservation.status = status
-        self.closed.append(ClosedReservation(reservation.id, status, units, record_id))
+        self.closed.append(ClosedReservation(reservation.id, status, units, record_id, credit_units))
 
     def _buckets_of(self, reservation: LockedReservation) -> list[LockedBucket]:
         buckets = [self.state.buckets[bucket_id] for bucket_id in reservation.bucket_ids]
@@ -247,6 +291,7 @@ class Batch:
         *,
         units: int,
         overage_units: int,
+        credit_units: int = 0,
         reservation: LockedReservation | None = None,
     ) -> NewRecord:
         """A record of the operation; a settled one belongs to the moment it was reserved."""
@@ -258,6 +303,7 @@ class Batch:
             metric_id=origin.metric_id,
             credential_id=origin.credential_id,
             units=units,
+            credit_units=credit_units,
             overage_units=overage_units,
             subject=origin.subject,
             request_id=operation.request_id or origin.request_id,
@@ -268,14 +314,14 @@ class Batch:
 
     def _allow(self, operation: Operation, bounds: list[ActiveBound], record: NewRecord | None) -> Decision:
         units = record.units if record else 0
-        overage = record.overage_units if record else 0
+        paid, overage = (record.credit_units, record.overage_units) if record else (0, 0)
         return Decision(
             account_id=operation.account_id,
             metric=operation.metric,
             units=abs(units),
             allowed=True,
             decided_at=self.state.at,
-            split=Split(allowance=abs(units) - overage, overage=overage),
+            split=Split(allowance=abs(units) - paid - overage, credits=paid, overage=overage),
             record_id=record.id if record else None,
             lazy_bounds=_shown(bounds, operation.metric),
         )

@@ -186,8 +186,13 @@ class BatchRunner:
             self._lately_refused.clear()
         at = time.monotonic()
         for operation, outcome in zip(operations, outcomes, strict=True):
-            if isinstance(outcome, Decision) and not outcome.allowed:
+            if isinstance(outcome, Decision) and (not outcome.allowed or _was_paid(outcome)):
                 self._lately_refused[operation.account_id, operation.metric_id] = at
+
+
+def _was_paid(decision: Decision) -> bool:
+    """Whether credits or more paid: then the next one of this account would spoil its neighbours' quick batch too."""
+    return bool(decision.split.credits or decision.split.overage)
 
 
 def _told(operation: Operation, error: Exception) -> DomainError:

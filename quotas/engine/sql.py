@@ -293,7 +293,7 @@ JOIN quotas_operationkey k ON k.account_id = o.account_id AND k.key = o.key
 # The reservations to be closed, and those past their time that still take room from what is asked for.
 LOCK_RESERVATIONS = """
 SELECT id, account_id, metric_id, credential_id, units, bucket_ids, status, subject, request_id, decided_at,
-  expires_at, record_id, settled_units
+  expires_at, record_id, settled_units, credit_units, overage_units, credits_per_unit
 FROM quotas_reservation
 WHERE id = ANY(%s::uuid[])
 ORDER BY id FOR UPDATE
@@ -301,7 +301,7 @@ ORDER BY id FOR UPDATE
 
 LOCK_OVERDUE = """
 SELECT r.id, r.account_id, r.metric_id, r.credential_id, r.units, r.bucket_ids, r.status, r.subject, r.request_id,
-  r.decided_at, r.expires_at, r.record_id, r.settled_units
+  r.decided_at, r.expires_at, r.record_id, r.settled_units, r.credit_units, r.overage_units, r.credits_per_unit
 FROM quotas_reservation r
 WHERE r.status = 'open' AND r.expires_at <= palier_transaction_now() AND r.bucket_ids <@ %s::bigint[]
   AND EXISTS (SELECT 1 FROM unnest(%s::bigint[], %s::smallint[]) AS d(account_id, metric_id)
@@ -327,11 +327,12 @@ WHERE b.id = n.id
 WRITE_RECORDS = """
 INSERT INTO quotas_usagerecord (id, account_id, metric_id, credential_id, kind, units, credit_units, overage_units,
   key, subject, request_id, occurred_at, recorded_at)
-SELECT id, account_id, metric_id, credential_id, kind, units, 0, overage_units, key, subject, request_id, occurred_at,
-  palier_transaction_now()
+SELECT id, account_id, metric_id, credential_id, kind, units, credit_units, overage_units, key, subject, request_id,
+  occurred_at, palier_transaction_now()
 FROM unnest(%s::bigint[], %s::bigint[], %s::smallint[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[],
-            %s::uuid[], %s::text[], %s::text[], %s::timestamptz[])
-  AS r(id, account_id, metric_id, credential_id, kind, units, overage_units, key, subject, request_id, occurred_at)
+            %s::bigint[], %s::uuid[], %s::text[], %s::text[], %s::timestamptz[])
+  AS r(id, account_id, metric_id, credential_id, kind, units, credit_units, overage_units, key, subject, request_id,
+       occurred_at)
 """
 
 WRITE_DAYS = """
@@ -359,17 +360,20 @@ ORDER BY account_id, key
 
 WRITE_RESERVATIONS = """
 INSERT INTO quotas_reservation (id, account_id, metric_id, credential_id, units, bucket_ids, status, subject,
-  request_id, decided_at, expires_at)
+  request_id, decided_at, expires_at, credit_units, overage_units, credits_per_unit)
 SELECT id, account_id, metric_id, credential_id, units, bucket_ids::bigint[], 'open', subject, request_id,
-  palier_transaction_now(), palier_transaction_now() + make_interval(secs => ttl_s)
+  palier_transaction_now(), palier_transaction_now() + make_interval(secs => ttl_s), credit_units, overage_units,
+  credits_per_unit
 FROM unnest(%s::uuid[], %s::bigint[], %s::smallint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[],
-            %s::integer[])
-  AS r(id, account_id, metric_id, credential_id, units, bucket_ids, subject, request_id, ttl_s)
+            %s::integer[], %s::bigint[], %s::bigint[], %s::integer[])
+  AS r(id, account_id, metric_id, credential_id, units, bucket_ids, subject, request_id, ttl_s, credit_units,
+       overage_units, credits_per_unit)
 """
 
 CLOSE_RESERVATIONS = """
 UPDATE quotas_reservation r SET status = n.status, settled_units = n.settled_units, record_id = n.record_id,
-  closed_at = palier_transaction_now()
-FROM unnest(%s::uuid[], %s::text[], %s::bigint[], %s::bigint[]) AS n(id, status, settled_units, record_id)
+  settled_credit_units = n.credit_units, closed_at = palier_transaction_now()
+FROM unnest(%s::uuid[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[])
+  AS n(id, status, settled_units, record_id, credit_units)
 WHERE r.id = n.id AND r.status = 'open'
 """

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from quotas import rules
+from quotas.engine.purses import Purses
 from quotas.values import Bound
 
 Row = tuple[Any, ...]
@@ -52,6 +53,7 @@ class ActiveBound:
     entitlement_id: int
     version: int
     bucket: LockedBucket | None
+    credits_per_unit: int | None = None
 
     def counter(self) -> rules.Counter:
         """The counter to decide by: the bucket's figures under the limit in force now."""
@@ -80,7 +82,7 @@ class ActiveBound:
 
 @dataclass(slots=True)
 class LockedReservation:
-    """A reservation row under lock."""
+    """A reservation row under lock. `credits_per_unit` is None where credits play no part."""
 
     id: UUID
     account_id: int
@@ -95,6 +97,15 @@ class LockedReservation:
     expires_at: datetime
     record_id: int | None
     settled_units: int | None
+    credit_units: int = 0
+    overage_units: int = 0
+    credits_per_unit: int | None = None
+
+    @property
+    def parts(self) -> rules.Parts:
+        """What its units are paid with."""
+        allowance = self.units - self.credit_units - self.overage_units
+        return rules.Parts(allowance, self.credit_units, self.overage_units)
 
 
 @dataclass(slots=True)
@@ -117,6 +128,7 @@ class BatchState:
     reservations: dict[UUID, LockedReservation] = field(default_factory=dict)
     overdue: dict[Pair, list[LockedReservation]] = field(default_factory=lambda: defaultdict(list))
     entitled: set[int] = field(default_factory=set)
+    purses: Purses = field(default_factory=Purses)
 
     def stale(self) -> list[tuple[int, int]]:
         """Buckets that do not count under the right in force yet, each with that right's id."""

@@ -23,6 +23,7 @@ def decision_to_json(decision: Decision) -> dict[str, Any]:
         "decided_at": decision.decided_at.isoformat(),
         "split": asdict(decision.split),
         "record_id": decision.record_id,
+        "credits": [decision.credits_spendable, decision.credits_needed],
         "reservation_id": str(decision.reservation_id) if decision.reservation_id else None,
         "reservation_expires_at": expires_at.isoformat() if expires_at else None,
         "bounds": [_bound_to_json(bound) for bound in decision.bounds],
@@ -32,6 +33,7 @@ def decision_to_json(decision: Decision) -> dict[str, Any]:
 def decision_from_json(data: dict[str, Any], *, account_id: int) -> Decision:
     """The decision as it was given the first time, marked as replayed."""
     reservation_id, expires_at = data["reservation_id"], data["reservation_expires_at"]
+    spendable, needed = data["credits"]
     return Decision(
         account_id=account_id,
         metric=data["metric"],
@@ -44,6 +46,8 @@ def decision_from_json(data: dict[str, Any], *, account_id: int) -> Decision:
         reservation_id=UUID(reservation_id) if reservation_id else None,
         reservation_expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
         replayed=True,
+        credits_spendable=spendable,
+        credits_needed=needed,
         lazy_bounds=tuple(_bound_from_json(bound) for bound in data["bounds"]),
     )
 

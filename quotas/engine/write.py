@@ -12,10 +12,11 @@ from psycopg.types.json import Jsonb
 
 from quotas.engine import sql
 from quotas.engine.connection import array
-from quotas.engine.decide import Batch, ClosedReservation, NewKey, NewRecord
+from quotas.engine.decide import Batch
+from quotas.engine.purses import write_purses
+from quotas.engine.rows import ClosedReservation, NewKey, NewRecord, NewReservation
 from quotas.engine.state import LockedBucket
 from quotas.enums import RecordKind
-from quotas.values import Operation
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -34,6 +35,7 @@ def write_batch(connection: Connection, batch: Batch) -> None:
             _write_closed(connection, batch.closed)
         if batch.keys:
             _write_keys(connection, batch.keys)
+        write_purses(connection, batch.state.purses)
 
 
 def _write_buckets(connection: Connection, buckets: Sequence[LockedBucket]) -> None:
@@ -60,6 +62,7 @@ def _write_records(connection: Connection, records: Sequence[NewRecord]) -> None
             array(r.credential_id for r in records),
             [str(r.kind) for r in records],
             array(r.units for r in records),
+            array(r.credit_units for r in records),
             array(r.overage_units for r in records),
             [r.operation.key for r in records],
             [r.subject for r in records],
@@ -94,8 +97,8 @@ def _write_days(connection: Connection, records: Sequence[NewRecord]) -> None:
     )
 
 
-def _write_reservations(connection: Connection, reservations: Sequence[tuple[Operation, list[int]]]) -> None:
-    operations = [operation for operation, _ in reservations]
+def _write_reservations(connection: Connection, reservations: Sequence[NewReservation]) -> None:
+    operations = [reservation.operation for reservation in reservations]
     connection.execute(
         sql.WRITE_RESERVATIONS,
         (
@@ -104,10 +107,13 @@ def _write_reservations(connection: Connection, reservations: Sequence[tuple[Ope
             array(o.metric_id for o in operations),
             array(o.credential_id for o in operations),
             array(o.units for o in operations),
-            [array(bucket_ids) for _, bucket_ids in reservations],
+            [array(r.bucket_ids) for r in reservations],
             [o.subject for o in operations],
             [o.request_id for o in operations],
             array(o.ttl_s for o in operations),
+            array(r.parts.credits for r in reservations),
+            array(r.parts.overage for r in reservations),
+            array(r.credits_per_unit for r in reservations),
         ),
     )
 
@@ -120,6 +126,7 @@ def _write_closed(connection: Connection, closed: Sequence[ClosedReservation]) -
             [str(c.status) for c in closed],
             array(c.settled_units for c in closed),
             array(c.record_id for c in closed),
+            array(c.credit_units for c in closed),
         ),
     )
 

@@ -41,7 +41,7 @@ class Bucket(models.Model):
             models.CheckConstraint(condition=Q(used_units__gte=0), name="bucket_used_ge_0"),
             models.CheckConstraint(condition=Q(reserved_units__gte=0), name="bucket_reserved_ge_0"),
             models.CheckConstraint(
-                condition=Q(mode=Mode.OVERAGE)
+                condition=Q(mode__in=[Mode.OVERAGE, Mode.CREDITS])
                 | Q(limit_units__isnull=True)
                 | Q(used_units__lte=F("limit_units") - F("reserved_units")),
                 name="bucket_within_limit",
@@ -53,6 +53,9 @@ class Reservation(models.Model):
     """Units set aside while the work runs. Settled they become use; released or expired they go back.
 
     The operation belongs to the windows of `decided_at`, whenever it is settled: `bucket_ids` are those windows.
+    Of its units `credit_units` are paid with `credits_per_unit` credits each, which have left the wallet already and come
+    back when it is released; `overage_units` are past the credits. Settling one says what of it was paid with credits:
+    a statement that does not know about them cannot settle it.
     """
 
     id = models.UUIDField(primary_key=True)
@@ -61,6 +64,10 @@ class Reservation(models.Model):
     credential_id = models.BigIntegerField(null=True)
     units = models.BigIntegerField()
     settled_units = models.BigIntegerField(null=True)
+    credit_units = models.BigIntegerField(default=0, db_default=0)
+    overage_units = models.BigIntegerField(default=0, db_default=0)
+    credits_per_unit = models.PositiveIntegerField(null=True)
+    settled_credit_units = models.BigIntegerField(null=True)
     bucket_ids = ArrayField(models.BigIntegerField())
     status = models.CharField(max_length=8, choices=ReservationStatus.choices)
     subject = models.CharField(max_length=200, blank=True)
@@ -89,6 +96,23 @@ class Reservation(models.Model):
                 | (~Q(status="open") & Q(closed_at__isnull=False)),
                 name="reservation_closed_has_time",
             ),
+            models.CheckConstraint(
+                condition=Q(credit_units=0, overage_units=0)
+                | Q(
+                    credit_units__gte=0,
+                    overage_units__gte=0,
+                    credits_per_unit__gte=1,
+                    credits_per_unit__isnull=False,
+                    units__gte=F("credit_units") + F("overage_units"),
+                ),
+                name="reservation_split",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="settled")
+                | Q(credit_units=0, overage_units=0)
+                | Q(settled_credit_units__isnull=False, settled_credit_units__lte=F("credit_units")),
+                name="reservation_credits_settled",
+            ),
         ]
 
 
@@ -109,7 +133,10 @@ class OperationKey(models.Model):
 
 
 class UsageRecord(models.Model):
-    """One accepted operation; append-only, partitioned by month of `occurred_at` (see the first migration)."""
+    """One accepted operation; append-only, partitioned by month of `occurred_at` (see the first migration).
+
+    `reverses_record_id`: the record that this one undoes, with the same units and a minus, at the same instant.
+    """
 
     id = models.BigAutoField(primary_key=True)
     account_id = models.BigIntegerField()
@@ -122,6 +149,7 @@ class UsageRecord(models.Model):
     key = models.UUIDField()
     subject = models.CharField(max_length=200)
     request_id = models.CharField(max_length=64)
+    reverses_record_id = models.BigIntegerField(null=True)
     occurred_at = models.DateTimeField()
     recorded_at = models.DateTimeField()
 

@@ -27,7 +27,8 @@ class Entitlement(models.Model):
 
     `limit_units` null: unlimited. At one instant the strongest source counts for each (metric, window); different
     windows of one metric stack, and all must allow. `window_floor_at`: a period window never starts before this,
-    so that moving the anchor shortens one window instead of resetting it.
+    so that moving the anchor shortens one window instead of resetting it. `credits_per_unit`: what a unit past the limit
+    costs in credits, where credits pay for it.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -44,6 +45,7 @@ class Entitlement(models.Model):
     anchor_at = models.DateTimeField(null=True)
     period_months = models.PositiveSmallIntegerField(null=True)
     window_floor_at = models.DateTimeField(null=True)
+    credits_per_unit = models.PositiveIntegerField(null=True)
     reason = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField()
 
@@ -67,6 +69,11 @@ class Entitlement(models.Model):
             models.CheckConstraint(
                 condition=~Q(window=Window.PERIOD) | Q(anchor_at__isnull=False, period_months__gte=1),
                 name="entitlement_period_anchored",
+            ),
+            models.CheckConstraint(
+                condition=Q(mode=Mode.CREDITS, credits_per_unit__gte=1, credits_per_unit__isnull=False)
+                | (~Q(mode=Mode.CREDITS) & Q(credits_per_unit__isnull=True)),
+                name="entitlement_credits_priced",
             ),
         ]
 

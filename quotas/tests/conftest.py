@@ -1,6 +1,7 @@
 """Accounts with limits, made in one line."""
 
 import uuid
+from datetime import timedelta
 
 import pytest
 
@@ -8,7 +9,7 @@ from accounts.models import Account, AccountKind
 from common import clock
 from quotas import catalog
 from quotas.engine.meter import meter
-from quotas.services import LimitSpec, MetricSpec, Phase, entitlements_replace, metrics_sync
+from quotas.services import LimitSpec, MetricSpec, Phase, entitlements_replace, metrics_sync, wallet_grant
 
 
 @pytest.fixture
@@ -47,4 +48,34 @@ def give(account, *limits, source="default", ref="test", features=(), until=None
     timeline = [Phase(now, until, limits, features)] if limits or features else []
     entitlements_replace(
         account_id=account.id, source=source, source_ref=ref, timeline=timeline, now=now, reason="test"
+    )
+
+
+PAID = "exports"
+
+
+@pytest.fixture
+def account_paying(account_with):
+    """account_paying(10, 5, free=2): grants of 10 and 5 credits, and 2 units a day that cost none."""
+
+    def make(*grants, free=0, price=1):
+        limit = LimitSpec(PAID, "day", free, "credits", credits_per_unit=price)
+        account = account_with(limit, LimitSpec("messages", "day", 100))
+        for number, units in enumerate(grants):
+            granted(account, units, f"{number}")
+        return account
+
+    return make
+
+
+def granted(account, units, name="one", *, days=None, now=None):
+    now = now or clock.database_now()
+    expires_at = None if days is None else now + timedelta(days=days)
+    return wallet_grant(
+        account_id=account.id,
+        source="promotion",
+        units=units,
+        request_id=f"test:{account.id}:{name}",
+        expires_at=expires_at,
+        now=now,
     )
