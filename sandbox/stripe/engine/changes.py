@@ -24,12 +24,29 @@ class Change:
     payment: str = "allow_incomplete"
 
 
-BILLED_FIELDS = ("items", "_billed", "billing_cycle_anchor", "trial_end", "trial_start", "status")
+# What a change may touch, and what waits with it when it waits for its payment.
+BILLED_FIELDS = (
+    "items",
+    "_billed",
+    "billing_cycle_anchor",
+    "discounts",
+    "metadata",
+    "trial_end",
+    "trial_start",
+    "status",
+)
 
 
-def change(tx: Tx, sub: Object, wanted: Change) -> None:
-    """Applies a change and bills it: prorations now or later, or a new period at once."""
-    before = {name: copied({"v": sub[name]})["v"] for name in BILLED_FIELDS}
+def snapshot(sub: Object) -> Object:
+    """What the subscription is before a request begins to change it."""
+    return copied({name: sub[name] for name in BILLED_FIELDS})
+
+
+def change(tx: Tx, sub: Object, wanted: Change, before: Object | None = None) -> None:
+    """Applies a change and bills it: prorations now or later, or a new period at once. `before` is what to go back to
+    while the change waits for its payment; without it, what the subscription is now.
+    """
+    before = before or snapshot(sub)
     old_items: list[Object] = before["items"]["data"]
     was_trial = subscriptions.trial_days_left(tx, sub)
     if wanted.items is not None:
@@ -106,9 +123,9 @@ def _postpone(tx: Tx, sub: Object, invoice: Object, before: dict[str, Any]) -> N
     sub["pending_update"] = {
         "billing_cycle_anchor": _if_changed(before, after, "billing_cycle_anchor"),
         "discount": None,
-        "discounts": None,
+        "discounts": _if_changed(before, after, "discounts"),
         "expires_at": tx.now + PENDING_S,
-        "metadata": None,
+        "metadata": _if_changed(before, after, "metadata"),
         "subscription_items": after["items"]["data"],
         "trial_end": _if_changed(before, after, "trial_end"),
         "trial_from_plan": None,
@@ -122,7 +139,7 @@ def _if_changed(before: dict[str, Any], after: dict[str, Any], name: str) -> Any
 def expire_pending(tx: Tx, sub: Object) -> None:
     """Nobody paid for the pending update in time."""
     invoice = tx.maybe("invoice", sub["_pending"]["invoice"])
-    sub |= {"pending_update": None, "_pending": None}
+    subscriptions.drop_pending(sub)
     if invoice is not None and invoice["status"] == "open":
         invoicing.close_unpaid(tx, invoice, "void")
     emit_updated(tx, "customer.subscription.updated", sub)

@@ -1,6 +1,7 @@
 """What coupons take off an invoice."""
 
 from sandbox.stripe import rules
+from sandbox.stripe.engine import lines
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.events import emit
 from sandbox.stripe.store import Object, Tx
@@ -119,10 +120,8 @@ def _redeem_one(tx: Tx, row: Object, subscription: Object | None, customer: str 
     coupon_id = row.get("coupon")
     if "promotion_code" in row:
         promotion = tx.get("promotion_code", row["promotion_code"], param="discounts")
-        limit, until = promotion["max_redemptions"], promotion["expires_at"]
-        used_up = limit is not None and promotion["times_redeemed"] >= limit
-        if not promotion["active"] or used_up or (until is not None and until <= tx.now):
-            raise invalid("This promotion code is not active.", "discounts", "promotion_code_inactive")
+        check_code(tx, promotion, subscription["customer"] if subscription else customer)
+        _check_minimum(tx, promotion, subscription)
         promotion["times_redeemed"] += 1
         coupon_id = promotion["promotion"]["coupon"]
     coupon = tx.get("coupon", str(coupon_id), param="discounts")
@@ -149,6 +148,37 @@ def _redeem_one(tx: Tx, row: Object, subscription: Object | None, customer: str 
     tx.add(discount)
     emit(tx, "customer.discount.created", discount)
     return str(discount["id"])
+
+
+def check_code(tx: Tx, promotion: Object, customer_id: str | None) -> None:
+    """Raises unless this customer may use the promotion code now."""
+    limit, until = promotion["max_redemptions"], promotion["expires_at"]
+    used_up = limit is not None and promotion["times_redeemed"] >= limit
+    if not promotion["active"] or used_up or (until is not None and until <= tx.now):
+        raise invalid("This promotion code is not active.", "discounts", "promotion_code_inactive")
+    if promotion["customer"] not in (None, customer_id):
+        raise invalid("This promotion code is for another customer.", "discounts")
+    if promotion["restrictions"]["first_time_transaction"] and _has_paid(tx, customer_id):
+        raise invalid(
+            "This promotion code cannot be redeemed because the associated customer has prior transactions.",
+            "discounts",
+            "promotion_code_customer_not_first_time",
+        )
+
+
+def _has_paid(tx: Tx, customer_id: str | None) -> bool:
+    if customer_id is None:
+        return False
+    return any(invoice["amount_paid"] > 0 for invoice in tx.scan("invoice", customer=customer_id))
+
+
+def _check_minimum(tx: Tx, promotion: Object, subscription: Object | None) -> None:
+    least = promotion["restrictions"]["minimum_amount"]
+    if least is None or subscription is None:
+        return
+    data = subscription["items"]["data"]
+    if sum(lines.item_amount(tx, item) for item in data) < least:
+        raise invalid("The minimum amount of this promotion code is not reached.", "discounts")
 
 
 def _check_coupon(tx: Tx, coupon: Object) -> None:

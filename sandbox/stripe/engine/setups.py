@@ -93,6 +93,14 @@ def expect_card(tx: Tx, sub: Object, method: Object | None) -> None:
     sub["pending_setup_intent"] = intent["id"]
 
 
+def forget(tx: Tx, sub: Object) -> None:
+    """An ended subscription waits for no card."""
+    intent = tx.maybe("setup_intent", sub["pending_setup_intent"])
+    sub["pending_setup_intent"] = None
+    if intent is not None and intent["status"] in payments.OPEN:
+        cancel(tx, intent, "abandoned")
+
+
 @on("setup_intent.succeeded")
 def _card_is_there(tx: Tx, intent: Object) -> None:
     sub = tx.maybe("subscription", intent["_subscription"])

@@ -277,6 +277,7 @@ def end(tx: Tx, sub: Object, *, reason: str | None = None) -> None:
         sub["cancellation_details"]["reason"] = reason
     _stop_collecting(tx, sub)
     _cancel_schedule(tx, sub)
+    setups.forget(tx, sub)
     emit(tx, "customer.subscription.deleted", sub)
 
 
@@ -314,6 +315,7 @@ def end_as_planned(tx: Tx, sub: Object) -> None:
 def expire_incomplete(tx: Tx, sub: Object) -> None:
     """The first payment never came."""
     sub |= {"status": "incomplete_expired", "ended_at": tx.now}
+    setups.forget(tx, sub)
     invoice = tx.maybe("invoice", sub["latest_invoice"])
     if invoice is not None and invoice["status"] == "open":
         invoicing.close_unpaid(tx, invoice, "void")
@@ -336,11 +338,21 @@ def _invoice_paid(tx: Tx, invoice: Object) -> None:
         _recover(tx, sub)
 
 
+def drop_pending(sub: Object) -> None:
+    """The change that waited for its payment will not come."""
+    sub |= {"pending_update": None, "_pending": None}
+
+
 @on("invoice.voided")
 @on("invoice.marked_uncollectible")
 def _invoice_closed(tx: Tx, invoice: Object) -> None:
     sub = tx.maybe("subscription", invoicing.subscription_id(invoice))
-    if sub is None or sub["latest_invoice"] != invoice["id"]:
+    if sub is None:
+        return
+    if sub["_pending"] and sub["_pending"]["invoice"] == invoice["id"]:
+        drop_pending(sub)
+        emit_updated(tx, "customer.subscription.updated", sub)
+    if sub["latest_invoice"] != invoice["id"]:
         return
     if sub["status"] == "incomplete":
         sub |= {"status": "incomplete_expired", "ended_at": tx.now}

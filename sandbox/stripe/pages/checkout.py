@@ -9,6 +9,7 @@ from werkzeug.wrappers import Request, Response
 from sandbox.stripe.engine import cards
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.pages.challenge import buttons
+from sandbox.stripe.pages.forms import card_fields, card_given, field
 from sandbox.stripe.pages.invoices import lines_table
 from sandbox.stripe.pages.shell import alert, html, page
 from sandbox.stripe.resources import checkout
@@ -33,20 +34,22 @@ def _form(tx: Tx, session: Object, message: str = "", email: str = "") -> Respon
     )
     rows = [item | {"amount": item["amount_total"]} for item in items]
     ask_email = (
-        "" if session["customer"] else _field("email", "E-mail", email or session["customer_email"] or "")
+        "" if session["customer"] else field("email", "E-mail", email or session["customer_email"] or "")
     )
+    ask_card = card_fields() if checkout.needs_card(session) else ""
+    ask_code = CODE_FORM if session["allow_promotion_codes"] else ""
     back = f'<p><a href="{escape(session["cancel_url"])}">Back</a></p>' if session["cancel_url"] else ""
     word = {"setup": "Save card", "subscription": "Subscribe", "payment": "Pay"}[session["mode"]]
     body = (
-        f'{lines_table(rows)}{amount}{alert(message)}<form method="post">{ask_email}'
-        f"{_field('number', 'Card number', '4242 4242 4242 4242')}{_field('expiry', 'Expiry (MM / YY)', '12 / 40')}"
-        f"{_field('cvc', 'CVC', '123')}<button>{word}</button></form>{back}"
+        f'{lines_table(rows)}{amount}{alert(message)}{ask_code}<form method="post">{ask_email}'
+        f"{ask_card}<button>{word}</button></form>{back}"
     )
     return html("Checkout", body, 402 if message else 200)
 
 
-def _field(name: str, label: str, value: str) -> str:
-    return f'<label>{label}<input name="{name}" value="{escape(value)}" required></label>'
+CODE_FORM = (
+    f'<form method="post">{field("promotion_code", "Promotion code", "")}<button>Apply</button></form>'
+)
 
 
 @page("GET", "/c/pay/<session_id>")
@@ -61,10 +64,16 @@ def submit(tx: Tx, request: Request, session_id: str) -> Response:
     if "passed" in request.form:
         return _answer_challenge(tx, request, session)
     email = request.form.get("email", "")
-    name = cards.BY_NUMBER.get(request.form.get("number", "").replace(" ", ""))
-    if name is None:
+    try:
+        if "promotion_code" in request.form:
+            checkout.use_code(tx, session, request.form["promotion_code"])
+            return _form(tx, session)
+        if not checkout.needs_card(session):
+            return _complete(tx, session, None, email, authenticated=False)
+        name = card_given(request)
+    except StripeError as error:
         tx.discard = True
-        return _form(tx, session, cards.MESSAGES["test_mode_live_card"], email)
+        return _form(tx, session, error.body["message"], email)
     if cards.CARDS[name].authentication != "never":
         session["_card"], session["_email"] = name, email
         return html("3-D Secure", f"<p>Your bank asks you to confirm.</p>{buttons()}")
@@ -78,7 +87,7 @@ def _answer_challenge(tx: Tx, request: Request, session: Object) -> Response:
     return _complete(tx, session, session["_card"], session["_email"], authenticated=True)
 
 
-def _complete(tx: Tx, session: Object, card: str, email: str, *, authenticated: bool) -> Response:
+def _complete(tx: Tx, session: Object, card: str | None, email: str, *, authenticated: bool) -> Response:
     try:
         checkout.complete(tx, session, card=card, email=email, authenticated=authenticated)
     except StripeError as error:

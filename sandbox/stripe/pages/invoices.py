@@ -3,11 +3,15 @@
 from html import escape
 
 from werkzeug.exceptions import NotFound
+from werkzeug.utils import redirect
 from werkzeug.wrappers import Request, Response
 
-from sandbox.stripe.pages.shell import html, page
+from sandbox.stripe.errors import StripeError
+from sandbox.stripe.pages.forms import card_fields, card_given
+from sandbox.stripe.pages.shell import alert, html, page
 from sandbox.stripe.pdf import credit_note_pdf, invoice_pdf
 from sandbox.stripe.render import render
+from sandbox.stripe.resources import intents, payment_methods
 from sandbox.stripe.rules import money_text
 from sandbox.stripe.store import Object, Tx
 
@@ -28,15 +32,53 @@ def lines_table(lines: list[Object]) -> str:
     return f"<table>{rows}</table>"
 
 
+def _hosted(tx: Tx, shown: Object, message: str = "") -> Response:
+    currency = shown["currency"]
+    body = (
+        f"<p>{escape(shown['status'])} · {escape(money_text(shown['amount_due'], currency))}</p>"
+        f"{lines_table(shown['lines']['data'])}"
+        f'<p><a href="/i/{shown["_token"]}/pdf">PDF</a></p>{alert(message)}'
+    )
+    if shown["status"] in ("open", "uncollectible") and shown["_payment_intent"]:
+        pay = escape(f"Pay {money_text(shown['amount_remaining'], currency)}")
+        body += f'<form method="post">{card_fields()}<button>{pay}</button></form>'
+    return html(f"Invoice {shown['number']}", body, 402 if message else 200)
+
+
 @page("GET", "/i/<token>")
 def invoice(tx: Tx, request: Request, token: str) -> Response:
+    """With `redirect_status=failed` the payer comes back from the bank without having passed."""
+    failed = request.args.get("redirect_status") == "failed"
+    return _hosted(tx, _with_own(tx, token), NOT_PASSED if failed else "")
+
+
+NOT_PASSED = "The payment was not authenticated. Try again, or use another card."
+
+
+def _with_own(tx: Tx, token: str) -> Object:
+    """As shown by the API, with what only the page needs."""
+    stored = tx.find("invoice", _token=token)
     shown = _invoice(tx, token)
-    due = money_text(shown["amount_due"], shown["currency"])
-    body = (
-        f"<p>{escape(shown['status'])} · {escape(due)}</p>{lines_table(shown['lines']['data'])}"
-        f'<p><a href="{escape(request.base_url)}/pdf">PDF</a></p>'
-    )
-    return html(f"Invoice {shown['number']}", body)
+    return shown | {"_token": token, "_payment_intent": stored[0]["_payment_intent"]}
+
+
+@page("POST", "/i/<token>")
+def pay(tx: Tx, request: Request, token: str) -> Response:
+    """A card that is refused leaves its trace, as the same attempt through the API does."""
+    shown = _with_own(tx, token)
+    page_url = f"{tx.base_url}/i/{token}"
+    if shown["status"] not in ("open", "uncollectible"):
+        return redirect(page_url, 303, Response)
+    try:
+        method = payment_methods.from_card(tx, card_given(request))
+        given = {"payment_method": method["id"], "return_url": page_url}
+        intent = intents.confirm_payment(tx, given, str(shown["_payment_intent"]))
+    except StripeError as error:
+        tx.discard = not error.keep
+        return _hosted(tx, _with_own(tx, token), error.body["message"])
+    if intent["status"] == "requires_action":
+        return redirect(intent["next_action"]["redirect_to_url"]["url"], 303, Response)
+    return redirect(page_url, 303, Response)
 
 
 def _download(content: bytes, name: str) -> Response:

@@ -8,7 +8,7 @@ from sandbox.stripe.errors import invalid
 from sandbox.stripe.events import emit
 from sandbox.stripe.params import Params
 from sandbox.stripe.render import as_list, includes, render, renders
-from sandbox.stripe.resources import catalogue, customers, intents, payment_methods
+from sandbox.stripe.resources import catalogue, coupons, customers, intents, payment_methods
 from sandbox.stripe.resources import subscriptions as subscription_calls
 from sandbox.stripe.resources.common import assign
 from sandbox.stripe.routing import matching, page, route
@@ -63,6 +63,7 @@ def _new(tx: Tx, params: Params, mode: str) -> Object:
         "url": f"{tx.base_url}/c/pay/{session_id}",
         "_data": {name: params.get(name) or {} for name in DATA},
         "_discounts": params.get("discounts") or [],
+        "_customer_update": params.get("customer_update"),  # the page asks for no name and no address
     }
 
 
@@ -89,16 +90,37 @@ def _add_items(tx: Tx, session: Object, params: Params) -> None:
         session["mode"] == "payment" and any(recurring)
     ):
         raise invalid("Recurring prices go with mode subscription, others with mode payment.", "line_items")
+    session["currency"] = rows[0]["currency"]
+    total_up(tx, session, rows)
+
+
+def total_up(tx: Tx, session: Object, rows: list[Object]) -> None:
+    """The session's sums: what its items cost, less its discounts; nothing when it begins with a trial."""
     subtotal = sum(row["amount_subtotal"] for row in rows)
     off = discounts.take_off_items(tx, session["discounts"], rows)
     session |= {
-        "currency": rows[0]["currency"],
         "amount_subtotal": subtotal,
         "amount_total": subtotal - off,
         "total_details": {"amount_discount": off, "amount_shipping": 0, "amount_tax": 0, "breakdown": None},
     }
     if _has_trial(session):
         session |= {"amount_subtotal": 0, "amount_total": 0}
+
+
+def use_code(tx: Tx, session: Object, code: str) -> None:
+    """The payer entered a promotion code. Raises StripeError when it is not one, or not for this customer."""
+    found = coupons.with_code(tx, code)
+    if not session["allow_promotion_codes"] or not found:
+        raise invalid("This promotion code is invalid.", "promotion_code", "resource_missing")
+    promotion = found[-1]
+    discounts.check_code(tx, promotion, session["customer"])
+    session["discounts"] = session["_discounts"] = [{"promotion_code": promotion["id"]}]
+    total_up(tx, session, tx.find("item", _session=session["id"]))
+
+
+def needs_card(session: Object) -> bool:
+    """`payment_method_collection=if_required` asks for none while there is nothing to pay."""
+    return session["payment_method_collection"] == "always" or session["amount_total"] != 0
 
 
 def _has_trial(session: Object) -> bool:
@@ -192,14 +214,17 @@ def expire(tx: Tx, params: Params, session_id: str) -> Object:
 # Completing ----------------------------------------------------------------------------------------------------------
 
 
-def complete(tx: Tx, session: Object, *, card: str, email: str, authenticated: bool) -> None:
+def complete(tx: Tx, session: Object, *, card: str | None, email: str, authenticated: bool) -> None:
     """What the payer's click does, whole: raises CardError when the card is refused, and then nothing stands."""
     customer = _customer(tx, session, email)
-    method = payment_methods.from_card(tx, card)
-    method["_set_up"] = authenticated
-    if customer is None:
+    method = payment_methods.from_card(tx, card) if card else None
+    if method is not None:
+        method["_set_up"] = authenticated
+    if customer is None and method is not None:
         _pay(tx, session, None, method, authenticated=authenticated)
-    else:
+    elif customer is not None and method is None:
+        _subscribe(tx, session, customer, None, authenticated=False)
+    elif customer is not None and method is not None:
         finish = {"subscription": _subscribe, "payment": _pay, "setup": _set_up}[session["mode"]]
         finish(tx, session, customer, method, authenticated=authenticated)
     session |= {
@@ -234,13 +259,16 @@ def _details(customer: Object | None, email: str) -> Object:
     }
 
 
-def _subscribe(tx: Tx, session: Object, customer: Object, method: Object, *, authenticated: bool) -> None:
-    methods.attach_to(tx, method, customer)
+def _subscribe(
+    tx: Tx, session: Object, customer: Object, method: Object | None, *, authenticated: bool
+) -> None:
+    if method is not None:
+        methods.attach_to(tx, method, customer)
     rows = tx.find("item", _session=session["id"])
     params: dict[str, Any] = {
         "customer": customer["id"],
         "items": [{"price": row["price"], "quantity": row["quantity"]} for row in rows],
-        "default_payment_method": method["id"],
+        **({"default_payment_method": method["id"]} if method else {}),
         "payment_behavior": "default_incomplete",
         **session["_data"]["subscription_data"],
     }
@@ -248,7 +276,7 @@ def _subscribe(tx: Tx, session: Object, customer: Object, method: Object, *, aut
         params["discounts"] = session["_discounts"]
     sub = subscription_calls.create(tx, params)
     invoice = tx.get("invoice", sub["latest_invoice"])
-    if invoice["status"] == "open":
+    if invoice["status"] == "open" and method is not None:
         intent = tx.get("payment_intent", invoice["_payment_intent"])
         _must_succeed(tx, intent, method, authenticated=authenticated)
     session |= {

@@ -95,17 +95,30 @@ def list_(tx: Tx, params: Params) -> Object:
 # Promotion codes -----------------------------------------------------------------------------------------------------
 
 
+NO_RESTRICTIONS: Object = {
+    "first_time_transaction": False,
+    "minimum_amount": None,
+    "minimum_amount_currency": None,
+}
+
+
+def with_code(tx: Tx, code: str) -> list[Object]:
+    """Codes are the same whatever their case."""
+    return [row for row in tx.scan("promotion_code") if row["code"].lower() == code.lower()]
+
+
 @route("POST", "/v1/promotion_codes", "PromotionCodeCreateParams")
 def create_code(tx: Tx, params: Params) -> Object:
     coupon = tx.get("coupon", params["promotion"].get("coupon", ""), param="promotion[coupon]")
     code = params.get("code") or tx.ids.token(8).upper()
-    if any(row["active"] for row in tx.find("promotion_code", code=code)):
+    if any(row["active"] for row in with_code(tx, code)):
         raise invalid(
             "An active promotion code with this code already exists.", "code", "resource_already_exists"
         )
-    restrictions = {"first_time_transaction": False, "minimum_amount": None, "minimum_amount_currency": None}
-    if params.get("restrictions"):
-        raise invalid("restrictions are not spoken by this stand-in.", "restrictions")
+    restrictions = dict(NO_RESTRICTIONS)
+    restrictions |= params.get("restrictions") or {}
+    if unknown := set(restrictions) - set(NO_RESTRICTIONS):
+        raise invalid(f"{min(unknown)} is not spoken by this stand-in.", f"restrictions[{min(unknown)}]")
     promotion: Object = {
         "id": tx.ids.new("promo"),
         "object": "promotion_code",
@@ -142,10 +155,10 @@ def update_code(tx: Tx, params: Params, promotion_id: str) -> Object:
 
 @route("GET", "/v1/promotion_codes", "PromotionCodeListParams")
 def list_codes(tx: Tx, params: Params) -> Object:
-    rows = tx.scan("promotion_code")
+    rows = with_code(tx, params["code"]) if "code" in params else tx.scan("promotion_code")
     if "coupon" in params:
         rows = [row for row in rows if row["promotion"]["coupon"] == params["coupon"]]
-    return page(tx, params, matching(rows, params, skip={"coupon"}), "/v1/promotion_codes")
+    return page(tx, params, matching(rows, params, skip={"coupon", "code"}), "/v1/promotion_codes")
 
 
 # Discounts -----------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Customers and their balance."""
 
-from sandbox.stripe.engine import invoicing, methods, subscriptions
+from sandbox.stripe.engine import invoicing, methods, subscriptions, tax_ids
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.events import emit, emit_updated
 from sandbox.stripe.params import Params
@@ -67,6 +67,8 @@ def create(tx: Tx, params: Params) -> Object:
         methods.attach_to(tx, payment_methods.resolve(tx, params["payment_method"]), customer)
     _assign(tx, customer, params)
     emit(tx, "customer.created", customer)
+    for given in params.get("tax_id_data") or []:
+        tax_ids.add(tx, customer, given)
     return customer
 
 

@@ -164,9 +164,10 @@ PENDING_ALLOWED = {
 def update(tx: Tx, params: Params, sub_id: str) -> Object:
     sub = tx.get("subscription", sub_id)
     _check_update(tx, sub, params)
+    before = changes.snapshot(sub)
     _assign(tx, sub, params)
     if {"items", "trial_end"} & names(params) or params.get("billing_cycle_anchor") == "now":
-        changes.change(tx, sub, _change(tx, sub, params))
+        changes.change(tx, sub, _change(tx, sub, params), before)
         schedules.follow_subscription(tx, sub)
     if {"cancel_at", "cancel_at_period_end"} & names(params):
         _plan_end(tx, sub, params)

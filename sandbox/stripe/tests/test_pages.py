@@ -161,3 +161,83 @@ def test_what_a_page_shows_is_escaped(world: World):
     sub = world.subscribe(world.price("<script>alert(1)</script>", 500), expand=["latest_invoice"])
     for url in (session_for(world).url, sub.latest_invoice.hosted_invoice_url):
         assert "<script>" not in requests.get(url, timeout=10).text
+
+
+# Promotion codes, trials without a card ------------------------------------------------------------------------------
+
+
+def test_a_code_entered_at_checkout(world: World):
+    coupon = world.v1.coupons.create({"percent_off": 20, "duration": "once"})
+    world.v1.promotion_codes.create(
+        {"promotion": {"type": "coupon", "coupon": coupon.id}, "code": "Welcome20"}
+    )
+    session = session_for(world, allow_promotion_codes=True)
+    wrong = requests.post(session.url, data={"promotion_code": "nothing"}, timeout=10)
+    assert (wrong.status_code, "This promotion code is invalid." in wrong.text) == (402, True)
+    assert "€4.00" in requests.post(session.url, data={"promotion_code": "WELCOME20"}, timeout=10).text
+    assert submit(session).status_code == 303
+    done = world.v1.checkout.sessions.retrieve(session.id, {"expand": ["invoice"]})
+    assert (done.amount_total, done.invoice.total) == (400, 400)
+    closed = session_for(world)
+    assert requests.post(closed.url, data={"promotion_code": "WELCOME20"}, timeout=10).status_code == 402
+
+
+def test_a_trial_without_a_card_at_checkout(world: World):
+    session = session_for(
+        world,
+        payment_method_collection="if_required",
+        subscription_data={
+            "trial_period_days": 14,
+            "trial_settings": {"end_behavior": {"missing_payment_method": "cancel"}},
+        },
+    )
+    assert "Card number" not in requests.get(session.url, timeout=10).text
+    answer = requests.post(session.url, data={"email": "new@palier.test"}, allow_redirects=False, timeout=10)
+    assert answer.status_code == 303
+    done = world.v1.checkout.sessions.retrieve(session.id, {"expand": ["subscription"]})
+    assert (done.payment_status, done.subscription.status) == ("no_payment_required", "trialing")
+    world.advance(days=15)
+    assert world.v1.subscriptions.retrieve(done.subscription.id).status == "canceled"
+
+
+# The hosted invoice --------------------------------------------------------------------------------------------------
+
+
+def unpaid(world: World) -> Any:
+    """An invoice that the card on file did not pay, with its page."""
+    sub = world.subscribe(world.price("Basic", 500), world.customer("pm_card_chargeCustomerFail"))
+    return world.v1.invoices.retrieve(sub.latest_invoice)
+
+
+@pytest.mark.req("BI-6")
+def test_an_invoice_is_paid_on_its_page(world: World):
+    invoice = unpaid(world)
+    assert "Pay €5.00" in requests.get(invoice.hosted_invoice_url, timeout=10).text
+    refused_card = requests.post(invoice.hosted_invoice_url, data={"number": REFUSED}, timeout=10)
+    assert (refused_card.status_code, "Your card was declined." in refused_card.text) == (402, True)
+    assert world.v1.invoices.retrieve(invoice.id).status == "open"
+    paid = requests.post(invoice.hosted_invoice_url, data={"number": GOOD}, timeout=10)
+    assert (paid.status_code, "Pay €" in paid.text) == (200, False)
+    assert world.v1.invoices.retrieve(invoice.id).status == "paid"
+    again = requests.post(invoice.hosted_invoice_url, data={"number": GOOD}, timeout=10)
+    assert again.status_code == 200
+    assert len(world.v1.charges.list({"customer": invoice.customer}).data) == 3  # two refused, one good
+
+
+@pytest.mark.req("BI-6")
+@pytest.mark.parametrize(("passed", "status"), [("yes", "paid"), ("no", "open")])
+def test_an_invoice_is_paid_on_its_page_with_three_d_secure(world: World, passed: str, status: str):
+    invoice = unpaid(world)
+    bank = requests.post(invoice.hosted_invoice_url, data={"number": ASKING}, timeout=10)
+    assert "Complete authentication" in bank.text
+    back = requests.post(bank.url, data={"passed": passed}, timeout=10)
+    assert back.url.startswith(invoice.hosted_invoice_url)
+    assert ("not authenticated" in back.text) == (passed == "no")
+    assert world.v1.invoices.retrieve(invoice.id).status == status
+
+
+def test_a_number_that_is_no_test_card_pays_nothing(world: World):
+    invoice = unpaid(world)
+    before = world.state()
+    assert requests.post(invoice.hosted_invoice_url, data={"number": "1"}, timeout=10).status_code == 402
+    assert world.state() == before

@@ -153,3 +153,31 @@ def test_an_upgrade_now_is_followed_by_the_current_phase(fresh: World):
     schedule = fresh.v1.subscription_schedules.retrieve(schedule.id, {"expand": ["phases.items.price"]})
     assert schedule.phases[0]["items"][0].price.unit_amount == 5000
     assert schedule.phases[1]["items"][0].price.unit_amount == 500
+
+
+@pytest.mark.req("PC-13")
+def test_a_downgrade_scheduled_in_a_trial_keeps_the_trial(world: World):
+    sub = world.subscribe(world.price("Premium", 2000), trial_period_days=14)
+    world.advance(days=3)
+    schedule = world.v1.subscription_schedules.create({"from_subscription": sub.id})
+    phase = schedule.phases[0]
+    assert (phase.trial_end, phase.end_date) == (sub.trial_end, sub.trial_end)
+    world.v1.subscription_schedules.update(
+        schedule.id,
+        {
+            "phases": [
+                {
+                    "items": [{"price": phase["items"][0].price}],
+                    "start_date": phase.start_date,
+                    "end_date": phase.end_date,
+                    "trial_end": phase.trial_end,
+                },
+                {"items": [{"price": world.price("Basic", 500)}]},
+            ]
+        },
+    )
+    assert world.v1.subscriptions.retrieve(sub.id).status == "trialing"
+    world.to(sub.trial_end)
+    sub = world.v1.subscriptions.retrieve(sub.id)
+    assert (sub.status, sub["items"].data[0].price.unit_amount) == ("active", 500)
+    assert [invoice.total for invoice in world.invoices(sub.customer)] == [0, 500]
