@@ -11,6 +11,8 @@ from django.db.models.functions import Lower
 from django.utils.timezone import now as real_now
 from django.utils.translation import gettext_lazy as _
 
+from accounts.enums import NotificationKind
+
 DEFAULT_USAGE_THRESHOLDS = (80, 95)
 
 
@@ -141,4 +143,48 @@ class Membership(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["account", "user"], name="membership_once"),
+        ]
+
+
+class EmailStatus(models.TextChoices):
+    """How far a notification's mail is. `unsure`: the sender died while sending; it is not sent a second time."""
+
+    NONE = "none", _("not by e-mail")
+    WAITING = "waiting", _("to be sent")
+    SENDING = "sending", _("being sent")
+    SENT = "sent", _("sent")
+    UNSURE = "unsure", _("perhaps sent")
+
+
+class Notification(models.Model):
+    """One thing a person is told, once for each cause.
+
+    `template` names the words (accounts.notifications.messages), `context` holds the figures as plain values, so that
+    the same notification reads right in whatever language its person uses later.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="notices")
+    account = models.ForeignKey(Account, null=True, on_delete=models.CASCADE, related_name="notices")
+    kind = models.CharField(max_length=20, choices=NotificationKind.choices)
+    template = models.CharField(max_length=40)
+    cause = models.CharField(max_length=160)
+    context = models.JSONField(default=dict)
+    in_app = models.BooleanField()
+    email_status = models.CharField(max_length=7, choices=EmailStatus.choices)
+    created_at = models.DateTimeField()
+    emailed_at = models.DateTimeField(null=True)
+    read_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["user", "-created_at", "-id"], name="notification_by_user"),
+        ]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["user", "cause"], name="notification_once_per_cause"),
+            models.CheckConstraint(
+                condition=models.Q(email_status="sent", emailed_at__isnull=False)
+                | (~models.Q(email_status="sent") & models.Q(emailed_at__isnull=True)),
+                name="notification_sent_has_time",
+            ),
         ]

@@ -25,3 +25,8 @@ def merged_choices(
     """`stored` with each changed way replaced and all others kept."""
     kinds = {*stored, *changes}
     return {kind: {**stored.get(kind, {}), **changes.get(kind, {})} for kind in sorted(kinds)}
+
+
+def chosen_way(stored: Mapping[str, Mapping[str, bool]], kind: str, channel: str) -> bool:
+    """Whether a person wants to be told of this kind by this way."""
+    return complete_choices(stored, kinds=[kind], channels=[channel])[kind][channel]

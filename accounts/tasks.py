@@ -1,12 +1,24 @@
 """What beat asks for regularly."""
 
+from uuid import UUID
+
 from celery import shared_task
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
+from accounts.notifications.mail import notification_send
+from accounts.notifications.services import MAIL
+from common import clock
 from common.database import real_now
+from common.outbox import outbox_task
 
 
 @shared_task(name="accounts.tokens_prune")
 def tokens_prune() -> None:
     """Forget refresh tokens that expired: they are refused for that alone."""
     OutstandingToken.objects.filter(expires_at__lt=real_now()).delete()
+
+
+@outbox_task(MAIL, atomic=False)
+def notification_mail(*, notification_id: str) -> None:
+    """Send a notification's mail; an error of the mail server is tried again later."""
+    notification_send(notification_id=UUID(notification_id), now=clock.now())

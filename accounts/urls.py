@@ -2,15 +2,26 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from accounts.api import account, auth
-from accounts.pages import preferences
+from accounts import pages
+from accounts.api import account, auth, notifications
 from common.routes import account_paths
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("preferences/", preferences, name="preferences"),
+    path("preferences/", pages.preferences, name="preferences"),
+    path("account/settings/", pages.settings_page, name="account_settings_page"),
+    path("account/notifications/", pages.notifications, name="notifications"),
+    path("account/notifications/read/", pages.notifications_read, name="notifications_read"),
+    path("account/notifications/<uuid:notification_id>/", pages.notification_open, name="notification_open"),
+    path("unsubscribe/<str:token>/", pages.unsubscribed, name="notification_unsubscribe"),
     path("v1/auth/token", auth.TokenView.as_view(), name="auth-token"),
     path("v1/auth/token/refresh", auth.TokenRefreshView.as_view(), name="auth-token-refresh"),
     path("v1/auth/token/revoke", auth.TokenRevokeView.as_view(), name="auth-token-revoke"),
     *account_paths("settings", account.SettingsView.as_view(), name="account-settings"),
+    *account_paths("notifications", notifications.NotificationsView.as_view(), name="account-notifications"),
+    *account_paths(
+        "notifications/<uuid:notification_id>/read",
+        notifications.NotificationReadView.as_view(),
+        name="account-notification-read",
+    ),
     *account_paths("password", account.PasswordView.as_view(), name="account-password"),
 ]

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from drf_spectacular.utils import OpenApiParameter
+
 HEADERS: dict[str, Any] = {
     "X-Request-Id": {
         "description": "Names this answer in our logs. Equals `request_id` in the body.",
@@ -69,3 +71,8 @@ ERROR = {
     "required": ["error"],
     "additionalProperties": False,
 }
+
+PAGE = [
+    OpenApiParameter("cursor", str, description="`meta.next_cursor` of the page before."),
+    OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 25}),
+]

@@ -7,6 +7,8 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
+from accounts.inbox import unread_count
+from accounts.models import User
 from accounts.preferences import theme_of
 from billing.demo import PASSWORD as DEMO_PASSWORD
 from billing.pages.demo import demo_people
@@ -24,6 +26,8 @@ SECTIONS = {
     "account_change_password": "password",
     "account_set_password": "password",
     "account_email": "email",
+    "account_settings_page": "settings",
+    "notifications": "notifications",
     "usersessions_list": "sessions",
 }
 
@@ -37,12 +41,19 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
         "DEMO_PASSWORD": DEMO_PASSWORD if settings.SANDBOX else "",
         "demo_people": demo_people if settings.SANDBOX else (),
         "theme": theme_of(request),
+        "unread_notifications": lambda: _unread(request),
         "here": "mfa" if name.startswith("mfa_") else SECTIONS.get(name, ""),
         "timezone_name": timezone.get_current_timezone_name(),
         "chat_url": _address("chat"),
         "personas_url": _address("personas-page"),
         "api_docs_url": _address("api-docs"),
     }
+
+
+def _unread(request: HttpRequest) -> int:
+    """How many notifications are not read; asked only by pages that show it."""
+    user = getattr(request, "user", None)
+    return unread_count(user) if isinstance(user, User) else 0
 
 
 def _address(name: str) -> str:

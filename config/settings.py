@@ -318,6 +318,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "reservations-expire": {"task": "quotas.tasks.reservations_expire", "schedule": 10.0},
     "grants-expire": {"task": "quotas.tasks.grants_expire", "schedule": 60.0},
     "partitions-ensure": {"task": "quotas.tasks.partitions_ensure", "schedule": 86_400.0},
+    "thresholds-notify": {"task": "quotas.tasks.thresholds_notify", "schedule": 10.0},
     "outbox-sweep": {"task": "common.outbox_sweep", "schedule": 5.0},
     "prune": {"task": "common.prune", "schedule": 3600.0},
     "webhooks-prune": {"task": "billing.tasks.webhooks_prune", "schedule": 86_400.0},

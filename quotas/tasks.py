@@ -9,6 +9,7 @@ from django.db import connection
 from common import clock
 from quotas.services import grants_expire as expire_grants
 from quotas.services import reservations_expire as expire
+from quotas.thresholds import thresholds_notify as tell
 
 logger = structlog.get_logger("quotas")
 
@@ -38,3 +39,9 @@ def partitions_ensure() -> int:
         cursor.execute("SELECT quotas_ensure_partitions(palier_now(), 4)")
         (made,) = cursor.fetchone()
     return int(made)
+
+
+@shared_task(name="quotas.tasks.thresholds_notify")
+def thresholds_notify() -> int:
+    """Tell people whose limits are nearly or fully used; how many notifications were made."""
+    return tell(now=clock.now())

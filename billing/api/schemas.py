@@ -2,16 +2,13 @@
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
 from billing.enums import Access, Audience, ChangeKind, ChangeStatus, Interval, SubscriptionStatus
+from common import openapi_parts
 from common.api import ApiSerializer, StrictCharField
 
-PAGE = [
-    OpenApiParameter("cursor", str, description="`meta.next_cursor` of the page before."),
-    OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 25}),
-]
+PAGE = openapi_parts.PAGE
 PLAN_MAX, QUOTE_MAX, STRIPE_ID_MAX, KEEP_MAX = 40, 2000, 255, 1000
 
 

@@ -25,6 +25,7 @@ from billing.models import PlanChange, Price, Subscription
 from billing.rules.changes import access_for
 from billing.selectors import free_price, price_by_stripe_id, scheduled_change
 from billing.services.entitlements import subscription_entitle
+from billing.services.told import plan_change_told
 from common import audit, outbox
 from common.clock import database_now
 from common.errors import DomainError
@@ -270,6 +271,7 @@ def change_record(change: PlanChange, moment: datetime) -> None:
         data={key: value for key, value in change_log(change).items() if key != "account"},
         now=moment,
     )
+    plan_change_told(change, now=moment)
     transaction.on_commit(partial(_tell, change), robust=True)
 
 

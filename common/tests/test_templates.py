@@ -17,7 +17,8 @@ ELSEWHERE = re.compile(r"""(?:src|href|action)=["'](?:https?:)?//""")
 def test_template(name: str):
     get_template(name)
     text = (ROOT / name).read_text()
-    assert not INLINE.search(text), "inline style or script"
+    # Mail programs take no style sheet: a mail's style stands in its tags, and no policy of ours reaches it.
+    assert name == "notifications/mail.html" or not INLINE.search(text), "inline style or script"
     assert not ELSEWHERE.search(text), "something from another host"
 
 

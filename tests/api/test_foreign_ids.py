@@ -45,6 +45,10 @@ def made_by(path: str, body: dict[str, Any]) -> Callable[[Caller], str]:
 # For each parameter of a route: how to get an id that belongs to the owner, and one that nobody has.
 IDS: dict[str, tuple[Callable[[Caller], str], str]] = {
     "payment_method_id": (first_of("/v1/billing/payment-methods"), "pm_nobodyhasthisone0000000"),
+    "notification_id": (
+        first_of("/v1/account/notifications"),
+        "00000000-0000-4000-8000-000000000000",
+    ),
     "invoice_id": (first_of("/v1/billing/invoices"), "in_nobodyhasthisone0000000"),
     "persona_id": (
         made_by("/v1/personas", {"name": "Ada", "traits": ["calm"]}),

@@ -37,6 +37,8 @@ PREMIUM = {
     "card": "/account/billing/card/",
     "desk": "/chat/",
     "home-signed-in": "/",
+    "settings": "/account/settings/",
+    "notifications": "/account/notifications/",
     "password-change": "/accounts/password/change/",
     "email": "/accounts/email/",
     "two-factor": "/accounts/2fa/",
@@ -121,7 +123,16 @@ def test_pages_in_french(visitor: Open, check):
     page.wait_for_url("**/account/")
     assert page.locator("html").get_attribute("lang") == "fr"
     found = check(page, "overview-fr")
-    for name in ("plans", "preview-downgrade", "preview-yearly", "desk", "two-factor", "sessions"):
+    for name in (
+        "plans",
+        "preview-downgrade",
+        "preview-yearly",
+        "desk",
+        "two-factor",
+        "sessions",
+        "settings",
+        "notifications",
+    ):
         found += check(one.open(PREMIUM[name]), f"{name}-fr")
     page.get_by_role("button", name="English").click()
     page.wait_for_load_state()

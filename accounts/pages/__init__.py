@@ -1,0 +1,14 @@
+"""Pages of a person: settings, notifications, and the form for language, theme and time zone."""
+
+from accounts.pages.notifications import notification_open, notifications, notifications_read, unsubscribed
+from accounts.pages.preferences import preferences
+from accounts.pages.settings import settings_page
+
+__all__ = [
+    "notification_open",
+    "notifications",
+    "notifications_read",
+    "preferences",
+    "settings_page",
+    "unsubscribed",
+]

@@ -1,0 +1,74 @@
+"""What is said about plans and payments."""
+
+from datetime import datetime
+from typing import Any
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from accounts.notifications import Action, Message, message
+from accounts.notifications.messages import Context
+from common.formats import date_text, is_french, money_text
+
+
+@message("plan_change_applied")
+def plan_change_applied(context: Context) -> Message:
+    names = _names(context)
+    if context["to"] is None:
+        subject, line = (
+            _("Your subscription has ended"),
+            _("%(from)s is over. What you stored is kept.") % names,
+        )
+    elif context["from"] is None:
+        subject, line = _("You are on %(to)s") % names, _("%(to)s and its limits hold from now on.") % names
+    else:
+        subject = _("You are on %(to)s") % names
+        line = _("The change from %(from)s to %(to)s is done. Its limits hold from now on.") % names
+    return Message(subject=subject, lines=[line], facts=_charged(context), action=_account())
+
+
+@message("plan_change_scheduled")
+def plan_change_scheduled(context: Context) -> Message:
+    names = _names(context)
+    until = {**names, "date": date_text(datetime.fromisoformat(context["effective_at"]))}
+    if context["to"] is None:
+        subject = _("%(from)s ends on %(date)s") % until
+    else:
+        subject = _("%(from)s until %(date)s, then %(to)s") % until
+    lines = [_("Until then nothing changes. You can take it back with one click.")]
+    return Message(subject=subject, lines=lines, action=_account())
+
+
+@message("plan_change_undone")
+def plan_change_undone(context: Context) -> Message:
+    names = _names(context)
+    return Message(
+        subject=_("You stay on %(from)s") % names,
+        lines=[_("The change that was planned is taken back. Nothing was charged for it.")],
+        action=_account(),
+    )
+
+
+def _names(context: Context) -> dict[str, str]:
+    """`from` and `to` in the active language, with the interval where only that tells the two apart."""
+    same = context["from"] and context["to"] and context["from"]["en"] == context["to"]["en"]
+    return {side: _name(context[side], with_interval=bool(same)) for side in ("from", "to")}
+
+
+def _name(plan: dict[str, Any] | None, *, with_interval: bool) -> str:
+    if plan is None:
+        return ""
+    name = (is_french() and plan["fr"]) or plan["en"]
+    if not with_interval:
+        return str(name)
+    return f"{name} ({_('yearly') if plan['interval'] == 'year' else _('monthly')})"
+
+
+def _charged(context: Context) -> list[tuple[str, str]]:
+    if not context["charged_minor"]:
+        return []
+    return [(_("Charged"), money_text(context["charged_minor"], context["currency"]))]
+
+
+def _account() -> Action:
+    return Action(_("To your account"), reverse("account_overview"))

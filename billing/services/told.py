@@ -1,0 +1,40 @@
+"""What people are told about changes of their plan; in the transaction that changes it."""
+
+from datetime import datetime
+from typing import Any
+
+from accounts.enums import NotificationKind
+from accounts.notifications import notify
+from billing.enums import ChangeStatus
+from billing.models import PlanChange, Price
+
+TOLD = (ChangeStatus.APPLIED, ChangeStatus.SCHEDULED, ChangeStatus.UNDONE)
+
+
+def plan_change_told(change: PlanChange, *, now: datetime) -> None:
+    """Tells the account's people, once for each status a change comes to. Of a failed one the answer itself tells."""
+    if change.status not in TOLD:
+        return
+    notify(
+        kind=NotificationKind.PLAN_CHANGED,
+        template=f"plan_change_{ChangeStatus(change.status).value}",
+        cause=f"plan_change:{change.pk}:{change.status}",
+        context={
+            "change": str(change.pk),
+            "from": _names(change.from_price),
+            "to": _names(change.to_price),
+            "charged_minor": change.charged_minor,
+            "currency": change.currency,
+            "effective_at": change.effective_at.isoformat() if change.effective_at else None,
+        },
+        account=change.account,
+        now=now,
+    )
+
+
+def _names(price: Price | None) -> dict[str, Any] | None:
+    """A plan's names and interval; None for no plan."""
+    if price is None:
+        return None
+    plan = price.version.plan
+    return {"en": plan.name_en, "fr": plan.name_fr, "interval": price.interval}
