@@ -67,7 +67,8 @@ class Api:
         self._log(request, answer, fault, request_id)
         if fault is not None and fault.effect == "drop_after":
             return Dropped(request)
-        return self._response(request, answer, request_id)
+        response = self._response(request, answer, request_id)
+        return spoilt(response, fault.effect) if fault is not None else response
 
     def _faulty(self, request: Request, fault: Fault | None, request_id: str) -> Answer:
         effect = fault.effect if fault else None
@@ -244,6 +245,19 @@ class Api:
                 "fault": fault.effect if fault else None,
             }
         )
+
+
+def spoilt(response: Response, effect: str) -> Response:
+    """The answer as something between us and the client may leave it."""
+    if effect == "garbage_after":
+        return Response("<html><body>Bad gateway</body></html>", 200, content_type="text/html")
+    if effect == "cut_off_after":
+        whole = response.get_data()
+        response.set_data(whole[: len(whole) // 2])
+        response.headers["Content-Length"] = str(
+            len(whole)
+        )  # the server closes the connection that came short
+    return response
 
 
 class Dropped(Response):

@@ -152,6 +152,27 @@ def set_webhooks(core: Core, body: dict[str, Any]) -> Any:
     return show_webhooks(core, {})
 
 
+@control("GET", "webhooks/log")
+def show_log(core: Core, body: dict[str, Any]) -> Any:
+    """Every attempt to deliver, oldest first, with the answer's status (null when there was none)."""
+    return {"deliveries": list(core.deliverer.log)}
+
+
+@control("DELETE", "webhooks/log")
+def clear_log(core: Core, body: dict[str, Any]) -> Any:
+    core.deliverer.log.clear()
+    return {"deliveries": []}
+
+
+@control("POST", "webhooks/replay")
+def replay(core: Core, body: dict[str, Any]) -> Any:
+    """Delivers `events` (ids) now, in the order given; answers when the last one was answered."""
+    events = body.get("events")
+    if set(body) != {"events"} or not isinstance(events, list):
+        raise ValueError("events: ids, in the order of delivery")
+    return {"deliveries": core.deliverer.replay([str(event) for event in events])}
+
+
 @control("GET", "idle")
 def idle(core: Core, body: dict[str, Any]) -> Any:
     return core.deliverer.counts()

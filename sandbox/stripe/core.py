@@ -87,6 +87,7 @@ class Core:
             self.broken = None
             self._agenda = due.Agenda()
             self.deliverer.set_mode("deliver")
+            self.deliverer.log.clear()
 
     # Units of work -----------------------------------------------------------------------------------------------
 

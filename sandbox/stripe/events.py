@@ -65,7 +65,7 @@ def _differences(before: Object, after: Object) -> Object:
 def _record(tx: Tx, kind: str, data: dict[str, Any]) -> None:
     if tx.preview:
         return
-    endpoints = [e for e in tx.find("webhook_endpoint") if _wants(e, kind)]
+    endpoints = [e for e in tx.find("webhook_endpoint") if wants(e, kind)]
     event = {
         "id": tx.ids.new("evt"),
         "object": "event",
@@ -89,6 +89,6 @@ def _record(tx: Tx, kind: str, data: dict[str, Any]) -> None:
         tx.add(delivery, "_delivery")
 
 
-def _wants(endpoint: Object, kind: str) -> bool:
+def wants(endpoint: Object, kind: str) -> bool:
     wanted = endpoint["enabled_events"]
     return endpoint["status"] == "enabled" and ("*" in wanted or kind in wanted)

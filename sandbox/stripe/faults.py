@@ -4,7 +4,15 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-EFFECTS = ("drop_after", "error_after", "error_before", "rate_limit", "delay")
+EFFECTS = (
+    "drop_after",
+    "error_after",
+    "garbage_after",
+    "cut_off_after",
+    "error_before",
+    "rate_limit",
+    "delay",
+)
 
 
 @dataclass

@@ -6,16 +6,19 @@ import http.client
 import json
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from sandbox.stripe.events import wants
 from sandbox.stripe.render import render
 from sandbox.stripe.store import Object, Store, Tx
 
 MODES = ("deliver", "hold", "duplicate", "reverse")
 TIMEOUT_S = 20.0
 MAX_ATTEMPTS = 16
+LOGGED = 20_000
 
 
 def pause_s(attempts: int) -> float:
@@ -55,6 +58,9 @@ class Parcel:
     url: str
     secret: str
     body: bytes
+    event_id: str
+    event_type: str
+    created: int  # virtual time of the event
 
 
 class Deliverer:
@@ -65,6 +71,7 @@ class Deliverer:
         self._begin = begin
         self._changed = threading.Condition(lock)
         self._mode = "deliver"
+        self.log: deque[Object] = deque(maxlen=LOGGED)  # every attempt, oldest first
         self._in_flight: str | None = None
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="stripe-webhooks", daemon=True)
@@ -93,6 +100,37 @@ class Deliverer:
     def set_mode(self, mode: str) -> None:
         with self._changed:
             self._mode = mode
+            self._changed.notify_all()
+
+    def replay(self, event_ids: list[str]) -> list[Object]:
+        """Sends these events now, in this order, one after the other, whatever the mode; an event that was still waiting
+        has then been delivered. Raises StripeError for an event that there is not.
+        """
+        sent = []
+        for event_id in event_ids:
+            for parcel in self._parcels(event_id):
+                status = self._send(parcel)
+                sent.append({"event": event_id, "url": parcel.url, "status": status})
+                if status is not None and 200 <= status < 300:
+                    self._settle_waiting(event_id, parcel.url)
+        return sent
+
+    def _parcels(self, event_id: str) -> list[Parcel]:
+        with self._changed:
+            tx = self._begin()
+            event = tx.get("event", event_id)
+            endpoints = [row for row in tx.find("webhook_endpoint") if wants(row, event["type"])]
+            made = [self._parcel({"id": "", "endpoint": row["id"], "event": event_id}) for row in endpoints]
+            return [parcel for parcel in made if parcel is not None]
+
+    def _settle_waiting(self, event_id: str, url: str) -> None:
+        with self._changed:
+            tx = self._begin()
+            for delivery in tx.find("_delivery"):
+                endpoint = tx.peek("webhook_endpoint", delivery["endpoint"])
+                if delivery["event"] == event_id and endpoint is not None and endpoint["url"] == url:
+                    self._close(tx, delivery, delivered=True)
+            tx.commit()
             self._changed.notify_all()
 
     def retry_now(self) -> None:
@@ -159,7 +197,8 @@ class Deliverer:
                 parcel = self._parcel(delivery)
                 self._in_flight = delivery["id"]
                 copies = 2 if self._mode == "duplicate" else 1
-            delivered = parcel is None or all(self._send(parcel) for _ in range(copies))
+            answers = [self._send(parcel) for _ in range(copies)] if parcel is not None else []
+            delivered = all(status is not None and 200 <= status < 300 for status in answers)
             with self._changed:
                 self._in_flight = None
                 self._settle(delivery["id"], delivered=delivered)
@@ -173,16 +212,33 @@ class Deliverer:
         if endpoint is None or event is None:
             return None
         body = json.dumps(render(tx, event), indent=2).encode()
-        return Parcel(delivery["id"], endpoint["url"], endpoint["_secret"], body)
+        return Parcel(
+            delivery_id=delivery["id"],
+            url=endpoint["url"],
+            secret=endpoint["_secret"],
+            body=body,
+            event_id=event["id"],
+            event_type=event["type"],
+            created=event["created"],
+        )
 
-    def _send(self, parcel: Parcel) -> bool:
+    def _send(self, parcel: Parcel) -> int | None:
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
             "Stripe-Signature": signature(parcel.secret, parcel.body, int(time.time())),
         }
         status = post(parcel.url, parcel.body, headers)
-        return status is not None and 200 <= status < 300
+        self.log.append(
+            {
+                "at": parcel.created,
+                "event": parcel.event_id,
+                "type": parcel.event_type,
+                "url": parcel.url,
+                "status": status,
+            }
+        )
+        return status
 
     def _settle(self, delivery_id: str, *, delivered: bool) -> None:
         tx = self._begin()

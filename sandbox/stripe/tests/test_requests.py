@@ -225,6 +225,28 @@ def test_500_after_the_effect_is_what_the_key_keeps(world: World):
 
 
 @pytest.mark.req("CR-8")
+def test_an_answer_that_is_no_json(world: World):
+    world.control("faults", {"path": "/v1/customers", "effect": "garbage_after"})
+    with pytest.raises(stripe.APIError, match="Invalid response body"):
+        world.client.v1.customers.create({"email": "a@palier.test"}, {"idempotency_key": "k1"})
+    again = raw(world, "/v1/customers", {"email": "a@palier.test"}, "k1")
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert list(world.state()["customers"]) == [again.json()["id"]]
+
+
+@pytest.mark.req("CR-8")
+def test_an_answer_cut_off_in_the_middle(world: World):
+    world.control("faults", {"path": "/v1/customers", "effect": "cut_off_after"})
+    with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
+        raw(world, "/v1/customers", {"email": "a@palier.test"}, "k1")
+    again = raw(world, "/v1/customers", {"email": "a@palier.test"}, "k1")
+    assert list(world.state()["customers"]) == [again.json()["id"]]
+    world.control("faults", {"path": "/v1/customers", "effect": "cut_off_after"})
+    with pytest.raises(stripe.APIConnectionError):
+        world.v1.customers.list()
+
+
+@pytest.mark.req("CR-8")
 @pytest.mark.parametrize(("effect", "status"), [("error_before", 500), ("rate_limit", 429)])
 def test_errors_before_the_effect_are_not_kept(world: World, effect: str, status: int):
     world.control("faults", {"path": "/v1/customers", "effect": effect})

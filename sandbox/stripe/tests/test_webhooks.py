@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+import requests
 import stripe
 
 from sandbox.stripe.tests.conftest import World
@@ -241,3 +242,47 @@ def test_previous_attributes_hold_only_what_changed(world: World):
     before = len(world.events())
     world.v1.customers.update(customer, {"name": "Ada"})
     assert len(world.events()) == before
+
+
+# Replays -------------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_recorded_is_replayed_in_any_order(world: World, receiver: Receiver):
+    listen(world, receiver)
+    world.control("webhooks", {"mode": "hold"})
+    world.subscribe(world.price("Basic", 500))
+    recorded = [event.id for event in world.events() if event.type != "webhook_endpoint.created"]
+    wanted = [*recorded[::-1], recorded[0]]
+    sent = world.control("webhooks/replay", {"events": wanted})["deliveries"]
+    assert receiver.ids == wanted
+    assert [(row["event"], row["status"]) for row in sent] == [(event, 200) for event in wanted]
+    assert [row["event"] for row in world.control("webhooks/log")["deliveries"]] == wanted
+    assert world.control("idle")["held"] == 0  # they were delivered, by hand
+    world.control("webhooks", {"mode": "deliver"})
+    quiet(world)
+    assert receiver.ids == wanted
+    assert world.control("webhooks/log", method="DELETE") == {"deliveries": []}
+
+
+def test_a_replay_that_is_refused_leaves_the_delivery_waiting(world: World, receiver: Receiver):
+    listen(world, receiver, "customer.created")
+    world.control("webhooks", {"mode": "hold"})
+    world.customer(card=None)
+    event = world.events("customer.created")[-1].id
+    receiver.answers = [500]
+    assert world.control("webhooks/replay", {"events": [event]})["deliveries"][0]["status"] == 500
+    assert world.control("idle")["held"] == 1
+    world.control("webhooks", {"mode": "deliver"})
+    quiet(world)
+    assert receiver.ids == [event, event]
+    assert [row["status"] for row in world.control("webhooks/log")["deliveries"]] == [500, 200]
+
+
+def test_a_replay_of_nothing_there_is_refused(world: World, receiver: Receiver):
+    listen(world, receiver)
+    for body in ({"events": ["evt_none"]}, {"events": "all"}, {}):
+        assert (
+            requests.post(f"{world.url}/_sandbox/webhooks/replay", json=body, timeout=10).status_code >= 400
+        )
+    quiet(world)
+    assert set(receiver.types) <= {"webhook_endpoint.created"}
