@@ -4,14 +4,14 @@ A row lock is held through the commit's flush to disk, so callers who each lock 
 at a time. Here the first caller to wait leads: it takes all that wait, has them decided in one batch, wakes them
 and hands over. There is no timer: under no load a caller is its own batch, under load batches grow by themselves.
 Each caller that wakes wakes the next one: woken all at once they would only queue for the interpreter's lock, at half
-again the cost.
+again the cost. The last of them hands over, so that those who were answered first can ask again before the next batch
+is closed: a leader who did not wait for them would go alone, and make all of them wait for a transaction of one.
 (The technique is flat combining: Hendler, Incze, Shavit, Tzafrir, SPAA 2010.)
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -27,22 +27,22 @@ MAX_BATCH = 256
 class _Waiter(Generic[Ask, Answer]):
     """One caller. `gate` is held until there is an answer, a failure, or the lead to take.
 
-    `wakes` is the caller of the same batch to be woken after this one.
+    `then` is what this caller has to do first when it wakes: wake the next of its batch, or hand over.
     """
 
-    __slots__ = ("answer", "ask", "failure", "gate", "leads", "wakes")
+    __slots__ = ("answer", "ask", "failure", "gate", "leads", "then")
 
     def __init__(self, ask: Ask) -> None:
         self.ask = ask
         self.answer: Answer | None = None
         self.failure: BaseException | None = None
         self.leads = False
-        self.wakes: _Waiter[Ask, Answer] | None = None
+        self.then: Callable[[], None] | None = None
         self.gate = threading.Lock()
         self.gate.acquire()
 
     def wait(self) -> None:
-        """Until it is this caller's turn, and then wake the next. An interruption is raised only after that:
+        """Until it is this caller's turn, and then wake who comes after. An interruption is raised only after that:
         whoever stands behind this caller must not wait for ever.
         """
         interruption: BaseException | None = None
@@ -52,8 +52,8 @@ class _Waiter(Generic[Ask, Answer]):
                 break
             except BaseException as error:  # noqa: BLE001 - raised below
                 interruption = error
-        if self.wakes is not None:
-            self.wakes.gate.release()
+        if self.then is not None:
+            self.then()
         if interruption is not None and not self.leads:
             raise interruption
 
@@ -76,7 +76,6 @@ class Combiner(Generic[Ask, Answer]):
         self._waiting: deque[_Waiter[Ask, Answer]] = deque()
         self._mutex = threading.Lock()
         self._led = False
-        self._last_size = 1
 
     def submit(self, ask: Ask) -> Answer:
         """The answer to `ask`, decided together with what else waits; raises what the batch raised for it."""
@@ -96,31 +95,28 @@ class Combiner(Generic[Ask, Answer]):
 
     def _lead(self, leader: _Waiter[Ask, Answer]) -> None:
         """Serve one batch; the leader's own ask is its first, since it waited longest."""
-        self._gather()
         with self._mutex:
             size = min(len(self._waiting), self._max_batch)
             batch = [self._waiting.popleft() for _ in range(size)]
-        self._last_size = size
         try:
             self._serve(batch)
         finally:
-            self._hand_over()
-            _wake([waiter for waiter in batch if waiter is not leader])
+            self._wake([waiter for waiter in batch if waiter is not leader])
 
-    def _gather(self) -> None:
-        """Let those who were just answered ask again before the batch is closed.
+    def _wake(self, waiters: Sequence[_Waiter[Ask, Answer]]) -> None:
+        """Wake the first, who wakes the second, and so on, and hand over.
 
-        Right after a batch its callers are about to wake; a leader who does not step aside once would go alone and
-        make all of them wait for a transaction of one. Steps aside only as long as the queue grows, and not at all
-        when callers come one at a time.
+        The last one hands over, unless more wait already than are woken here: then nothing is gained by letting
+        these ask again first, and the next batch need not wait until each of them got hold of the interpreter.
         """
-        for _ in range(self._last_size - 1):
-            before = len(self._waiting)
-            if before >= self._last_size:
-                return
-            time.sleep(0)
-            if len(self._waiting) == before:
-                return
+        for waiter, following in pairwise(waiters):
+            waiter.then = following.gate.release
+        if waiters and len(self._waiting) <= len(waiters):
+            waiters[-1].then = self._hand_over
+        else:
+            self._hand_over()
+        if waiters:
+            waiters[0].gate.release()
 
     def _serve(self, batch: Sequence[_Waiter[Ask, Answer]]) -> None:
         try:
@@ -142,11 +138,3 @@ class Combiner(Generic[Ask, Answer]):
             successor = self._waiting[0]
         successor.leads = True
         successor.gate.release()
-
-
-def _wake(waiters: Sequence[_Waiter[Ask, Answer]]) -> None:
-    """Wake the first, who wakes the second, and so on."""
-    for waiter, following in pairwise(waiters):
-        waiter.wakes = following
-    if waiters:
-        waiters[0].gate.release()

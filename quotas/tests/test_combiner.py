@@ -113,3 +113,21 @@ def test_nobody_is_left_waiting_by_an_interrupted_leader():
     with pytest.raises(KeyboardInterrupt):
         combiner.submit("first")
     assert combiner.submit("second") == "second"
+
+
+def test_nobody_is_left_waiting_however_callers_come_and_go():
+    """Callers that ask again at once, and callers that ask once: each gets its answer, and the lead is free after."""
+    combiner = Combiner(lambda asks: [ask + 1 for ask in asks], max_batch=5)
+    wrong = []
+
+    def ask(times):
+        wrong.extend(n for n in range(times) if combiner.submit(n) != n + 1)
+
+    threads = [threading.Thread(target=ask, args=(200 if n % 2 else 1,)) for n in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert wrong == []
+    assert combiner.submit(1) == 2
