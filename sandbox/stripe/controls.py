@@ -43,6 +43,7 @@ PLURALS = {
     "balance_transaction": "balance_transactions",
     "customer_balance_transaction": "customer_balance_transactions",
     "tax_id": "tax_ids",
+    "tax_rate": "tax_rates",
     "checkout.session": "checkout_sessions",
     "billing_portal.session": "billing_portal_sessions",
 }

@@ -38,7 +38,7 @@ def render(tx: Tx, obj: Object) -> Object:
     if obj.get("object") == "list":
         return obj | {"data": [render(tx, item) for item in obj["data"]]}
     public: Object = _public(obj)
-    renderer = RENDERERS.get(obj["object"])
+    renderer = None if obj.get("deleted") else RENDERERS.get(obj["object"])
     return renderer(tx, public) if renderer else public
 
 

@@ -29,6 +29,7 @@ BILLED_FIELDS = (
     "items",
     "_billed",
     "billing_cycle_anchor",
+    "default_tax_rates",
     "discounts",
     "metadata",
     "trial_end",

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sandbox.stripe import rules
-from sandbox.stripe.engine import discounts, lines, payments, templates
+from sandbox.stripe.engine import discounts, lines, payments, taxes, templates
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.events import emit, emit_updated
 from sandbox.stripe.rules import DAY_S
@@ -44,6 +44,7 @@ def new_invoice(
         "customer_shipping": customer["shipping"],
         "customer_tax_ids": [_tax_id(row) for row in tx.find("tax_id", customer=customer["id"])],
         "customer_tax_exempt": customer["tax_exempt"],
+        "default_tax_rates": list(sub["default_tax_rates"]) if sub else [],
         "description": sub["description"] if sub else None,
         "parent": _parent(sub),
         "period_end": end,
@@ -108,18 +109,20 @@ def add_invoice_item(tx: Tx, invoice: Object, item: Object) -> None:
 
 
 def total_up(tx: Tx, invoice: Object) -> None:
-    """Sums the lines, takes discounts off, and meets the total with the customer's balance."""
+    """Sums the lines, takes discounts off, adds taxes, and meets the total with the customer's balance."""
     customer = tx.get("customer", invoice["customer"])
     rows = lines_of(tx, invoice)
     subtotal = sum(line["amount"] for line in rows)
     discounts.apply(tx, invoice, rows)
-    total = subtotal - sum(row["amount"] for row in invoice["total_discount_amounts"])
+    taxes.apply(tx, invoice, rows)
+    net = subtotal - sum(row["amount"] for row in invoice["total_discount_amounts"])
+    total = net + taxes.on_top(invoice["total_taxes"])
     settled = rules.settle(total=total, balance=customer["balance"], currency=invoice["currency"])
     invoice |= {
         "subtotal": subtotal,
-        "subtotal_excluding_tax": subtotal,
+        "subtotal_excluding_tax": subtotal - taxes.within(tx, invoice, rows),
         "total": total,
-        "total_excluding_tax": total,
+        "total_excluding_tax": total - sum(tax["amount"] for tax in invoice["total_taxes"]),
         "starting_balance": customer["balance"],
         "amount_due": settled.amount_due,
         "amount_remaining": settled.amount_due,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sandbox.stripe.engine import taxes
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.store import Object, Tx, copied
 
@@ -21,7 +22,7 @@ def new_item(tx: Tx, sub_id: str, price: Object, given: Object) -> Object:
         "price": price["id"],
         "quantity": given.get("quantity", 1),
         "subscription": sub_id,
-        "tax_rates": [],
+        "tax_rates": taxes.checked(tx, given.get("tax_rates"), "items[tax_rates]"),
     }
 
 
@@ -88,6 +89,8 @@ def _change(tx: Tx, item: Object, change: Object, path: str, make_price: Any) ->
         item["quantity"] = change.get("quantity", 1 if "price_data" in change else item["quantity"])
     if "quantity" in change:
         item["quantity"] = change["quantity"]
+    if "tax_rates" in change:
+        item["tax_rates"] = taxes.checked(tx, change["tax_rates"], "items[tax_rates]")
     if "metadata" in change:
         item["metadata"] = merged_metadata(item["metadata"], change["metadata"])
 

@@ -105,6 +105,7 @@ def period_line(tx: Tx, sub: Object, item: Object, *, amount: int, trial: bool) 
         quantity_decimal=str(item["quantity"]),
         subscription=sub["id"],
         _item=item["id"],
+        _tax_rates=list(item["tax_rates"]),
     )
 
 
@@ -125,6 +126,7 @@ def invoice_item_line(tx: Tx, item: Object) -> Object:
         quantity_decimal=str(item["quantity"]),
         subscription=parent["subscription"] if parent else None,
         _invoice_item=item["id"],
+        _tax_rates=list(item["tax_rates"]),
         _item=parent["subscription_item"] if parent else None,
     )
 

@@ -144,6 +144,7 @@ def _item(tx: Tx, sub: Object, item: Object, share: Share) -> Object:
         proration_details={"credited_items": _public_credit(share.credited), "discount_amounts": []},
         quantity=item["quantity"],
         quantity_decimal=str(item["quantity"]),
+        tax_rates=list(item["tax_rates"]),
         metadata=dict(sub["metadata"]),
         _credited=share.credited,
     )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.stripe.engine import invoicing, payments
+from sandbox.stripe.engine import invoicing, payments, taxes
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.events import emit, emit_updated
 from sandbox.stripe.store import Object, Tx
@@ -83,11 +83,14 @@ def _note_line(tx: Tx, invoice: Object, row: Object, path: str) -> Object:
         source = tx.get("line_item", row.get("invoice_line_item", ""), param=f"{path}[invoice_line_item]")
         if source["invoice"] != invoice["id"]:
             raise invalid("The line is not of this invoice.", f"{path}[invoice_line_item]")
+    given_rates = taxes.checked(tx, row.get("tax_rates"), f"{path}[tax_rates]")
+    rate_ids = given_rates or (taxes.rates_of(invoice, source) if source else [])
     quantity: int = row["quantity"] if "quantity" in row else source["quantity"] if source else 1
+    amount = _note_amount(row, source, quantity, path)
     return {
         "id": tx.ids.new("cnli"),
         "object": "credit_note_line_item",
-        "amount": _note_amount(row, source, quantity, path),
+        "amount": amount,
         "description": row.get("description") or (source["description"] if source else None),
         "discount_amount": 0,
         "discount_amounts": [],
@@ -96,8 +99,8 @@ def _note_line(tx: Tx, invoice: Object, row: Object, path: str) -> Object:
         "metadata": row.get("metadata") or {},
         "pretax_credit_amounts": [],
         "quantity": quantity,
-        "tax_rates": [],
-        "taxes": [],
+        "tax_rates": taxes.shown(tx, rate_ids),
+        "taxes": taxes.of_amount(tx, amount, rate_ids, invoice["customer_tax_exempt"] or "none"),
         "type": row["type"],
         "unit_amount": None if source else row.get("unit_amount"),
         "unit_amount_decimal": None if source else row.get("unit_amount_decimal"),

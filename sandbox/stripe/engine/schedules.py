@@ -3,7 +3,7 @@
 from typing import Any
 
 from sandbox.stripe import rules
-from sandbox.stripe.engine import changes, subscriptions
+from sandbox.stripe.engine import changes, subscriptions, taxes
 from sandbox.stripe.engine import items as item_rules
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.events import emit, emit_updated
@@ -58,7 +58,7 @@ def _phase(tx: Tx, wanted: Object, start: int, path: str, make_price: Any) -> Ob
         "collection_method": wanted.get("collection_method"),
         "currency": tx.get("price", data[0]["price"])["currency"],
         "default_payment_method": wanted.get("default_payment_method"),
-        "default_tax_rates": [],
+        "default_tax_rates": taxes.checked(tx, wanted.get("default_tax_rates"), f"{path}[default_tax_rates]"),
         "description": wanted.get("description") or None,
         "discounts": [],
         "end_date": end,
@@ -130,6 +130,7 @@ def _begin_subscription(tx: Tx, schedule: Object) -> None:
         "customer": schedule["customer"],
         "items": [{"price": item["price"], "quantity": item["quantity"]} for item in phase["items"]],
         "metadata": phase["metadata"],
+        "default_tax_rates": phase["default_tax_rates"],
     }
     if phase["trial_end"]:
         params["trial_end"] = phase["trial_end"]
@@ -145,6 +146,8 @@ def apply_phase(tx: Tx, schedule: Object, phase: Object) -> None:
         return
     wanted = phase_items(tx, sub, phase)
     sub["metadata"] = item_rules.merged_metadata(sub["metadata"], phase["metadata"])
+    if phase["default_tax_rates"]:
+        sub["default_tax_rates"] = phase["default_tax_rates"]
     if phase["default_payment_method"]:
         sub["default_payment_method"] = phase["default_payment_method"]
     at_boundary = tx.now >= subscriptions.period(sub)[1]

@@ -6,6 +6,7 @@ from werkzeug.exceptions import NotFound
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Request, Response
 
+from sandbox.stripe.engine import invoicing
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.pages.forms import card_fields, card_given
 from sandbox.stripe.pages.shell import alert, html, page
@@ -81,6 +82,11 @@ def pay(tx: Tx, request: Request, token: str) -> Response:
     return redirect(page_url, 303, Response)
 
 
+def _tax_names(tx: Tx, taxed: Object) -> dict[str, str]:
+    rates = [tx.get("tax_rate", tax["tax_rate_details"]["tax_rate"]) for tax in taxed["total_taxes"] or []]
+    return {rate["id"]: f"{rate['display_name']} {rate['percentage']:g} %" for rate in rates}
+
+
 def _download(content: bytes, name: str) -> Response:
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(content, content_type="application/pdf", headers=headers)
@@ -89,7 +95,9 @@ def _download(content: bytes, name: str) -> Response:
 @page("GET", "/i/<token>/pdf")
 def pdf(tx: Tx, request: Request, token: str) -> Response:
     shown = _invoice(tx, token)
-    return _download(invoice_pdf(shown), f"Invoice-{shown['number']}.pdf")
+    rows = invoicing.lines_of(tx, tx.get("invoice", shown["id"]))
+    whole = shown | {"lines": {"data": rows}, "_tax_names": _tax_names(tx, shown)}
+    return _download(invoice_pdf(whole), f"Invoice-{shown['number']}.pdf")
 
 
 @page("GET", "/credit_notes/<note_id>/pdf")
@@ -97,4 +105,7 @@ def note_pdf(tx: Tx, request: Request, note_id: str) -> Response:
     note = tx.maybe("credit_note", note_id)
     if note is None:
         raise NotFound
-    return _download(credit_note_pdf(render(tx, note)), f"CreditNote-{note['number']}.pdf")
+    shown = render(tx, note)
+    return _download(
+        credit_note_pdf(shown | {"_tax_names": _tax_names(tx, shown)}), f"CreditNote-{note['number']}.pdf"
+    )

@@ -17,6 +17,7 @@ from sandbox.stripe.resources import (
     subscription_items,
     subscriptions,
     tax_ids,
+    tax_rates,
     webhook_endpoints,
 )
 
@@ -37,5 +38,6 @@ __all__ = [
     "subscription_items",
     "subscriptions",
     "tax_ids",
+    "tax_rates",
     "webhook_endpoints",
 ]

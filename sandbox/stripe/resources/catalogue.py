@@ -1,5 +1,6 @@
 """Products and prices."""
 
+from sandbox.stripe.engine import taxes
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.events import emit, emit_updated
 from sandbox.stripe.params import Params, names
@@ -256,7 +257,8 @@ def as_plan(price: Object) -> Object:
 def _item(tx: Tx, item: Object) -> Object:
     price = tx.get("price", item["price"])
     public = {name: value for name, value in price.items() if not name.startswith("_")}
-    return item | {"price": public, "plan": as_plan(public)}
+    rates = taxes.shown(tx, item["tax_rates"])
+    return item | {"price": public, "plan": as_plan(public), "tax_rates": rates}
 
 
 @route("GET", "/v1/plans/<plan_id>", "PlanRetrieveParams")

@@ -15,7 +15,14 @@ from sandbox.stripe.routing import matching, page, route
 from sandbox.stripe.rules import DAY_S, HOUR_S
 from sandbox.stripe.store import Object, Tx, copied
 
-SUBSCRIPTION_DATA = {"description", "metadata", "trial_end", "trial_period_days", "trial_settings"}
+SUBSCRIPTION_DATA = {
+    "default_tax_rates",
+    "description",
+    "metadata",
+    "trial_end",
+    "trial_period_days",
+    "trial_settings",
+}
 PAYMENT_DATA = {"description", "metadata", "receipt_email", "setup_future_usage"}
 
 

@@ -1,14 +1,20 @@
 """Invoice items: what the next invoice will also ask for."""
 
-from sandbox.stripe.engine import invoicing, lines
+from sandbox.stripe.engine import invoicing, lines, taxes
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.events import emit, emit_updated
 from sandbox.stripe.params import Params
+from sandbox.stripe.render import renders
 from sandbox.stripe.resources import catalogue
 from sandbox.stripe.resources.common import assign, deleted
 from sandbox.stripe.resources.customers import live_customer
 from sandbox.stripe.routing import matching, page, route
 from sandbox.stripe.store import Object, Tx
+
+
+@renders("invoiceitem")
+def _invoice_item(tx: Tx, item: Object) -> Object:
+    return item | {"tax_rates": taxes.shown(tx, item["tax_rates"])}
 
 
 @route("POST", "/v1/invoiceitems", "InvoiceItemCreateParams")
@@ -40,6 +46,7 @@ def create(tx: Tx, params: Params) -> Object:
         quantity_decimal=str(quantity),
         pricing=lines.pricing(price) or _unit_pricing(amount if unit is None else unit),
         parent=_item_parent(sub),
+        tax_rates=taxes.checked(tx, params.get("tax_rates"), "tax_rates"),
     )
     emit(tx, "invoiceitem.created", item)
     if "invoice" in params:
@@ -102,6 +109,8 @@ def list_(tx: Tx, params: Params) -> Object:
 def update(tx: Tx, params: Params, item_id: str) -> Object:
     item = _pending_item(tx, item_id)
     assign(item, params, "description", "discountable")
+    if "tax_rates" in params:
+        item["tax_rates"] = taxes.checked(tx, params["tax_rates"], "tax_rates")
     if "amount" in params:
         item |= {
             "amount": params["amount"],

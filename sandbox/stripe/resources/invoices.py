@@ -1,6 +1,6 @@
 """Invoices, invoice items and invoice payments. The preview runs the real thing and keeps nothing."""
 
-from sandbox.stripe.engine import collecting, discounts, invoicing
+from sandbox.stripe.engine import collecting, discounts, invoicing, taxes
 from sandbox.stripe.engine.refusals import card_error
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.events import emit, emit_updated
@@ -21,6 +21,7 @@ def _invoice(tx: Tx, invoice: Object) -> Object:
     rows = invoicing.lines_of(tx, invoice)
     shown = rows if invoice["id"].startswith("upcoming") else rows[:EMBEDDED]
     listed = as_list([render(tx, line) for line in shown], f"/v1/invoices/{invoice['id']}/lines")
+    invoice["default_tax_rates"] = taxes.shown(tx, invoice["default_tax_rates"])
     invoice["lines"] = listed | {"has_more": len(rows) > len(shown)}
     return invoice
 
@@ -101,6 +102,7 @@ def create(tx: Tx, params: Params) -> Object:
         invoice, params, "description", "footer", "collection_method", "custom_fields", "statement_descriptor"
     )
     _set_default_method(tx, invoice, params)
+    _set_tax_rates(tx, invoice, params)
     if "discounts" in params:
         invoice["discounts"] = discounts.redeem(tx, params["discounts"] or [], customer=customer["id"])
     if sub or params.get("pending_invoice_items_behavior") == "include":
@@ -111,6 +113,12 @@ def create(tx: Tx, params: Params) -> Object:
         invoice["automatically_finalizes_at"] = tx.now + 3600
     invoicing.open_draft(tx, invoice)
     return invoice
+
+
+def _set_tax_rates(tx: Tx, invoice: Object, params: Params) -> None:
+    if "default_tax_rates" in params:
+        given = params["default_tax_rates"]
+        invoice["default_tax_rates"] = taxes.checked(tx, given, "default_tax_rates")
 
 
 def _set_default_method(tx: Tx, invoice: Object, params: Params) -> None:
@@ -130,6 +138,9 @@ def update(tx: Tx, params: Params, invoice_id: str) -> Object:
         )
     assign(invoice, params, "auto_advance", "description", "footer", "collection_method", "custom_fields")
     _set_default_method(tx, invoice, params)
+    _set_tax_rates(tx, invoice, params)
+    if invoice["status"] == "draft":
+        invoicing.total_up(tx, invoice)
     emit_updated(tx, "invoice.updated", invoice)
     return invoice
 

@@ -58,6 +58,7 @@ PREVIEW_CREATE = {
     "proration_behavior",
     "billing_mode",
     "cancel_at",
+    "default_tax_rates",
 }
 PREVIEW_UPDATE = {
     "items",
@@ -67,6 +68,7 @@ PREVIEW_UPDATE = {
     "proration_date",
     "cancel_at",
     "cancel_at_period_end",
+    "default_tax_rates",
 }
 
 

@@ -1,6 +1,6 @@
 """Refunds and credit notes."""
 
-from sandbox.stripe.engine import refunds
+from sandbox.stripe.engine import refunds, taxes
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.events import emit, emit_updated
 from sandbox.stripe.params import Params
@@ -64,13 +64,16 @@ def create_note(tx: Tx, params: Params) -> Object:
         )
     note = _new_note(tx, invoice, params)
     rows = _rows(tx, invoice, params)
-    total = sum(row["amount"] for row in rows)
+    subtotal = sum(row["amount"] for row in rows)
+    total_taxes = taxes.summed([tax for row in rows for tax in row["taxes"]])
+    total = subtotal + taxes.on_top(total_taxes)
     if total <= 0:
         raise invalid("A credit note must be for more than nothing.", "amount")
     for row in rows:
         tx.add(row | {"_note": note["id"]})
-    names = ("amount", "subtotal", "subtotal_excluding_tax", "total", "total_excluding_tax")
-    note |= dict.fromkeys(names, total)
+    without = total - sum(tax["amount"] for tax in total_taxes)
+    note |= {"amount": total, "total": total, "total_taxes": total_taxes, "total_excluding_tax": without}
+    note |= {"subtotal": subtotal, "subtotal_excluding_tax": without}
     tx.add(note)
     refunds.apply_note(tx, invoice, note, _settlement(invoice, params, total))
     emit(tx, "credit_note.created", note)

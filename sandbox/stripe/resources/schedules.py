@@ -3,7 +3,7 @@
 from typing import Any
 
 from sandbox.stripe.engine import items as item_rules
-from sandbox.stripe.engine import schedules, subscriptions, templates
+from sandbox.stripe.engine import schedules, subscriptions, taxes, templates
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.events import emit, emit_updated
 from sandbox.stripe.params import Params, names
@@ -19,6 +19,7 @@ LIVE = ("not_started", "active")
 @renders("subscription_schedule")
 def _schedule(tx: Tx, schedule: Object) -> Object:
     for phase in schedule["phases"]:
+        phase["default_tax_rates"] = taxes.shown(tx, phase["default_tax_rates"])
         for item in phase["items"]:
             item["plan"] = as_plan(tx.get("price", item["price"]))["id"]
     return schedule
@@ -80,7 +81,7 @@ def _phase_of(sub: Object, start: int, end: int) -> Object:
         "collection_method": None,
         "currency": sub["currency"],
         "default_payment_method": None,
-        "default_tax_rates": [],
+        "default_tax_rates": list(sub["default_tax_rates"]),
         "description": None,
         "discounts": [],
         "end_date": end,

@@ -8,6 +8,7 @@ from sandbox.stripe.engine import (
     proration,
     schedules,
     subscriptions,
+    taxes,
     templates,
 )
 from sandbox.stripe.engine import (
@@ -88,6 +89,8 @@ def _assign(tx: Tx, sub: Object, params: Params) -> None:
         sub["payment_settings"] |= params["payment_settings"]
     if "invoice_settings" in params:
         sub["invoice_settings"] |= params["invoice_settings"]
+    if "default_tax_rates" in params:
+        sub["default_tax_rates"] = taxes.checked(tx, params["default_tax_rates"], "default_tax_rates")
     if "discounts" in params:
         sub["discounts"] = discounts.redeem(tx, params["discounts"] or [], subscription=sub)
     if "pause_collection" in params:
@@ -107,6 +110,7 @@ def _assign(tx: Tx, sub: Object, params: Params) -> None:
 @renders("subscription")
 def _subscription(tx: Tx, sub: Object) -> Object:
     item = RENDERERS["subscription_item"]
+    sub["default_tax_rates"] = taxes.shown(tx, sub["default_tax_rates"])
     sub["items"]["data"] = [item(tx, row) for row in sub["items"]["data"]]
     if sub["pending_update"]:
         rows = sub["pending_update"]["subscription_items"]

@@ -47,12 +47,38 @@ def everything(world: World) -> list[dict[str, Any]]:
     world.v1.customers.balance_transactions.create(sub.customer, {"amount": -700, "currency": "eur"})
     world.v1.webhook_endpoints.create({"url": "http://127.0.0.1:1/", "enabled_events": ["*"]})
     _given_back(world, sub.customer)
+    _taxed(world)
     _in_a_browser(world)
     world.advance(days=40)
     objects = [obj for kind in world.state().values() for obj in kind.values()]
     objects += [event["data"]["object"] for event in objects if event["object"] == "event"]
     objects += [world.preview(late).to_dict(), world.v1.accounts.retrieve_current().to_dict()]
     return objects
+
+
+def _taxed(world: World) -> None:
+    rates = [
+        world.v1.tax_rates.create(
+            {"display_name": "VAT", "percentage": percentage, "inclusive": inclusive, "country": "FR"}
+        ).id
+        for percentage, inclusive in ((20.0, False), (5.5, True))
+    ]
+    sub = world.subscribe(world.price("Basic", 500), default_tax_rates=rates[:1])
+    item = sub["items"].data[0].id
+    world.v1.subscriptions.update(
+        sub.id,
+        {
+            "items": [{"id": item, "price": world.price("Premium", 2000), "tax_rates": rates}],
+            "proration_behavior": "always_invoice",
+        },
+    )
+    world.v1.subscription_schedules.create({"from_subscription": sub.id})
+    line = world.v1.invoices.line_items.list(sub.latest_invoice).data[0].id
+    note = [{"type": "invoice_line_item", "invoice_line_item": line, "quantity": 1}]
+    world.v1.credit_notes.create({"invoice": sub.latest_invoice, "lines": note})
+    world.v1.invoice_items.create(
+        {"customer": sub.customer, "amount": 100, "currency": "eur", "tax_rates": rates}
+    )
 
 
 def _given_back(world: World, customer: str) -> None:
