@@ -62,7 +62,9 @@ class Core:
         self.broken: str | None = None
         self._moving = threading.Lock()
         self._agenda = due.Agenda()
-        self._agenda.note(store.everything())
+        self._stops = due.Agenda(stops=True)
+        for agenda in (self._agenda, self._stops):
+            agenda.note(store.everything())
         self._stop = threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="stripe-clock", daemon=True)
 
@@ -85,7 +87,7 @@ class Core:
             self.requests.clear()
             self.settings = Settings()
             self.broken = None
-            self._agenda = due.Agenda()
+            self._agenda, self._stops = due.Agenda(), due.Agenda(stops=True)
             self.deliverer.set_mode("deliver")
             self.deliverer.log.clear()
 
@@ -104,20 +106,22 @@ class Core:
 
     def commit(self, tx: Tx) -> None:
         changed = tx.commit()
-        self._agenda.note(changed.items())
+        for agenda in (self._agenda, self._stops):
+            agenda.note(changed.items())
         if any(kind == "_delivery" for kind, _ in changed):
             self.deliverer.wake()
 
     # Time --------------------------------------------------------------------------------------------------------
 
     def next_due(self) -> due.Due | None:
+        """What time stops at next."""
         with self.lock:
-            return self._agenda.first()
+            return self._stops.first()
 
     def run_due(self) -> None:
         """Does, in order, all that is due by now."""
         with self.lock:
-            while (item := self.next_due()) is not None and item.at <= self.clock.now():
+            while (item := self._agenda.first()) is not None and item.at <= self.clock.now():
                 tx = self.begin(now=item.at)
                 due.perform(tx, item)
                 self.commit(tx)

@@ -34,6 +34,11 @@ def emit(tx: Tx, kind: str, obj: Object) -> None:
         listener(tx, obj)
 
 
+def emit_snapshot(tx: Tx, kind: str, snapshot: Object) -> None:
+    """Records an event about something that is not stored."""
+    _record(tx, kind, {"object": snapshot})
+
+
 def emit_updated(tx: Tx, kind: str, obj: Object) -> None:
     """Records a change since the last event about `obj`; nothing when nothing visible changed."""
     snapshot = render(tx, obj)

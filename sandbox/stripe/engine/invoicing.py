@@ -95,8 +95,10 @@ def _item_subscription(item: Object) -> str | None:
     return item["parent"]["subscription_details"]["subscription"] if item["parent"] else None
 
 
-def take_pending(tx: Tx, invoice: Object, sub: Object | None) -> None:
+def take_pending(tx: Tx, invoice: Object, sub: Object | None, *, only_its_own: bool = False) -> None:
     for item in pending_items(tx, invoice["customer"], invoice["currency"], sub):
+        if only_its_own and item["parent"] is None:
+            continue
         add_invoice_item(tx, invoice, item)
 
 

@@ -222,8 +222,12 @@ def paused(tx: Tx, sub: Object, invoice: Object) -> bool:
 def advance(tx: Tx, invoice: Object) -> None:
     """Finalises a draft whose time has come, and collects it."""
     invoicing.finalize(tx, invoice)
-    if invoice["status"] == "open" and invoice["collection_method"] == "charge_automatically":
+    if invoice["status"] != "open":
+        return
+    if invoice["collection_method"] == "charge_automatically":
         collect_again(tx, invoice)
+    else:
+        emit(tx, "invoice.sent", invoice)
 
 
 def collect_again(tx: Tx, invoice: Object) -> None:
@@ -232,7 +236,9 @@ def collect_again(tx: Tx, invoice: Object) -> None:
         return
     emit_updated(tx, "invoice.updated", invoice)
     sub = tx.maybe("subscription", invoicing.subscription_id(invoice))
-    if sub is None or sub["status"] not in ("active", "trialing", "past_due"):
+    if sub is None or invoice["billing_reason"] == "manual":
+        return
+    if sub["status"] not in ("active", "trialing", "past_due"):
         return
     sub["status"] = "past_due"
     if invoice["next_payment_attempt"] is None and invoice["auto_advance"]:

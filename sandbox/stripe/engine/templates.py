@@ -73,6 +73,7 @@ INVOICE: Object = {
     "total_taxes": [],
     "webhooks_delivered_at": None,
     "_payment_intent": None,
+    "_overdue_told": False,
     "_retries": 0,
 }
 
@@ -178,6 +179,7 @@ SUBSCRIPTION: Object = {
     "_pending": None,
     "_prorate_cancel": False,
     "_trial_warned": False,
+    "_upcoming_told": None,  # the period's end that was announced
 }
 
 CHARGE: Object = {

@@ -92,9 +92,7 @@ def create(tx: Tx, params: Params) -> Object:
         else None
     )
     customer["currency"] = customer["currency"] or params.get("currency", "eur")
-    invoice = invoicing.new_invoice(
-        tx, customer=customer, reason="subscription" if sub else "manual", sub=sub
-    )
+    invoice = invoicing.new_invoice(tx, customer=customer, reason="manual", sub=sub)
     invoice["currency"] = params.get("currency", invoice["currency"])
     invoice["auto_advance"] = params.get("auto_advance", False)
     invoice["_days_until_due"] = params.get("days_until_due")
@@ -105,10 +103,9 @@ def create(tx: Tx, params: Params) -> Object:
     _set_tax_rates(tx, invoice, params)
     if "discounts" in params:
         invoice["discounts"] = discounts.redeem(tx, params["discounts"] or [], customer=customer["id"])
-    if sub or params.get("pending_invoice_items_behavior") == "include":
-        invoicing.take_pending(tx, invoice, sub)
-    if sub:
-        sub["latest_invoice"] = invoice["id"]
+    wanted = params.get("pending_invoice_items_behavior", "include" if sub else "exclude")
+    if wanted == "include":
+        invoicing.take_pending(tx, invoice, sub, only_its_own=sub is not None)
     if invoice["auto_advance"]:
         invoice["automatically_finalizes_at"] = tx.now + 3600
     invoicing.open_draft(tx, invoice)
@@ -214,6 +211,20 @@ def _pay_now(tx: Tx, invoice: Object, method: Object | None, *, off_session: boo
         error = card_error(intent["last_payment_error"])
     error.body["payment_intent"] = intent
     raise error
+
+
+@route("POST", "/v1/invoices/<invoice_id>/send", "InvoiceSendInvoiceParams")
+def send(tx: Tx, params: Params, invoice_id: str) -> Object:
+    """The mail itself is not written: the event tells of it."""
+    invoice = tx.get("invoice", invoice_id)
+    if invoice["collection_method"] != "send_invoice":
+        raise invalid("You can only manually send an invoice if its collection method is 'send_invoice'.")
+    if invoice["status"] == "draft":
+        invoicing.finalize(tx, invoice)
+    elif invoice["status"] not in ("open", "uncollectible"):
+        raise invalid(f"This invoice is {invoice['status']} and cannot be sent.", code="invoice_not_editable")
+    emit(tx, "invoice.sent", invoice)
+    return invoice
 
 
 @route("POST", "/v1/invoices/<invoice_id>/void", "InvoiceVoidInvoiceParams")

@@ -1,6 +1,6 @@
 """Invoice previews: the real thing is run and nothing of it kept."""
 
-from sandbox.stripe.engine import due, invoicing, subscriptions
+from sandbox.stripe.engine import invoicing, subscriptions, upcoming
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.params import Params
 from sandbox.stripe.resources import customers, invoice_items
@@ -18,8 +18,8 @@ def create_preview(tx: Tx, params: Params) -> Object:
     sub = _previewed(tx, params)
     for item in params.get("invoice_items") or []:
         _preview_item(tx, sub, item)
-    if not tx.made_invoices:
-        _bring_next(tx, sub)
+    if not tx.made_invoices and not upcoming.bring_next(tx, sub):
+        raise _none_upcoming(sub["customer"])
     invoice = tx.get("invoice", tx.made_invoices[-1])
     if params.get("currency", invoice["currency"]) != invoice["currency"]:
         raise invalid(f"The currency must be {invoice['currency']}.", "currency")
@@ -132,16 +132,6 @@ def _preview_item(tx: Tx, sub: Object, given: Object) -> None:
     if tx.made_invoices:
         invoice = tx.get("invoice", tx.made_invoices[-1])
         invoicing.take_pending(tx, invoice, sub)
-
-
-def _bring_next(tx: Tx, sub: Object) -> None:
-    """Lets time pass for this subscription, in this unit of work only, until it makes an invoice."""
-    while not tx.made_invoices:
-        item = due.first_of(tx, sub)
-        if item is None:
-            raise _none_upcoming(sub["customer"])
-        tx.now = max(tx.now, item.at)
-        due.perform(tx, item)
 
 
 def _none_upcoming(customer_id: str) -> Exception:

@@ -162,6 +162,14 @@ def preview_note(tx: Tx, params: Params) -> Object:
     return create_note(tx, params)
 
 
+@route("GET", "/v1/credit_notes/preview/lines", "CreditNotePreviewLinesListParams")
+def preview_note_lines(tx: Tx, params: Params) -> Object:
+    paging = ("limit", "starting_after", "ending_before")
+    note = preview_note(tx, {name: value for name, value in params.items() if name not in paging})
+    rows = tx.scan("credit_note_line_item", _note=note["id"])
+    return page(tx, params, rows, "/v1/credit_notes/preview/lines", newest_first=False)
+
+
 @route("GET", "/v1/credit_notes/<note_id>", "CreditNoteRetrieveParams")
 def retrieve_note(tx: Tx, params: Params, note_id: str) -> Object:
     return tx.get("credit_note", note_id)
