@@ -10,9 +10,10 @@ from accounts.models import Account, User
 from accounts.selectors import account_of_user
 from accounts.services import user_register
 from billing.enums import ChangeStatus, SubscriptionStatus
-from billing.gateways.sandbox import period_begin_now
+from billing.gateways.sandbox import period_begin_now, retries_publish
 from billing.models import PlanChange
 from billing.selectors import live_subscription
+from billing.selectors.overdue import overdue_policy
 from billing.services import (
     payment_method_add,
     payment_method_make_default,
@@ -33,6 +34,8 @@ NEAR_USED = 48
 
 def seed(*, now: datetime) -> Iterator[str]:
     """Makes whoever is missing; yields what was done."""
+    policy = overdue_policy()
+    retries_publish(days=policy.retry_days, after_last=policy.after_last)
     for one in PEOPLE:
         user = User.objects.filter(email=f"{one.name}@{DOMAIN}").first()
         if user is None:

@@ -67,3 +67,19 @@ class Access(models.TextChoices):
     GRACE = "grace", _("full, payment overdue")
     DEGRADED = "degraded", _("reduced")
     ENDED = "ended", _("none")
+
+
+class PaymentStatus(models.TextChoices):
+    """pending → paid | failed | action_required; the last becomes paid once the payer has confirmed."""
+
+    PENDING = "pending", _("in progress")
+    PAID = "paid", _("paid")
+    FAILED = "failed", _("refused")
+    ACTION_REQUIRED = "action_required", _("waiting for confirmation")
+
+
+class AttemptOutcome(models.TextChoices):
+    SUCCEEDED = "succeeded", _("paid")
+    PENDING = "pending", _("in progress")
+    ACTION_REQUIRED = "action_required", _("waiting for confirmation")
+    FAILED = "failed", _("refused")

@@ -1,6 +1,7 @@
 """What billing refuses, and how the payment provider can fail. Codes are those of the API's contract."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.utils.translation import gettext_lazy as _
@@ -73,15 +74,35 @@ class NothingToUndo(PlanWanted, Conflict):
     default_message = _("No change is scheduled.")
 
 
-class PaymentFailed(CardWanted, PaymentRequired):
+@dataclass(frozen=True, slots=True)
+class RefusedCharge:
+    """What Stripe tells of a refused attempt: ids that may be empty, and of the card only brand and last digits."""
+
+    charge_id: str = ""
+    intent_id: str = ""
+    card_brand: str = ""
+    card_last4: str = ""
+    reason_code: str = ""
+
+
+class Refused(CardWanted, PaymentRequired):
+    """Base of payments that did not go through. `charge` is for our records, not for the caller."""
+
+    charge: RefusedCharge = RefusedCharge()
+
+
+class PaymentFailed(Refused):
     """The payment was refused and nothing was changed. `details.decline_code` is Stripe's reason."""
 
     code = "payment_failed"
     default_message = _("The payment was refused. Nothing was changed; try another card.")
 
 
-class PaymentActionRequired(CardWanted, PaymentRequired):
-    """The payer's bank wants a confirmation, which the pages cannot ask for; nothing was changed."""
+class PaymentActionRequired(Refused):
+    """The payer's bank wants a confirmation; nothing was changed or charged yet.
+
+    Where it can be given, `details.client_secret` is for the payer's browser and `details.confirm_url` a page.
+    """
 
     code = "payment_action_required"
     default_message = _(
@@ -120,3 +141,7 @@ class CatalogInvalid(Exception):
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
         super().__init__("; ".join(problems))
+
+
+class OverdueRulesInvalid(CatalogInvalid):
+    """The file of overdue rules contradicts itself."""

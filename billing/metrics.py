@@ -15,3 +15,6 @@ mirror_failures_total = Counter(
     "billing_mirror_failures_total", "Events that dj-stripe's mirror cannot take; parked in the outbox"
 )
 webhooks_total = Counter("billing_webhooks_total", "Events received from Stripe", ["outcome"])
+invoice_payments_total = Counter(
+    "billing_invoice_payments_total", "Open invoices that somebody paid now, or tried to", ["outcome"]
+)

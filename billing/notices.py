@@ -49,6 +49,39 @@ def plan_change_undone(context: Context) -> Message:
     )
 
 
+@message("payment_overdue")
+def payment_overdue(context: Context) -> Message:
+    words = {
+        "plan": (is_french() and context["plan"]["fr"]) or context["plan"]["en"],
+        "amount": money_text(context["amount_minor"], context["currency"]),
+        "date": date_text(datetime.fromisoformat(context["since"])),
+    }
+    lines = [
+        _("The payment of %(amount)s for %(plan)s, due on %(date)s, did not go through.") % words,
+        _dated(
+            context["full_until"],
+            _(
+                "You keep full access until %(date)s. After that you have the free limits; what you stored is kept."
+            ),
+            _("You have the free limits until it is paid; what you stored is kept."),
+        ),
+        _dated(
+            context["next_attempt_at"],
+            _("We try again by ourselves on %(date)s."),
+            _("We do not try again by ourselves."),
+        ),
+    ]
+    return Message(
+        subject=_("Your payment for %(plan)s failed") % words,
+        lines=lines,
+        action=Action(_("Pay now, or use another card"), reverse("account_overview")),
+    )
+
+
+def _dated(moment: str | None, then: str, never: str) -> str:
+    return then % {"date": date_text(datetime.fromisoformat(moment))} if moment else never
+
+
 def _names(context: Context) -> dict[str, str]:
     """`from` and `to` in the active language, with the interval where only that tells the two apart."""
     same = context["from"] and context["to"] and context["from"]["en"] == context["to"]["en"]

@@ -8,14 +8,15 @@ from django.db import IntegrityError, InterfaceError, OperationalError
 from djstripe.models import WebhookEventTrigger
 
 from billing import metrics
-from billing.errors import ProviderRefused
-from billing.gateways.client import MISSING_OBJECT
 from billing.gateways.stripe import gateway
 from billing.models import Subscription
+from billing.reactions import event_follow
 from billing.services import plan_changes_sweep, stored_fit, subscription_refresh
+from billing.services.dunning import overdue_apply
 from billing.services.outcomes import RELEASE_SCHEDULE
+from billing.services.payments import invoice_payments_sweep
 from billing.services.stored import FIT
-from billing.webhooks import APPLY, mirrored_with, subscription_of
+from billing.webhooks import APPLY, mirrored_with
 from common import clock
 from common.locks import locked
 from common.outbox import Hopeless, outbox_task
@@ -29,14 +30,7 @@ log = structlog.get_logger(__name__)
 def stripe_event_apply(*, trigger_id: int) -> None:
     """One event of Stripe's: our state first, then dj-stripe's mirror. Both may run again."""
     trigger = WebhookEventTrigger.objects.get(pk=trigger_id)
-    subscription_id = subscription_of(trigger.json_body)
-    if subscription_id is not None:
-        try:
-            subscription_refresh(stripe_subscription_id=subscription_id)
-        except ProviderRefused as error:
-            if error.provider_code != MISSING_OBJECT:
-                raise
-            log.warning("event_of_unknown_subscription", stripe_subscription=subscription_id)
+    event_follow(trigger.json_body)
     if not trigger.processed:
         _mirror(trigger)
 
@@ -86,6 +80,21 @@ def sweep() -> None:
     report = plan_changes_sweep(now=clock.now())
     if any(vars(report).values()):
         log.info("plan_changes_swept", **vars(report))
+
+
+@shared_task(name="billing.tasks.payments_sweep")
+def payments_sweep() -> None:
+    """Beat: finds out what became of payments that nobody heard of again."""
+    if settled := invoice_payments_sweep(now=clock.now()):
+        log.info("invoice_payments_swept", settled=settled)
+
+
+@shared_task(name="billing.tasks.overdue_apply")
+def overdue() -> None:
+    """Beat: does what the overdue rules say is due."""
+    report = overdue_apply(now=clock.now())
+    if any(vars(report).values()):
+        log.info("overdue_applied", **vars(report))
 
 
 @shared_task(name="billing.tasks.webhooks_prune")

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from billing.api import payments, subscriptions
+from billing.api import overdue, payments, subscriptions
 from billing.webhooks import StripeWebhookView
 
 API = "v1/billing"
@@ -33,6 +33,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path(f"{API}/invoices", payments.InvoicesView.as_view(), name="billing-invoices"),
     path(f"{API}/invoices/<str:invoice_id>", payments.InvoiceView.as_view(), name="billing-invoice"),
+    path(
+        f"{API}/invoices/<str:invoice_id>/pay", overdue.InvoicePayView.as_view(), name="billing-invoice-pay"
+    ),
     path(
         f"{API}/invoices/<str:invoice_id>/pdf", payments.InvoicePdfView.as_view(), name="billing-invoice-pdf"
     ),

@@ -115,17 +115,22 @@ def event_keep(*, event: dict[str, Any], request: HttpRequest, endpoint: Webhook
 
 def subscription_of(event: dict[str, Any]) -> str | None:
     """The Stripe subscription that an event is about; None when it is about none."""
-    thing = _in(_in(event, "data"), "object")
+    thing = thing_of(event)
     kind = thing.get("object")
     if kind == "subscription":
-        return _id(thing.get("id"))
+        return id_of(thing.get("id"))
     if kind == "subscription_schedule":
-        return _id(thing.get("subscription")) or _id(thing.get("released_subscription"))
+        return id_of(thing.get("subscription")) or id_of(thing.get("released_subscription"))
     if kind == "invoice":
-        return _id(_in(_in(thing, "parent"), "subscription_details").get("subscription"))
+        return id_of(_in(_in(thing, "parent"), "subscription_details").get("subscription"))
     if kind == "checkout.session":
-        return _id(thing.get("subscription"))
+        return id_of(thing.get("subscription"))
     return None
+
+
+def thing_of(event: dict[str, Any]) -> dict[str, Any]:
+    """The object that an event is about."""
+    return _in(_in(event, "data"), "object")
 
 
 def _in(thing: dict[str, Any], name: str) -> dict[str, Any]:
@@ -136,11 +141,11 @@ def _in(thing: dict[str, Any], name: str) -> dict[str, Any]:
 
 def mirrored_with(event: dict[str, Any]) -> str | None:
     """The id of the customer an event is about, else of its object: their rows are written together."""
-    thing = _in(_in(event, "data"), "object")
-    return _id(thing.get("customer")) or _id(thing.get("id"))
+    thing = thing_of(event)
+    return id_of(thing.get("customer")) or id_of(thing.get("id"))
 
 
-def _id(value: Any) -> str | None:
+def id_of(value: Any) -> str | None:
     """The id of what Stripe gives as an id or expanded."""
     found = value.get("id") if isinstance(value, dict) else value
     return found if isinstance(found, str) else None

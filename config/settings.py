@@ -294,6 +294,7 @@ if STRIPE_API_BASE:
     STRIPE_API_HOST = STRIPE_API_BASE
 
 CATALOG_FILE = env.path("CATALOG_FILE", default=str(BASE_DIR / "billing" / "catalog.toml"))
+OVERDUE_FILE = env.path("OVERDUE_FILE", default=str(BASE_DIR / "billing" / "overdue.toml"))
 QUOTE_TTL = timedelta(minutes=env.int("QUOTE_MINUTES", default=30))
 
 # How long deliveries from Stripe are kept after they were applied.
@@ -323,6 +324,8 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "prune": {"task": "common.prune", "schedule": 3600.0},
     "webhooks-prune": {"task": "billing.tasks.webhooks_prune", "schedule": 86_400.0},
     "plan-changes-sweep": {"task": "billing.tasks.plan_changes_sweep", "schedule": 20.0},
+    "payments-sweep": {"task": "billing.tasks.payments_sweep", "schedule": 20.0},
+    "overdue-apply": {"task": "billing.tasks.overdue_apply", "schedule": 60.0},
     "tokens-prune": {"task": "accounts.tokens_prune", "schedule": 86_400.0},
 }
 # A run of a promised task that neither ended nor failed within this time has died; another may begin.

@@ -53,6 +53,15 @@ class PaymentMethodRequest(ApiSerializer):
     payment_method = StrictCharField(max_length=STRIPE_ID_MAX)
 
 
+class InvoicePayRequest(ApiSerializer):
+    payment_method = StrictCharField(
+        max_length=STRIPE_ID_MAX,
+        required=False,
+        allow_null=True,
+        help_text="The card to pay it with; the one on file when none is named.",
+    )
+
+
 # Answers ------------------------------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from billing.errors import (
     PaymentFailed,
     PaymentProviderUnavailable,
     ProviderRefused,
+    RefusedCharge,
 )
 
 CONNECT_TIMEOUT_S = 3.0
@@ -131,10 +132,30 @@ def _card_error(error: stripe.CardError) -> PaymentFailed | PaymentActionRequire
     details: dict[str, Any] = {"provider_code": error.code}
     body = error.error
     decline_code = getattr(body, "decline_code", None) if body is not None else None
+    found: PaymentFailed | PaymentActionRequired
     if error.code in ACTION_CODES or decline_code == "authentication_required":
-        return PaymentActionRequired(details=details)
-    details["decline_code"] = decline_code or error.code
-    return PaymentFailed(details=details)
+        found = PaymentActionRequired(details=details)
+    else:
+        details["decline_code"] = decline_code or error.code
+        found = PaymentFailed(details=details)
+    found.charge = _charge_of(error, str(decline_code or error.code or "card_declined"))
+    return found
+
+
+def _charge_of(error: stripe.CardError, reason_code: str) -> RefusedCharge:
+    """What the error says of the attempt; Stripe leaves out what it does not apply to."""
+    answer: Any = error.json_body or {}
+    body = answer.get("error") or {}
+    intent = body.get("payment_intent") or {}
+    method = body.get("payment_method") or intent.get("payment_method") or {}
+    card = (method.get("card") or {}) if isinstance(method, dict) else {}
+    return RefusedCharge(
+        charge_id=body.get("charge") or "",
+        intent_id=intent.get("id") or "",
+        card_brand=card.get("brand") or "",
+        card_last4=card.get("last4") or "",
+        reason_code=reason_code,
+    )
 
 
 def _refusal(call: str, error: stripe.InvalidRequestError) -> PaymentFailed | ProviderRefused:

@@ -4,7 +4,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from billing.gateways.values import (
+    ChargeState,
     CustomerState,
+    IntentState,
     InvoiceLine,
     InvoiceState,
     PaymentMethodState,
@@ -63,6 +65,11 @@ def invoice(data: dict[str, Any]) -> InvoiceState:
         paid_at=instant(transitions.get("paid_at")),
         pdf_url=data.get("invoice_pdf"),
         hosted_url=data.get("hosted_invoice_url"),
+        amount_remaining_minor=data.get("amount_remaining") or 0,
+        attempts=data.get("attempt_count") or 0,
+        next_attempt_at=instant(data.get("next_payment_attempt")),
+        due_at=instant(data.get("due_date")),
+        client_secret=(data.get("confirmation_secret") or {}).get("client_secret"),
     )
 
 
@@ -127,12 +134,49 @@ def payment_method(data: dict[str, Any]) -> PaymentMethodState:
     )
 
 
+def intent(data: dict[str, Any]) -> IntentState:
+    error = data.get("last_payment_error") or {}
+    method = error.get("payment_method") or data.get("payment_method")
+    card = (method.get("card") or {}) if isinstance(method, dict) else {}
+    return IntentState(
+        id=data["id"],
+        customer_id=id_of(data.get("customer")),
+        status=data["status"],
+        amount_minor=data["amount"],
+        currency=data["currency"],
+        created_at=at(data["created"]),
+        reason_code=error.get("decline_code") or error.get("code") or "",
+        has_charge_error=bool(error.get("charge")),
+        card_brand=card.get("brand") or "",
+        card_last4=card.get("last4") or "",
+    )
+
+
+def charge(data: dict[str, Any]) -> ChargeState:
+    card = (data.get("payment_method_details") or {}).get("card") or {}
+    outcome = data.get("outcome") or {}
+    failed = data["status"] == "failed"
+    reason = outcome.get("reason") or data.get("failure_code") or "card_declined"
+    return ChargeState(
+        id=data["id"],
+        status=data["status"],
+        amount_minor=data["amount"],
+        refunded_minor=data.get("amount_refunded") or 0,
+        currency=data["currency"],
+        created_at=at(data["created"]),
+        reason_code=reason if failed else "",
+        card_brand=card.get("brand") or "",
+        card_last4=card.get("last4") or "",
+    )
+
+
 def customer(data: dict[str, Any]) -> CustomerState:
     settings = data.get("invoice_settings") or {}
     return CustomerState(
         id=data["id"],
         default_payment_method_id=id_of(settings.get("default_payment_method")),
         balance_minor=data.get("balance") or 0,
+        deleted=bool(data.get("deleted")),
     )
 
 

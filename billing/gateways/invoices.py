@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from billing.gateways import convert
-from billing.gateways.client import api, gateway_call, none_when_missing
+from billing.gateways.client import PAGE, api, gateway_call, keyed, none_when_missing
 from billing.gateways.values import (
     InvoiceState,
 )
@@ -49,3 +49,27 @@ class InvoiceGateway:
             params["starting_after"] = starting_after
         page = api().invoices.list(params)
         return [convert.invoice(one.to_dict()) for one in page.data], bool(page.has_more)
+
+    @gateway_call
+    def invoices_open(self, *, subscription_id: str) -> tuple[InvoiceState, ...]:
+        """The subscription's invoices that wait for payment."""
+        page = api().invoices.list({"subscription": subscription_id, "status": "open", "limit": PAGE})
+        return tuple(convert.invoice(one.to_dict()) for one in page.auto_paging_iter())
+
+    @gateway_call
+    @none_when_missing
+    def invoice_get_to_confirm(self, invoice_id: str) -> InvoiceState:
+        """The invoice with the secret by which the payer's browser confirms its payment."""
+        return convert.invoice(
+            api().invoices.retrieve(invoice_id, {"expand": ["confirmation_secret"]}).to_dict()
+        )
+
+    @gateway_call
+    def invoice_pay(self, *, invoice_id: str, payment_method_id: str | None, key: str) -> InvoiceState:
+        """Collects an open invoice now, with the payer there to confirm. Raises PaymentFailed when it is refused,
+        PaymentActionRequired when the bank asks, ProviderRefused for an invoice that is not open.
+        """
+        params: dict[str, Any] = {"off_session": False}
+        if payment_method_id:
+            params["payment_method"] = payment_method_id
+        return convert.invoice(api().invoices.pay(invoice_id, params, keyed(key)).to_dict())

@@ -1,5 +1,10 @@
 """What only the demo asks of Stripe."""
 
+from collections.abc import Sequence
+
+import requests
+from django.conf import settings
+
 from billing.gateways.client import api, gateway_call
 
 
@@ -14,3 +19,10 @@ def period_begin_now(subscription_id: str) -> None:
             "payment_behavior": "allow_incomplete",
         },
     )
+
+
+def retries_publish(*, days: Sequence[int], after_last: str) -> None:
+    """Tells the stand-in how often payment is tried again, as one would set it in Stripe's dashboard."""
+    wanted = {"retry_days": list(days), "after_retries": after_last}
+    answer = requests.post(f"{settings.SANDBOX_URL}/_sandbox/settings", json=wanted, timeout=20)
+    answer.raise_for_status()

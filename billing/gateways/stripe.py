@@ -4,6 +4,7 @@ Nothing here may be called inside a database transaction. Every write takes the 
 that sending it again, by whatever retry, does it once.
 """
 
+from billing.gateways.charges import ChargeGateway
 from billing.gateways.customers import CustomerGateway
 from billing.gateways.invoices import InvoiceGateway
 from billing.gateways.products import ProductGateway, product_id
@@ -12,7 +13,7 @@ from billing.gateways.subscriptions import SubscriptionGateway
 __all__ = ["gateway", "product_id"]
 
 
-class StripeGateway(CustomerGateway, SubscriptionGateway, InvoiceGateway, ProductGateway):
+class StripeGateway(CustomerGateway, SubscriptionGateway, InvoiceGateway, ProductGateway, ChargeGateway):
     """One call each; reads return None where there is no such object."""
 
 

@@ -17,7 +17,11 @@ class InvoiceLine:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceState:
-    """`id` is empty for a preview. `amount_due_minor` is what the payer is asked for, credit taken off."""
+    """`id` is empty for a preview. `amount_due_minor` is what the payer is asked for, credit taken off.
+
+    `attempts`: how often payment was tried. `due_at`: only for an invoice that is sent to be paid. `client_secret`:
+    by which the payer's browser finishes the payment; only when it was asked for.
+    """
 
     id: str
     number: str | None
@@ -34,6 +38,11 @@ class InvoiceState:
     paid_at: datetime | None
     pdf_url: str | None
     hosted_url: str | None
+    amount_remaining_minor: int = 0
+    attempts: int = 0
+    next_attempt_at: datetime | None = None
+    due_at: datetime | None = None
+    client_secret: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +96,42 @@ class PaymentMethodState:
 
 
 @dataclass(frozen=True, slots=True)
+class IntentState:
+    """A payment intent. `reason_code`: why the last attempt failed, where no charge says it; the card is that one's."""
+
+    id: str
+    customer_id: str | None
+    status: str
+    amount_minor: int
+    currency: str
+    created_at: datetime
+    reason_code: str
+    has_charge_error: bool
+    card_brand: str
+    card_last4: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeState:
+    """One attempt. `status`: succeeded, pending or failed; `reason_code` is Stripe's for a failed one."""
+
+    id: str
+    status: str
+    amount_minor: int
+    refunded_minor: int
+    currency: str
+    created_at: datetime
+    reason_code: str
+    card_brand: str
+    card_last4: str
+
+
+@dataclass(frozen=True, slots=True)
 class CustomerState:
     id: str
     default_payment_method_id: str | None
     balance_minor: int
+    deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

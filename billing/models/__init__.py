@@ -6,11 +6,15 @@ the second migration (the history is append-only).
 
 from billing.models.catalog import Feature, Plan, PlanLimit, PlanTransition, PlanVersion, Price, in_language
 from billing.models.changes import PlanChange
+from billing.models.overdue import UnpaidInvoice
+from billing.models.payments import InvoicePayment, PaymentAttempt
 from billing.models.stored import StoredFit
 from billing.models.subscriptions import Subscription
 
 __all__ = [
     "Feature",
+    "InvoicePayment",
+    "PaymentAttempt",
     "Plan",
     "PlanChange",
     "PlanLimit",
@@ -19,5 +23,6 @@ __all__ = [
     "Price",
     "StoredFit",
     "Subscription",
+    "UnpaidInvoice",
     "in_language",
 ]

@@ -10,7 +10,9 @@ from accounts.models import Account
 from billing.enums import Access, ChangeStatus, SubscriptionStatus
 from billing.models import PlanChange, Price, Subscription
 from billing.selectors import change_in_flight, live_subscription
+from billing.selectors.overdue import access_at
 from billing.selectors.subscriptions import price_after
+from common import clock
 
 TONES = {
     SubscriptionStatus.ACTIVE: "ok",
@@ -78,7 +80,7 @@ def plan_now_of(account: Account) -> PlanNow | None:
         status_text=str(SubscriptionStatus(subscription.status).label),
         tone=TONES.get(SubscriptionStatus(subscription.status), "near"),
         is_overdue=subscription.status in OVERDUE,
-        is_degraded=subscription.access == Access.DEGRADED,
+        is_degraded=access_at(subscription, now=clock.now()) == Access.DEGRADED,
         period_start=subscription.current_period_start,
         period_end=subscription.current_period_end,
         trial_end=subscription.trial_end,

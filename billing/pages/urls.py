@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.urls import URLPattern, path
 
-from billing.pages import cards, change, design, home, overview, plans
+from billing.pages import cards, change, design, home, overdue, overview, plans
 
 urlpatterns: list[URLPattern] = [
     path("", home.home, name="home"),
@@ -13,6 +13,8 @@ urlpatterns: list[URLPattern] = [
     path("account/billing/plans/<slug:plan>/<slug:interval>/", change.plan_preview, name="plan_preview"),
     path("account/billing/changes/<uuid:change_id>/", change.plan_result, name="plan_result"),
     path("account/billing/changes/undo/", change.plan_undo, name="plan_undo"),
+    path("account/billing/overdue/", overdue.banner, name="overdue_banner"),
+    path("account/billing/pay/<str:invoice_id>/", overdue.pay, name="invoice_pay"),
     path("account/billing/card/", cards.card, name="payment_card"),
 ]
 

@@ -1,6 +1,6 @@
 """What a change of plan is, when it takes effect, what it means for limits: arithmetic on frozen values."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -66,7 +66,7 @@ def change_kind(
 
 
 def access_for(status: str) -> Access:
-    """What a status gives. Overdue keeps everything (with a warning) until it is declared unpaid."""
+    """What a status gives by itself; overdue ones are graded by the declared rules (see rules/overdue.py)."""
     if status in (SubscriptionStatus.TRIALING, SubscriptionStatus.ACTIVE):
         return Access.FULL
     if status == SubscriptionStatus.PAST_DUE:
@@ -105,20 +105,28 @@ def timeline(
     switch_at: datetime | None,
     following: PlanTerms | None,
     without: PlanTerms | None,
+    later: Sequence[tuple[datetime, str]] = (),
 ) -> list[TermsPhase]:
     """What holds from `now` on: the current terms, then `following` from `switch_at`.
 
-    `without`: what an account has that pays for nothing (the free plan's terms); it stands in when access is
-    degraded. Ended access gives nothing at all.
+    `without`: what an account has that pays for nothing (the free plan's terms); it stands in while access is
+    degraded. `later`: moments ahead at which access becomes another one, in order. Access that is ended now gives
+    nothing at all; ended later gives what degraded does, until the end is there.
     """
     if access == Access.ENDED or current is None:
         return []
-    holding = without if access == Access.DEGRADED else current
-    phases = (
-        [TermsPhase(now, switch_at, holding)] if holding and (switch_at is None or switch_at > now) else []
-    )
-    if switch_at is not None and following is not None:
-        phases.append(TermsPhase(max(switch_at, now), None, following))
+    grades = [(now, access), *(one for one in later if one[0] > now)]
+    cuts = {at for at, _ in grades}
+    if switch_at is not None:
+        cuts.add(max(switch_at, now))
+    moments = sorted(cuts)
+    phases: list[TermsPhase] = []
+    for begins, ends in zip(moments, [*moments[1:], None], strict=True):
+        paid = following if switch_at is not None and begins >= switch_at else current
+        grade = next(one for at, one in reversed(grades) if at <= begins)
+        terms = without if paid is not None and grade in (Access.DEGRADED, Access.ENDED) else paid
+        if terms is not None:
+            phases.append(TermsPhase(begins, ends, terms))
     return phases
 
 

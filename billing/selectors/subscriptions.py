@@ -7,7 +7,9 @@ from django.db.models import QuerySet
 
 from billing.enums import IN_FLIGHT, ChangeStatus
 from billing.models import PlanChange, Price, Subscription
+from billing.selectors.overdue import access_at
 from billing.selectors.plans import free_price
+from common.clock import now
 from quotas.serialize import instant
 
 CHANGE_RELATED = ("from_price__version__plan", "to_price__version__plan")
@@ -74,14 +76,14 @@ def pending_change_json(subscription: Subscription) -> dict[str, Any] | None:
 
 
 def subscription_json(subscription: Subscription) -> dict[str, Any]:
-    """A subscription object."""
+    """A subscription object. `access` is what holds at this very moment, whoever is late to write it down."""
     plan = subscription.plan_version.plan
     return {
         "id": str(subscription.id),
         "plan": {"code": plan.code, "name": plan.name, "version": subscription.plan_version.number},
         "interval": subscription.price.interval,
         "status": subscription.status,
-        "access": subscription.access,
+        "access": access_at(subscription, now=now()).value,
         "current_period_start": instant(subscription.current_period_start),
         "current_period_end": instant(subscription.current_period_end),
         "trial_end": instant(subscription.trial_end),

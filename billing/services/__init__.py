@@ -11,8 +11,10 @@ from billing.services.customers import (
     payment_method_remove,
     payment_methods_list,
 )
+from billing.services.dunning import overdue_apply
 from billing.services.endings import plan_change_undo, subscription_cancel, subscription_resume
 from billing.services.invoices import invoice_get, invoice_pdf_url, invoices_list
+from billing.services.payments import invoice_pay, invoice_payments_sweep
 from billing.services.preview import Preview, plan_change_preview
 from billing.services.starts import account_welcome, subscription_start
 from billing.services.stored import stored_check, stored_fit
@@ -26,8 +28,11 @@ __all__ = [
     "catalog_sync",
     "customer_ensure",
     "invoice_get",
+    "invoice_pay",
+    "invoice_payments_sweep",
     "invoice_pdf_url",
     "invoices_list",
+    "overdue_apply",
     "payment_method_add",
     "payment_method_make_default",
     "payment_method_remove",

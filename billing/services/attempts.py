@@ -97,14 +97,21 @@ DECLINES: dict[str, Callable[[], str]] = {
     "processing_error": lambda: _("the bank had a technical problem; try again in a moment"),
     "card_velocity_exceeded": lambda: _("the card's limit is reached"),
     "payment_method_missing": lambda: _("no card is on file"),
+    "payment_intent_authentication_failure": lambda: _("it was not confirmed with the bank"),
+    "authentication_required": lambda: _("the bank wants it confirmed"),
 }
+
+
+def decline_text(code: object) -> str:
+    """A bank's reason in words."""
+    return DECLINES.get(str(code), lambda: _("the bank refused the payment"))()
 
 
 def worded(error: DomainError) -> DomainError:
     """A refused payment with the bank's reason in words and the way on."""
     if not isinstance(error, PaymentFailed):
         return error
-    reason = DECLINES.get(str(error.details.get("decline_code")), lambda: _("the bank refused the payment"))()
+    reason = decline_text(error.details.get("decline_code"))
     message = _(
         "The payment was refused: %(reason)s. Nothing was changed. Add or choose another card and try again."
     )

@@ -120,7 +120,10 @@ def _open(asked: Asked) -> tuple[PlanChange, bool]:
     if (same := _same_request(asked, quote, target, subscription)) is not None:
         return same, False
     transition = transition_check(
-        subscription=subscription, target=target, in_flight=change_in_flight(asked.account.pk)
+        subscription=subscription,
+        target=target,
+        in_flight=change_in_flight(asked.account.pk),
+        now=asked.arrived_at,
     )
     _check_not_overtaken(asked)
     _check_keep(asked, target)

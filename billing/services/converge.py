@@ -2,6 +2,7 @@
 asked. So order, repetition and delay of events make no difference.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
 
@@ -11,7 +12,7 @@ from django.db import IntegrityError, transaction
 from billing import metrics
 from billing.enums import ENDED, ChangeKind, ChangeStatus
 from billing.gateways.stripe import gateway
-from billing.gateways.values import SubscriptionState
+from billing.gateways.values import InvoiceState, SubscriptionState
 from billing.locks import (
     lock_account,
     lock_live_subscription,
@@ -19,6 +20,7 @@ from billing.locks import (
     lock_subscription_by_stripe_id,
 )
 from billing.models import PlanChange, Subscription
+from billing.rules.overdue import OWING
 from billing.selectors import change_in_flight, live_subscription, scheduled_change
 from billing.services.entitlements import subscription_entitle
 from billing.services.outcomes import (
@@ -29,6 +31,7 @@ from billing.services.outcomes import (
     schedule_release_promise,
     subscription_mirror,
 )
+from billing.services.overdue import overdue_tell
 from common.clock import database_now
 
 log = structlog.get_logger(__name__)
@@ -58,15 +61,26 @@ def subscription_refresh(*, stripe_subscription_id: str) -> Converged:
     for _attempt in range(MAX_READS):
         read_at = database_now()  # before the question: what is answered is at least as new
         state = gateway.subscription_get(stripe_subscription_id)
-        outcome = subscription_converge(stripe_subscription=state, read_at=read_at)
+        unpaid = (
+            gateway.invoices_open(subscription_id=stripe_subscription_id) if state.status in OWING else ()
+        )
+        outcome = subscription_converge(stripe_subscription=state, read_at=read_at, unpaid=unpaid)
         if outcome is not Converged.STALE:
             return outcome
     log.warning("subscription_always_newer", stripe_subscription=stripe_subscription_id)
     return Converged.STALE
 
 
-def subscription_converge(*, stripe_subscription: SubscriptionState, read_at: datetime) -> Converged:
-    """Records what Stripe showed at `read_at` or later. An older reading than the one recorded changes nothing."""
+def subscription_converge(
+    *,
+    stripe_subscription: SubscriptionState,
+    read_at: datetime,
+    unpaid: Sequence[InvoiceState] | None = None,
+) -> Converged:
+    """Records what Stripe showed at `read_at` or later. An older reading than the one recorded changes nothing.
+
+    `unpaid`: its open invoices, where they were asked for.
+    """
     account_id = (
         Subscription.objects.filter(stripe_subscription_id=stripe_subscription.id)
         .values_list("account_id", flat=True)
@@ -79,7 +93,7 @@ def subscription_converge(*, stripe_subscription: SubscriptionState, read_at: da
         _adopt(change, stripe_subscription, read_at)
     if account_id is None:
         return Converged.DONE
-    return _converge(account_id, stripe_subscription, read_at)
+    return _converge(account_id, stripe_subscription, read_at, unpaid)
 
 
 def _change_of(state: SubscriptionState) -> PlanChange | None:
@@ -123,7 +137,12 @@ def _adopt(change: PlanChange, state: SubscriptionState, read_at: datetime) -> N
 
 
 @transaction.atomic
-def _converge(account_id: int, state: SubscriptionState, read_at: datetime) -> Converged:
+def _converge(
+    account_id: int,
+    state: SubscriptionState,
+    read_at: datetime,
+    unpaid: Sequence[InvoiceState] | None,
+) -> Converged:
     lock_account(account_id)
     lock_live_subscription(account_id)
     subscription = lock_subscription_by_stripe_id(state.id)
@@ -132,7 +151,7 @@ def _converge(account_id: int, state: SubscriptionState, read_at: datetime) -> C
     if subscription.stripe_read_at is not None and subscription.stripe_read_at > read_at:
         return Converged.STALE
     moment = database_now()
-    changed = subscription_mirror(subscription, state, read_at)
+    changed = subscription_mirror(subscription, state, read_at, unpaid)
     moved = _settle_scheduled(subscription, state, moment)
     if subscription.ended_at is not None:
         after_the_end(subscription, moment)
@@ -143,6 +162,7 @@ def _converge(account_id: int, state: SubscriptionState, read_at: datetime) -> C
             scheduled=scheduled_change(account_id),
             now=moment,
         )
+    overdue_tell(subscription, moment)
     if changed:
         log.info(
             "subscription_converged",

@@ -1,5 +1,6 @@
 """The account's customer at Stripe, made once, and its cards."""
 
+import structlog
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account
@@ -7,7 +8,11 @@ from billing.errors import PaymentProviderUnavailable, ProviderRefused
 from billing.gateways.stripe import gateway
 from billing.gateways.values import CustomerState, PaymentMethodState
 from billing.models import Subscription
+from billing.selectors import live_subscription
+from billing.services.converge import subscription_refresh
 from common.errors import NotFound, ValidationError
+
+log = structlog.get_logger(__name__)
 
 # Statuses in which Stripe will want to charge again.
 NEEDS_CARD = ("active", "trialing", "past_due", "unpaid")
@@ -34,6 +39,18 @@ def customer_ensure(*, account: Account) -> str:
     if not account.stripe_customer_id:
         raise PaymentProviderUnavailable
     return account.stripe_customer_id
+
+
+def customer_follow(*, customer_id: str) -> None:
+    """After an event: a customer that was deleted at Stripe is forgotten here, and its subscription seen to be over."""
+    account = Account.objects.filter(stripe_customer_id=customer_id).first()
+    if account is None or not gateway.customer_get(customer_id).deleted:
+        return
+    subscription = live_subscription(account.pk)
+    if subscription is not None and subscription.stripe_subscription_id is not None:
+        subscription_refresh(stripe_subscription_id=subscription.stripe_subscription_id)
+    Account.objects.filter(pk=account.pk, stripe_customer_id=customer_id).update(stripe_customer_id=None)
+    log.warning("customer_deleted_at_provider", account=account.pk, stripe_customer=customer_id)
 
 
 def payment_methods_list(*, account: Account) -> tuple[list[PaymentMethodState], str | None]:
@@ -71,6 +88,18 @@ def payment_method_make_default(*, account: Account, payment_method_id: str) -> 
     )
 
 
+def payment_method_use(*, account: Account, payment_method_id: str | None) -> str | None:
+    """The card to pay one thing with: one of the account's, or one just entered, which is put on file. None: the
+    one that is charged anyway. PaymentFailed and ValidationError as for adding a card.
+    """
+    if not payment_method_id:
+        return None
+    known = gateway.payment_methods(account.stripe_customer_id) if account.stripe_customer_id else []
+    if payment_method_id in [one.id for one in known]:
+        return payment_method_id
+    return payment_method_add(account=account, payment_method_id=payment_method_id).id
+
+
 def payment_method_remove(*, account: Account, payment_method_id: str) -> None:
     """Takes the card away. The one that a running paid subscription is charged to stays: ValidationError."""
     own = _own(account, payment_method_id)
@@ -100,8 +129,10 @@ def _is_needed(account: Account) -> bool:
 
 __all__ = [
     "customer_ensure",
+    "customer_follow",
     "payment_method_add",
     "payment_method_make_default",
     "payment_method_remove",
+    "payment_method_use",
     "payment_methods_list",
 ]

@@ -2,9 +2,10 @@
 
 from datetime import datetime
 
-from billing.enums import ChangeStatus
+from billing.enums import Access, ChangeStatus
 from billing.models import PlanChange, Subscription
 from billing.rules.changes import MONTHS, PlanTerms, TermsPhase, timeline
+from billing.selectors.overdue import overdue_steps
 from billing.selectors.plans import free_price, terms_of
 from billing.services.stored import stored_fit_promise
 from quotas.enums import Source
@@ -45,14 +46,21 @@ def entitled_phases(
         following = terms_of(scheduled.to_price.version) if scheduled.to_price else without
     else:
         switch_at, following = subscription.cancel_at, without
+    steps = overdue_steps(subscription, now=now)
     return timeline(
         now=now,
-        access=subscription.access,
+        access=_granted(steps[0].rule.access) if steps else subscription.access,
+        later=[(one.at, _granted(one.rule.access)) for one in steps[1:]],
         current=terms_of(subscription.plan_version),
         switch_at=switch_at,
         following=following,
         without=without,
     )
+
+
+def _granted(access: str) -> str:
+    """An end that is due and has not been carried out yet: what is free holds until it is."""
+    return Access.DEGRADED if access == Access.ENDED else access
 
 
 def _free_terms(subscription: Subscription) -> PlanTerms | None:

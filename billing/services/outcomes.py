@@ -4,6 +4,7 @@ All of these may be called twice, by the request and by a webhook or the sweeper
 done. Each locks account → subscription → plan change.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -14,7 +15,8 @@ from django.db import transaction
 
 from billing import metrics
 from billing.enums import ENDED, Access, ChangeKind, ChangeStatus, SubscriptionStatus
-from billing.gateways.values import SubscriptionState
+from billing.errors import Refused
+from billing.gateways.values import InvoiceState, SubscriptionState
 from billing.locks import (
     lock_account,
     lock_live_subscription,
@@ -25,6 +27,8 @@ from billing.models import PlanChange, Price, Subscription
 from billing.rules.changes import access_for
 from billing.selectors import free_price, price_by_stripe_id, scheduled_change
 from billing.services.entitlements import subscription_entitle
+from billing.services.overdue import access_granted, dues_known, dues_shown, dues_write
+from billing.services.recorded import attempt_refused, attempts_claim
 from billing.services.told import plan_change_told
 from common import audit, outbox
 from common.clock import database_now
@@ -138,6 +142,12 @@ def _settle(change: PlanChange, state: SubscriptionState, moment: datetime) -> N
     if change.kind in (ChangeKind.UPGRADE, ChangeKind.START) and state.latest_invoice is not None:
         change.stripe_invoice_id = state.latest_invoice.id
         change.charged_minor = state.latest_invoice.amount_due_minor
+        attempts_claim(
+            invoice_id=change.stripe_invoice_id,
+            request_id=change.request_id,
+            since=change.requested_at,
+            until=moment,
+        )
         _compare_with_quote(change)
     change.save()
     change_record(change, moment)
@@ -177,6 +187,15 @@ def change_fail(*, change_id: UUID, error: DomainError) -> PlanChange:
     change.settled_at = moment = database_now()
     change.save()
     change_record(change, moment)
+    if isinstance(error, Refused):
+        attempt_refused(
+            account_id=account_id,
+            error=error,
+            invoice_id="",
+            amount_minor=change.due_minor or (change.to_price.amount_minor if change.to_price else 0),
+            currency=change.currency,
+            request_id=change.request_id,
+        )
     return change
 
 
@@ -204,27 +223,37 @@ def change_undone(*, change_id: UUID, state: SubscriptionState, read_at: datetim
     return change
 
 
-def subscription_mirror(subscription: Subscription, state: SubscriptionState, read_at: datetime) -> bool:
-    """Writes Stripe's state into our row, unless the row is newer or ended. Whether its terms changed."""
+def subscription_mirror(
+    subscription: Subscription,
+    state: SubscriptionState,
+    read_at: datetime,
+    unpaid: Sequence[InvoiceState] | None = None,
+) -> bool:
+    """Writes Stripe's state into our row, unless the row is newer or ended. Whether its limits are to be written anew.
+
+    `unpaid`: the subscription's open invoices, where they were asked for.
+    """
     if subscription.ended_at is not None or (
         subscription.stripe_read_at is not None and subscription.stripe_read_at > read_at
     ):
         return False
     before = {name: getattr(subscription, name) for name in MIRRORED}
+    owed_before, owed = dues_known(subscription), dues_shown(subscription, state, unpaid)
     _copy(subscription, state)
+    subscription.access = access_granted(subscription.status, owed, read_at)
     subscription.stripe_read_at = read_at
     changed = any(getattr(subscription, name) != before[name] for name in TERMS)
     if changed or subscription._state.adding:
         subscription.revision += 1
     subscription.save()
-    return changed
+    dues_write(subscription, owed)
+    return changed or owed != owed_before
 
 
 def _copy(subscription: Subscription, state: SubscriptionState) -> None:
     price = _price_of(subscription, state)
     subscription.price, subscription.plan_version = price, price.version
     subscription.status = state.status
-    subscription.access = access_for(state.status)
     subscription.stripe_item_id = state.item_id
     subscription.stripe_schedule_id = state.schedule_id
     subscription.anchor_at = state.anchor_at

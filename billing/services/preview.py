@@ -8,7 +8,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from accounts.models import Account
-from billing.enums import ChangeKind, Interval
+from billing.enums import ChangeKind, Interval, SubscriptionStatus
 from billing.errors import DuplicatePlanChange, InvalidTargetPlan, NoLiveSubscription, PlanChangeNotAllowed
 from billing.gateways.stripe import gateway
 from billing.gateways.values import InvoiceLine, InvoiceState
@@ -30,6 +30,7 @@ from billing.selectors import (
     terms_of,
     transition_kind,
 )
+from billing.selectors.overdue import overdue_rule
 from billing.services.converge import subscription_catch_up
 from billing.services.quotes import quote_make
 from billing.stored import stored_things
@@ -38,9 +39,6 @@ from common.periods import add_months
 from quotas.enums import Window
 from quotas.selectors import quota_status
 from quotas.serialize import instant
-
-# What may not be upgraded before its open invoice is paid.
-OWING = ("past_due", "unpaid", "incomplete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +159,7 @@ def interval_or_default(plan: str, interval: str | None, subscription: Subscript
 
 
 def transition_check(
-    *, subscription: Subscription, target: Price, in_flight: PlanChange | None
+    *, subscription: Subscription, target: Price, in_flight: PlanChange | None, now: datetime
 ) -> Transition:
     """Which kind of change this is. Raises the business error when it is none or not possible now."""
     current = subscription.price
@@ -183,12 +181,21 @@ def transition_check(
             _("Your subscription is about to end. Resume it first, then change the plan."),
             details={"reason": "cancellation_scheduled", "cancel_at": instant(subscription.cancel_at)},
         )
-    if kind == ChangeKind.UPGRADE and subscription.status in OWING:
+    _check_debts(subscription, kind, now)
+    return Transition(subscription, target, kind)
+
+
+def _check_debts(subscription: Subscription, kind: ChangeKind, now: datetime) -> None:
+    """While something is unpaid the overdue rules say which changes are possible; nothing begins before it is paid."""
+    rule = overdue_rule(subscription, now=now)
+    unpaid_start = subscription.status == SubscriptionStatus.INCOMPLETE and kind == ChangeKind.UPGRADE
+    if unpaid_start or (rule is not None and kind.value not in rule.plan_changes):
         raise PlanChangeNotAllowed(
-            _("An invoice is not paid yet. Pay it, then upgrade."),
+            _("An invoice is not paid yet. Pay it, then upgrade.")
+            if kind == ChangeKind.UPGRADE
+            else _("An invoice is not paid yet. Pay it, then change the plan."),
             details={"reason": "payment_overdue", "status": subscription.status},
         )
-    return Transition(subscription, target, kind)
 
 
 def _named(price: Price) -> dict[str, str]:
@@ -247,7 +254,7 @@ def plan_change_preview(
         subscription=subscription,
     )
     transition = transition_check(
-        subscription=subscription, target=target, in_flight=change_in_flight(account.pk)
+        subscription=subscription, target=target, in_flight=change_in_flight(account.pk), now=now
     )
     return transition_preview(account=account, transition=transition, now=now)
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import template
 
+from billing.pages.overdue import banner_context
 from billing.pages.refusals import refusal_of
 
 register = template.Library()
@@ -15,3 +16,11 @@ def refusal(context: template.Context, error: Any, level: int = 2) -> dict[str, 
     decision = getattr(error, "decision", None)
     found = refusal_of(decision) if decision is not None else None
     return {"refusal": found, "now": context.get("now"), "level": level}
+
+
+@register.inclusion_tag("components/overdue_banner.html", takes_context=True)
+def overdue_banner(context: template.Context) -> dict[str, Any]:
+    """What is unpaid, and how to cure it; nothing when nothing is."""
+    request = context.get("request")
+    found = banner_context(request) if request is not None else {}
+    return {"csrf_token": context.get("csrf_token"), **found}
