@@ -9,10 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from uuid import UUID
+
+import structlog
 
 from quotas.refusals import raise_for_refusal
 from quotas.services import DEFAULT_TTL_S, usage_consume, usage_release, usage_reserve, usage_settle
 from quotas.values import Bound, Decision, Refusal
+
+logger = structlog.get_logger("quotas")
 
 
 @dataclass(slots=True)
@@ -44,9 +49,7 @@ class Metering:
         decision, reservation_id = self.reserved, self.reserved.reservation_id
         assert reservation_id is not None, "an allowed reservation has an id"
         if not self.succeeded:
-            usage_release(
-                account_id=decision.account_id, reservation_id=reservation_id, metric=decision.metric
-            )
+            self._release(reservation_id)
             return
         self.settled = usage_settle(
             account_id=decision.account_id,
@@ -56,6 +59,28 @@ class Metering:
         )
         if self.settled.refusal == Refusal.RESERVATION_CLOSED:
             self.settled = self._count_late()
+
+    def _release(self, reservation_id: UUID) -> None:
+        """Give the units back, now or when the reservation expires.
+
+        What failed in the work is what its caller has to hear: should the meter fail too, that is only logged.
+        """
+        try:
+            usage_release(
+                account_id=self.reserved.account_id,
+                reservation_id=reservation_id,
+                metric=self.reserved.metric,
+                request_id=self.request_id,
+            )
+        except Exception as error:
+            logger.exception(
+                "meter_release_failed",
+                error=type(error).__name__,
+                account_id=self.reserved.account_id,
+                metric=self.reserved.metric,
+                reservation_id=str(reservation_id),
+                request_id=self.request_id,
+            )
 
     def _count_late(self) -> Decision:
         """The reservation expired while the work went on: its units are taken again, under a key of its own."""

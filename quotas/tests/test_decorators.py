@@ -3,11 +3,14 @@
 import json
 
 import pytest
+import structlog
+from django.db.models import F
 from django.http import HttpResponse
 from django.test import RequestFactory
 from django.urls import path
 from rest_framework.decorators import api_view
 from rest_framework.response import Response
+from structlog.testing import capture_logs
 
 from accounts import tokens
 from accounts.models import Account, AccountKind, User
@@ -17,7 +20,7 @@ from quotas import errors
 from quotas.decorators import metered, requires_feature
 from quotas.middleware import MeteringMiddleware, PathRule
 from quotas.models import Bucket, Reservation
-from quotas.services import LimitSpec
+from quotas.services import LimitSpec, reservations_expire
 from quotas.tests.conftest import give
 from quotas.tests.test_engine import figures, make_overdue
 
@@ -81,6 +84,37 @@ def test_a_view_that_raises_counts_nothing(person, account, error):
     with pytest.raises(type(error)):
         page(request_of(person), error=error)
     assert figures(account) == ([("day", 0, 0)], 0, [], 0)
+
+
+@pytest.fixture
+def release_fails(monkeypatch):
+    """The meter cannot be reached when a reservation is to be released. Gives what is logged."""
+
+    def unavailable(**_):
+        raise errors.MeterUnavailable
+
+    with capture_logs() as lines, monkeypatch.context() as patched:
+        patched.setattr("quotas.metering.usage_release", unavailable)
+        patched.setattr("quotas.metering.logger", structlog.get_logger("quotas"))
+        yield lines
+
+
+def test_what_the_view_raised_is_told_though_its_units_cannot_be_released(person, account, release_fails):
+    with pytest.raises(ValueError, match="bug"):
+        page(request_of(person), error=ValueError("bug"))
+    (line,) = release_fails
+    assert (line["event"], line["error"]) == ("meter_release_failed", "MeterUnavailable")
+    assert (line["account_id"], line["request_id"]) == (account.id, "request-1234")
+    assert figures(account) == ([("day", 0, 1)], 0, [], 1), "left to expire"
+    Reservation.objects.update(expires_at=F("decided_at"))
+    assert reservations_expire() == 1
+    assert figures(account) == ([("day", 0, 0)], 0, [], 0)
+
+
+def test_what_the_view_answered_is_told_though_its_units_cannot_be_released(person, account, release_fails):
+    assert page(request_of(person), status=422).status_code == 422
+    assert [line["event"] for line in release_fails] == ["meter_release_failed"]
+    assert figures(account) == ([("day", 0, 1)], 0, [], 1)
 
 
 @pytest.mark.req("QU-2")
