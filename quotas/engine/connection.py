@@ -5,6 +5,7 @@ A metering decision is committed when it is returned, whatever becomes of the ca
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import psycopg
@@ -32,5 +33,14 @@ def connect() -> psycopg.Connection[tuple[Any, ...]]:
 
 
 def array(values: Any) -> str:
-    """An array literal of numbers (None is NULL), so that the parameter's type never varies."""
+    """An array literal of numbers or UUIDs (None is NULL), so that the parameter's type never varies."""
     return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+
+
+def texts(values: Iterable[str]) -> str:
+    """An array literal of texts. psycopg's own, made for lists of anything, took a seventh of a caller's time."""
+    return (
+        "{"
+        + ",".join(['"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' for value in values])
+        + "}"
+    )

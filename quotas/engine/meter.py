@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 
 from quotas.engine.combiner import Combiner
 from quotas.engine.runner import BatchRunner
@@ -14,25 +13,17 @@ class Meter:
     """Submits operations to the process's combiner."""
 
     def __init__(self) -> None:
-        self._mutex = threading.Lock()
-        self._owner_pid = 0
-        self._runner = BatchRunner()
-        self._combiner: Combiner[Operation, Decision] = Combiner(self._runner.run)
+        self._start()
+        os.register_at_fork(after_in_child=self._start)
 
     def submit(self, operation: Operation) -> Decision:
         """The decision, committed when it is returned; raises the DomainError that concerns this operation."""
-        if self._owner_pid != os.getpid():
-            self._renew()
         return self._combiner.submit(operation)
 
-    def _renew(self) -> None:
-        """A forked child must not speak on its parent's connection: leave it alone and open another."""
-        with self._mutex:
-            if self._owner_pid == os.getpid():
-                return
-            self._runner = BatchRunner()
-            self._combiner = Combiner(self._runner.run)
-            self._owner_pid = os.getpid()
+    def _start(self) -> None:
+        """Again in a forked child: it must not speak on its parent's connection, nor wait for its parent's threads."""
+        self._runner = BatchRunner()
+        self._combiner: Combiner[Operation, Decision] = Combiner(self._runner.run)
 
     def close(self) -> None:
         """Drop the connection (tests, orderly shutdown)."""

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import psycopg
 
-from quotas.engine.connection import array
+from quotas.engine.connection import array, texts
 from quotas.engine.sql import CLAIM_BATCH, CONSUME_ALL, READ_COUNTERS, RESERVE_ALL, SETTLE_ALL
 from quotas.values import Bound, Decision, Kind, Operation, Split
 
@@ -82,7 +82,7 @@ def _reserve(
     record_ids: Sequence[int],  # noqa: ARG001 - nothing is recorded yet
     batch_key: UUID,
 ) -> list[Decision] | None:
-    own = ([o.reservation_id for o in operations], array([o.ttl_s for o in operations]), batch_key)
+    own = (array([o.reservation_id for o in operations]), array([o.ttl_s for o in operations]), batch_key)
     rows = connection.execute(RESERVE_ALL, (*_asked(operations), *own)).fetchall()
     return _held(operations, rows) if rows[0][0] else None
 
@@ -100,8 +100,8 @@ def _settle(
 ) -> list[Decision] | None:
     parameters = (
         array([o.account_id for o in operations]),
-        [o.reservation_id for o in operations],
-        [o.request_id for o in operations],
+        array([o.reservation_id for o in operations]),
+        texts([o.request_id for o in operations]),
         array(record_ids),
         batch_key,
     )
@@ -131,8 +131,8 @@ def _asked(operations: Sequence[Operation]) -> tuple[Any, ...]:
         array([o.metric_id for o in operations]),
         array([o.credential_id for o in operations]),
         array([o.units for o in operations]),
-        [o.subject for o in operations],
-        [o.request_id for o in operations],
+        texts([o.subject for o in operations]),
+        texts([o.request_id for o in operations]),
     )
 
 
