@@ -65,7 +65,7 @@ def usage_consume(
 
     `overage_units`: how many of them the caller will have charged, should credits not suffice.
     """
-    operation = _operation(
+    return _ask(
         Kind.CONSUME,
         account_id=account_id,
         metric=metric,
@@ -74,9 +74,8 @@ def usage_consume(
         credential_id=credential_id,
         subject=subject,
         request_id=request_id,
+        overage_units=overage_units,
     )
-    operation.overage_units = overage_units
-    return _submit(operation)
 
 
 def usage_reserve(
@@ -97,7 +96,7 @@ def usage_reserve(
     """
     if not 1 <= ttl_s <= MAX_TTL_S:
         raise ValidationError.of("ttl_s", "out_of_range", f"1 to {MAX_TTL_S} seconds")
-    operation = _operation(
+    return _ask(
         Kind.RESERVE,
         account_id=account_id,
         metric=metric,
@@ -107,9 +106,8 @@ def usage_reserve(
         subject=subject,
         request_id=request_id,
         ttl_s=ttl_s,
+        overage_units=overage_units,
     )
-    operation.overage_units = overage_units
-    return _submit(operation)
 
 
 def usage_settle(
@@ -163,7 +161,7 @@ def usage_give_back(
     request_id: str = "",
 ) -> Decision:
     """Uncount `units` things that no longer exist, of a capacity metric."""
-    operation = _operation(
+    return _ask(
         Kind.GIVE_BACK,
         account_id=account_id,
         metric=metric,
@@ -173,7 +171,6 @@ def usage_give_back(
         subject=subject,
         request_id=request_id,
     )
-    return _submit(operation)
 
 
 def reservations_expire(*, limit: int = 1000) -> int:
@@ -199,7 +196,7 @@ def _expire(account_id: int, reservation_id: UUID, metric: str) -> bool:
     return decision.refusal == Refusal.RESERVATION_CLOSED
 
 
-def _operation(
+def _ask(
     kind: Kind,
     *,
     account_id: int,
@@ -210,12 +207,14 @@ def _operation(
     subject: str,
     request_id: str,
     ttl_s: int = 0,
-) -> Operation:
+    overage_units: int = 0,
+) -> Decision:
     _check_units(units, least=1)
     _check_text("subject", subject, 200)
+    _check_text("request_id", request_id, None)
     parts = (kind, metric, units, credential_id, subject, ttl_s)
     operation_key, fingerprint = _identify(account_id, kind, key, parts)
-    return Operation(
+    operation = Operation(
         kind=kind,
         account_id=account_id,
         key=operation_key,
@@ -228,8 +227,10 @@ def _operation(
         subject=subject,
         request_id=request_id[:64],
         ttl_s=ttl_s,
+        overage_units=overage_units,
         reservation_id=operation_key if kind == Kind.RESERVE else None,
     )
+    return _submit(operation)
 
 
 def _close(
@@ -242,6 +243,7 @@ def _close(
     key: str | None,
     request_id: str,
 ) -> Decision:
+    _check_text("request_id", request_id, None)
     metric = metric or _metric_reserved(account_id, reservation_id)
     operation_key, fingerprint = _identify(account_id, kind, key, (kind, str(reservation_id), units))
     operation = Operation(
@@ -299,6 +301,14 @@ def _check_units(units: int, *, least: int) -> None:
         raise ValidationError.of("units", "out_of_range", f"a whole number from {least} to {MAX_UNITS}")
 
 
-def _check_text(field: str, value: str, longest: int) -> None:
-    if len(value) > longest or "\0" in value:
-        raise ValidationError.of(field, "invalid", f"at most {longest} characters, none of them NUL")
+def _check_text(field: str, value: str, longest: int | None) -> None:
+    """One text the database cannot keep would fail the whole batch, and with it its neighbours."""
+    if longest is not None and len(value) > longest:
+        raise ValidationError.of(field, "invalid", f"at most {longest} characters")
+    if "\0" in value or not (value.isascii() or _is_unicode(value)):
+        raise ValidationError.of(field, "invalid", "Unicode text without NUL")
+
+
+def _is_unicode(value: str) -> bool:
+    """Whether it holds no half of a surrogate pair, which JSON can write and UTF-8 cannot."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)

@@ -4,10 +4,12 @@ import os
 
 import pytest
 
+from common.errors import ValidationError
 from quotas.engine.connection import connect, texts
 from quotas.engine.meter import meter
 from quotas.models import Bucket, UsageRecord
-from quotas.services import usage_consume
+from quotas.services import usage_consume, usage_release, usage_reserve, usage_settle
+from quotas.tests.test_engine import figures
 
 pytestmark = pytest.mark.req("QU-1")
 
@@ -47,3 +49,23 @@ def test_a_forked_child_opens_a_connection_of_its_own(account_with):
     assert consume()
     assert backend() == of_parent
     assert Bucket.objects.get(account=account).used_units == 3
+
+
+@pytest.mark.parametrize("text", ["half \ud800", "\udfff", "nul \0"])
+@pytest.mark.parametrize("field", ["subject", "request_id"])
+def test_a_text_the_database_cannot_keep_is_refused_before_it_meets_others(account_with, field, text):
+    account = account_with(day=10)
+    for ask in (usage_consume, usage_reserve):
+        with pytest.raises(ValidationError):
+            ask(account_id=account.id, metric="messages", **{field: text})
+    assert figures(account) == ([], 0, [], 0)
+
+
+def test_a_closing_whose_request_id_cannot_be_kept_is_refused(account_with):
+    account = account_with(day=10)
+    held = usage_reserve(account_id=account.id, metric="messages")
+    before = figures(account)
+    for close in (usage_settle, usage_release):
+        with pytest.raises(ValidationError):
+            close(account_id=account.id, reservation_id=held.reservation_id, request_id="half \ud800")
+    assert figures(account) == before
