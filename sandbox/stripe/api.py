@@ -16,6 +16,7 @@ from werkzeug.wrappers import Request, Response
 from sandbox.stripe import browser, idempotency
 from sandbox.stripe import params as parameters
 from sandbox.stripe.core import Core
+from sandbox.stripe.engine import clocks
 from sandbox.stripe.errors import InvalidParams, StripeError, from_http
 from sandbox.stripe.events import API_VERSION
 from sandbox.stripe.faults import Fault
@@ -159,9 +160,10 @@ class Api:
         if call.by_browser:
             given = browser.prove(tx, call.args.get("intent_id"), given)
         checked = parameters.Spoken(parameters.check(call.route.params, given))
-        result = call.route.handler(tx, checked, **call.args)
-        checked.refuse_unread()
-        rendered = render(tx, result)
+        with clocks.time_of(tx, call.args, given):
+            result = call.route.handler(tx, checked, **call.args)
+            checked.refuse_unread()
+            rendered = render(tx, result)
         if call.by_browser:
             return browser.reduced(rendered)
         return expand(tx, copied(rendered), self._paths(paths)) if paths else rendered

@@ -44,6 +44,7 @@ PLURALS = {
     "customer_balance_transaction": "customer_balance_transactions",
     "tax_id": "tax_ids",
     "tax_rate": "tax_rates",
+    "test_helpers.test_clock": "test_clocks",
     "checkout.session": "checkout_sessions",
     "billing_portal.session": "billing_portal_sessions",
 }

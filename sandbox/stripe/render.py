@@ -35,7 +35,7 @@ def render(tx: Tx, obj: Object) -> Object:
     """The public object. An event is public as it is stored, and must not be changed by the caller."""
     if obj.get("object") == "event":
         return obj
-    if obj.get("object") == "list":
+    if obj.get("object") in ("list", "search_result"):
         return obj | {"data": [render(tx, item) for item in obj["data"]]}
     public: Object = _public(obj)
     renderer = None if obj.get("deleted") else RENDERERS.get(obj["object"])

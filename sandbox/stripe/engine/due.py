@@ -98,7 +98,8 @@ class Agenda:
         for key, obj in changes:
             if key[0] not in FINDERS:
                 continue
-            found = FINDERS[key[0]](obj) if obj is not None else iter(())
+            ours = obj is not None and not obj.get("test_clock")  # those move by a clock of their own
+            found = FINDERS[key[0]](obj) if ours and obj is not None else iter(())
             due = min((item for item in found if item.task not in self._left_out), default=None)
             if due is None:
                 self._of.pop(key, None)

@@ -50,6 +50,7 @@ def new_invoice(
         "period_end": end,
         "period_start": start,
         "starting_balance": customer["balance"],
+        "test_clock": customer["test_clock"],
         "_token": tx.ids.token(40),
     }
     tx.add(invoice | fields)

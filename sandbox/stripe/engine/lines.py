@@ -174,7 +174,7 @@ def new_invoice_item(
         "quantity": 1,
         "quantity_decimal": "1",
         "tax_rates": [],
-        "test_clock": None,
+        "test_clock": tx.get("customer", customer)["test_clock"],
         "_credited": None,
     }
     tx.add(item | fields)

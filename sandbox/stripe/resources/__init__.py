@@ -14,10 +14,12 @@ from sandbox.stripe.resources import (
     previews,
     refunds,
     schedules,
+    search,
     subscription_items,
     subscriptions,
     tax_ids,
     tax_rates,
+    test_clocks,
     webhook_endpoints,
 )
 
@@ -35,9 +37,11 @@ __all__ = [
     "previews",
     "refunds",
     "schedules",
+    "search",
     "subscription_items",
     "subscriptions",
     "tax_ids",
     "tax_rates",
+    "test_clocks",
     "webhook_endpoints",
 ]

@@ -1,6 +1,6 @@
 """Customers and their balance."""
 
-from sandbox.stripe.engine import invoicing, methods, subscriptions, tax_ids
+from sandbox.stripe.engine import clocks, invoicing, methods, subscriptions, tax_ids
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.events import emit, emit_updated
 from sandbox.stripe.params import Params
@@ -62,6 +62,8 @@ def create(tx: Tx, params: Params) -> Object:
         "tax_exempt": "none",
         "test_clock": None,
     }
+    if "test_clock" in params:
+        customer["test_clock"] = tx.get(clocks.KIND, params["test_clock"], param="test_clock")["id"]
     tx.add(customer)
     if "payment_method" in params:
         methods.attach_to(tx, payment_methods.resolve(tx, params["payment_method"]), customer)

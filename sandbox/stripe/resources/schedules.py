@@ -105,6 +105,7 @@ def _new(tx: Tx, customer_id: str, phases: list[Object], params: Params) -> Obje
         "end_behavior": params.get("end_behavior", "release"),
         "metadata": params.get("metadata") or {},
         "phases": phases,
+        "test_clock": tx.get("customer", customer_id)["test_clock"],
     }
 
 

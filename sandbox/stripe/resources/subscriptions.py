@@ -74,6 +74,7 @@ def _new(tx: Tx, customer: Object, params: Params) -> Object:
             "url": f"/v1/subscription_items?subscription={sub_id}",
         },
         "start_date": tx.now,
+        "test_clock": customer["test_clock"],
     }
 
 

@@ -48,6 +48,9 @@ def everything(world: World) -> list[dict[str, Any]]:
     world.v1.webhook_endpoints.create({"url": "http://127.0.0.1:1/", "enabled_events": ["*"]})
     _given_back(world, sub.customer)
     _taxed(world)
+    clock = world.v1.test_helpers.test_clocks.create({"frozen_time": world.now + 5})
+    world.subscribe(basic, world.customer(test_clock=clock.id))
+    world.v1.test_helpers.test_clocks.advance(clock.id, {"frozen_time": world.now + 86_400 * 40})
     _in_a_browser(world)
     world.advance(days=40)
     objects = [obj for kind in world.state().values() for obj in kind.values()]
