@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from django.db import connection
-from django.db.models import F, Q
+from django.db.models import F, Q, Sum
 
-from billing.enums import IN_FLIGHT, ChangeStatus
-from billing.models import PlanChange, Subscription
+from billing.enums import IN_FLIGHT, ChangeStatus, RefundStatus
+from billing.models import PlanChange, Refund, Subscription, Withdrawal
 from billing.selectors import scheduled_change
 from billing.services.entitlements import entitled_phases
 from common import books
@@ -109,3 +109,22 @@ def nothing_stays_open() -> Iterable[str]:
     )
     for change in old:
         yield f"plan change {change.pk} has been open since {change.last_tried_at}"
+    for refund in Refund.objects.filter(
+        status=RefundStatus.PENDING, requested_at__lt=database_now() - PENDING_AT_MOST
+    ):
+        yield f"refund {refund.pk} has been open since {refund.requested_at}"
+    for withdrawal in Withdrawal.objects.filter(
+        completed_at__isnull=True, requested_at__lt=database_now() - PENDING_AT_MOST
+    ):
+        yield f"withdrawal {withdrawal.pk} has been open since {withdrawal.requested_at}"
+
+
+@books.check("billing.withdrawals_are_whole")
+def withdrawals_are_whole() -> Iterable[str]:
+    """What was given back is what was declared, and the subscription has ended."""
+    for withdrawal in Withdrawal.objects.filter(completed_at__isnull=False).select_related("subscription"):
+        done = withdrawal.refunds.filter(status=RefundStatus.DONE).aggregate(sum=Sum("amount_minor"))["sum"]
+        if (done or 0) != withdrawal.refund_minor:
+            yield f"withdrawal {withdrawal.pk}: {withdrawal.refund_minor} was declared, {done or 0} refunded"
+        if withdrawal.subscription.ended_at is None:
+            yield f"withdrawal {withdrawal.pk}: its subscription still runs"

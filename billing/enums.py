@@ -25,12 +25,15 @@ class TransitionKind(models.TextChoices):
 
 
 class ChangeKind(models.TextChoices):
-    """`start`: from no subscription. `cancel`: to what holds without one, at once."""
+    """`start`: from no subscription. `cancel`: to what holds without one, at once. `move`: to another version of the
+    same plan, by whoever runs the site; nothing is charged at the move itself.
+    """
 
     START = "start", _("start")
     UPGRADE = "upgrade", _("upgrade")
     DOWNGRADE = "downgrade", _("downgrade")
     CANCEL = "cancel", _("cancellation")
+    MOVE = "move", _("new terms")
 
 
 class ChangeStatus(models.TextChoices):
@@ -83,3 +86,50 @@ class AttemptOutcome(models.TextChoices):
     PENDING = "pending", _("in progress")
     ACTION_REQUIRED = "action_required", _("waiting for confirmation")
     FAILED = "failed", _("refused")
+
+
+class RefundKind(models.TextChoices):
+    """Why money goes back: a consumer withdrew, or support decided so."""
+
+    WITHDRAWAL = "withdrawal", _("withdrawal")
+    SUPPORT = "support", _("support")
+
+
+class RefundStatus(models.TextChoices):
+    """pending → done | failed. Failed: the payment provider certainly did not do it."""
+
+    PENDING = "pending", _("on its way")
+    DONE = "done", _("refunded")
+    FAILED = "failed", _("not possible")
+
+
+class InvoiceStatus(models.TextChoices):
+    """As Stripe has it, in the words of whoever pays."""
+
+    DRAFT = "draft", _("draft")
+    OPEN = "open", _("to be paid")
+    PAID = "paid", _("paid")
+    VOID = "void", _("void")
+    UNCOLLECTIBLE = "uncollectible", _("not collected")
+
+
+class CreditNoteStatus(models.TextChoices):
+    ISSUED = "issued", _("issued")
+    VOID = "void", _("void")
+
+
+class CardRefundStatus(models.TextChoices):
+    """A refund's way to the card, as Stripe has it."""
+
+    PENDING = "pending", _("on its way")
+    REQUIRES_ACTION = "requires_action", _("waiting for you")
+    SUCCEEDED = "succeeded", _("refunded")
+    FAILED = "failed", _("not possible")
+    CANCELED = "canceled", _("taken back")
+
+
+class WithdrawalStatus(models.TextChoices):
+    """`pending`: declared, and being carried out."""
+
+    PENDING = "pending", _("being carried out")
+    DONE = "done", _("done")

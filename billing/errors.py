@@ -91,6 +91,20 @@ class Refused(CardWanted, PaymentRequired):
     charge: RefusedCharge = RefusedCharge()
 
 
+class RefundNotAllowed(Conflict):
+    """`details.reason`: not_paid, too_much (`details.refundable_minor`), refund_in_progress."""
+
+    code = "refund_not_allowed"
+    default_message = _("This invoice cannot be refunded like that. Nothing was refunded.")
+
+
+class WithdrawalNotAllowed(PlanWanted, Conflict):
+    """`details.reason`: free_plan, business, too_late (`details.deadline`), already_withdrawn, change_in_progress."""
+
+    code = "withdrawal_not_allowed"
+    default_message = _("There is no contract to withdraw from. Nothing was changed.")
+
+
 class PaymentFailed(Refused):
     """The payment was refused and nothing was changed. `details.decline_code` is Stripe's reason."""
 

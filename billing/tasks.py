@@ -1,5 +1,7 @@
 """What Celery does for billing. The rules are in services."""
 
+from uuid import UUID
+
 import stripe
 import structlog
 from celery import shared_task
@@ -11,11 +13,19 @@ from billing import metrics
 from billing.gateways.stripe import gateway
 from billing.models import Subscription
 from billing.reactions import event_follow
-from billing.services import plan_changes_sweep, stored_fit, subscription_refresh
+from billing.services import (
+    plan_changes_sweep,
+    refunds_sweep,
+    stored_fit,
+    subscription_refresh,
+    withdrawals_sweep,
+)
 from billing.services.dunning import overdue_apply
 from billing.services.outcomes import RELEASE_SCHEDULE
 from billing.services.payments import invoice_payments_sweep
+from billing.services.receipts import receipt_send
 from billing.services.stored import FIT
+from billing.services.withdrawals import RECEIPT
 from billing.webhooks import APPLY, mirrored_with
 from common import clock
 from common.locks import locked
@@ -95,6 +105,20 @@ def overdue() -> None:
     report = overdue_apply(now=clock.now())
     if any(vars(report).values()):
         log.info("overdue_applied", **vars(report))
+
+
+@shared_task(name="billing.tasks.refunds_sweep")
+def sweep_refunds() -> None:
+    """Beat: carries out what is owed and was left open."""
+    for report in (refunds_sweep(now=clock.now()), withdrawals_sweep(now=clock.now())):
+        if any(vars(report).values()):
+            log.info("refunds_swept", **vars(report))
+
+
+@outbox_task(RECEIPT, atomic=False)
+def withdrawal_receipt(*, withdrawal_id: str) -> None:
+    """The receipt of a withdrawal, by e-mail. Sent again after a crash it carries the same Message-ID."""
+    receipt_send(withdrawal_id=UUID(withdrawal_id))
 
 
 @shared_task(name="billing.tasks.webhooks_prune")

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from billing.api import overdue, payments, subscriptions
+from billing.api import overdue, payments, subscriptions, withdrawals
 from billing.webhooks import StripeWebhookView
 
 API = "v1/billing"
@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{API}/subscription", subscriptions.SubscriptionView.as_view(), name="billing-subscription"),
     path(f"{API}/subscription/cancel", subscriptions.CancelView.as_view(), name="billing-cancel"),
     path(f"{API}/subscription/resume", subscriptions.ResumeView.as_view(), name="billing-resume"),
+    path(f"{API}/subscription/withdraw", withdrawals.WithdrawView.as_view(), name="billing-withdraw"),
     path(
         f"{API}/plan-change/preview",
         subscriptions.PlanChangePreviewView.as_view(),

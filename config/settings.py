@@ -249,6 +249,10 @@ SPECTACULAR_SETTINGS = {
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
     # Where two things have fields of one name with other choices, and each occurs in more than one place.
     "ENUM_NAME_OVERRIDES": {
+        "CardRefundStatus": "billing.enums.CardRefundStatus",
+        "CreditNoteStatus": "billing.enums.CreditNoteStatus",
+        "InvoiceStatus": "billing.enums.InvoiceStatus",
+        "WithdrawalStatus": "billing.enums.WithdrawalStatus",
         "CredentialStatus": "enterprise.enums.CredentialStatus",
         "Scope": "enterprise.enums.Scope",
     },
@@ -326,6 +330,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "plan-changes-sweep": {"task": "billing.tasks.plan_changes_sweep", "schedule": 20.0},
     "payments-sweep": {"task": "billing.tasks.payments_sweep", "schedule": 20.0},
     "overdue-apply": {"task": "billing.tasks.overdue_apply", "schedule": 60.0},
+    "refunds-sweep": {"task": "billing.tasks.refunds_sweep", "schedule": 20.0},
     "tokens-prune": {"task": "accounts.tokens_prune", "schedule": 86_400.0},
 }
 # A run of a promised task that neither ended nor failed within this time has died; another may begin.

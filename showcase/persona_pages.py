@@ -133,7 +133,6 @@ def _show(
         "has_room": room,
         "refused": refused,
         "crumbs": [(_("Personas"), "")],
-        "here": "personas",
         "page_url": reverse("personas-page"),
         **quotas,
     }

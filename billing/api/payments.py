@@ -13,6 +13,7 @@ from billing import services
 from billing.api import schemas
 from billing.errors import PaymentFailed, PaymentProviderUnavailable
 from billing.gateways.values import InvoiceState, PaymentMethodState
+from billing.services.invoices import InvoiceDetail
 from common.api import ApiView, listed
 from common.api.pagination import page_limit
 from common.money import Money
@@ -54,9 +55,41 @@ def invoice_json(invoice: InvoiceState) -> dict[str, Any]:
             }
             for line in invoice.lines
         ],
+        "subtotal": money(invoice.subtotal_minor),
+        "tax": money(invoice.tax_minor),
+        "credited": money(invoice.credited_minor),
         "created_at": instant(invoice.created_at),
         "issued_at": instant(invoice.issued_at),
         "paid_at": instant(invoice.paid_at),
+    }
+
+
+def invoice_detail_json(detail: InvoiceDetail) -> dict[str, Any]:
+    """The invoice with what corrected it."""
+    currency = detail.invoice.currency
+    return invoice_json(detail.invoice) | {
+        "refunded": Money(detail.refunded_minor, currency).as_json(),
+        "credit_notes": [
+            {
+                "id": note.id,
+                "number": note.number,
+                "status": note.status,
+                "total": Money(note.total_minor, currency).as_json(),
+                "refunded": Money(note.refunded_minor, currency).as_json(),
+                "to_balance": Money(note.to_balance_minor, currency).as_json(),
+                "created_at": instant(note.created_at),
+            }
+            for note in detail.credit_notes
+        ],
+        "refunds": [
+            {
+                "id": refund.id,
+                "status": refund.status,
+                "amount": Money(refund.amount_minor, refund.currency).as_json(),
+                "created_at": instant(refund.created_at),
+            }
+            for refund in detail.refunds
+        ],
     }
 
 
@@ -133,13 +166,16 @@ class InvoicesView(ApiView):
 
     @extend_schema(
         operation_id="billing_invoices",
-        parameters=schemas.PAGE,
+        parameters=[*schemas.PAGE, schemas.InvoicesQuery],
         responses=schemas.InvoiceShape(many=True),
     )
     def get(self, request: Request) -> Response:
         """Invoices, newest first."""
+        wanted = self.query(schemas.InvoicesQuery)
         invoices, cursor = services.invoices_list(
             account=account_of(request),
+            status=wanted.get("status"),
+            year=wanted.get("year"),
             limit=page_limit(request),
             cursor=request.query_params.get("cursor"),
         )
@@ -151,11 +187,11 @@ class InvoiceView(ApiView):
     rate_limits = LIMITS
     errors = (PaymentProviderUnavailable,)
 
-    @extend_schema(operation_id="billing_invoice", responses=schemas.InvoiceShape)
+    @extend_schema(operation_id="billing_invoice", responses=schemas.InvoiceDetailShape)
     def get(self, request: Request, invoice_id: str) -> Response:
-        """One invoice with its lines."""
+        """One invoice with its lines, credit notes and refunds."""
         return Response(
-            invoice_json(services.invoice_get(account=account_of(request), invoice_id=invoice_id))
+            invoice_detail_json(services.invoice_detail(account=account_of(request), invoice_id=invoice_id))
         )
 
 

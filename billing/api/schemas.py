@@ -4,7 +4,18 @@ from typing import Any
 
 from rest_framework import serializers
 
-from billing.enums import Access, Audience, ChangeKind, ChangeStatus, Interval, SubscriptionStatus
+from billing.enums import (
+    Access,
+    Audience,
+    CardRefundStatus,
+    ChangeKind,
+    ChangeStatus,
+    CreditNoteStatus,
+    Interval,
+    InvoiceStatus,
+    SubscriptionStatus,
+    WithdrawalStatus,
+)
 from common import openapi_parts
 from common.api import ApiSerializer, StrictCharField
 
@@ -43,6 +54,22 @@ class SubscriptionRequest(ApiSerializer):
 
 class CancelRequest(ApiSerializer):
     at = serializers.ChoiceField(choices=["period_end", "now"], default="period_end")
+    keep = serializers.ListField(
+        child=StrictCharField(max_length=64),
+        max_length=KEEP_MAX,
+        required=False,
+        help_text="Ids of stored things that stay in use on the free plan.",
+    )
+    reason = StrictCharField(
+        max_length=500, required=False, allow_blank=True, help_text="Why, if you want to say."
+    )
+
+
+class InvoicesQuery(ApiSerializer):
+    status = serializers.ChoiceField(choices=InvoiceStatus.choices, required=False)
+    year = serializers.IntegerField(
+        min_value=2000, max_value=2999, required=False, help_text="Of its making, UTC."
+    )
 
 
 class EmptyRequest(ApiSerializer):
@@ -209,11 +236,62 @@ class InvoiceLineShape(serializers.Serializer[Any]):
 class InvoiceShape(serializers.Serializer[Any]):
     id = serializers.CharField()
     number = serializers.CharField(allow_null=True)
-    status = serializers.ChoiceField(choices=["draft", "open", "paid", "void", "uncollectible"])
+    status = serializers.ChoiceField(choices=InvoiceStatus.choices)
     total = MoneyShape()
     amount_due = MoneyShape()
     amount_paid = MoneyShape()
     lines = InvoiceLineShape(many=True)
+    subtotal = MoneyShape(help_text="Before discounts and tax.")
+    tax = MoneyShape()
+    credited = MoneyShape(help_text="What credit notes have given back or waived since.")
     created_at = serializers.DateTimeField()
     issued_at = serializers.DateTimeField(allow_null=True)
     paid_at = serializers.DateTimeField(allow_null=True)
+
+
+class CreditNoteShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    number = serializers.CharField()
+    status = serializers.ChoiceField(choices=CreditNoteStatus.choices)
+    total = MoneyShape()
+    refunded = MoneyShape(help_text="Sent back to the card.")
+    to_balance = MoneyShape(help_text="Kept as credit for the next invoices.")
+    created_at = serializers.DateTimeField()
+
+
+class RefundShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    status = serializers.ChoiceField(choices=CardRefundStatus.choices)
+    amount = MoneyShape()
+    created_at = serializers.DateTimeField()
+
+
+class InvoiceDetailShape(InvoiceShape):
+    refunded = MoneyShape()
+    credit_notes = CreditNoteShape(many=True)
+    refunds = RefundShape(many=True)
+
+
+class WithdrawalOfferShape(serializers.Serializer[Any]):
+    plan = serializers.CharField()
+    subscribed_at = serializers.DateTimeField()
+    deadline = serializers.DateTimeField(help_text="The end of the fourteenth day; exclusive.")
+    paid = MoneyShape()
+    refund = MoneyShape(help_text="For the time not used, if you withdrew now.")
+
+
+class WithdrawalShape(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    plan = serializers.CharField()
+    status = serializers.ChoiceField(
+        choices=WithdrawalStatus.choices, help_text="pending: declared, and being carried out."
+    )
+    subscribed_at = serializers.DateTimeField()
+    withdrawn_at = serializers.DateTimeField()
+    paid = MoneyShape()
+    refund = MoneyShape()
+
+
+class WithdrawalAnswer(serializers.Serializer[Any]):
+    withdrawal = WithdrawalShape()
+    subscription = SubscriptionShape(allow_null=True)

@@ -145,9 +145,7 @@ class CancelView(ApiView):
     )
     def post(self, request: Request) -> Response:
         """End the paid subscription at the period's end, which can be taken back until then, or now."""
-        result = services.subscription_cancel(
-            at=self.body(schemas.CancelRequest)["at"], **asker_keyed(request)
-        )
+        result = services.subscription_cancel(**self.body(schemas.CancelRequest), **asker_keyed(request))
         return change_answer(result)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from billing.gateways.values import (
     ChargeState,
+    CreditNoteState,
     CustomerState,
     IntentState,
     InvoiceLine,
@@ -12,6 +13,7 @@ from billing.gateways.values import (
     PaymentMethodState,
     PhaseState,
     PriceState,
+    RefundState,
     ScheduleState,
     SubscriptionState,
 )
@@ -19,6 +21,7 @@ from billing.gateways.values import (
 CHANGE_KEY = "palier_plan_change"
 ACCOUNT_KEY = "palier_account"
 PLAN_KEY = "palier_plan"
+REFUND_KEY = "palier_refund"
 
 
 def instant(seconds: int | None) -> datetime | None:
@@ -70,6 +73,41 @@ def invoice(data: dict[str, Any]) -> InvoiceState:
         next_attempt_at=instant(data.get("next_payment_attempt")),
         due_at=instant(data.get("due_date")),
         client_secret=(data.get("confirmation_secret") or {}).get("client_secret"),
+        subtotal_minor=data.get("subtotal") or 0,
+        tax_minor=sum(one["amount"] for one in data.get("total_taxes") or ()),
+        credited_minor=(data.get("pre_payment_credit_notes_amount") or 0)
+        + (data.get("post_payment_credit_notes_amount") or 0),
+    )
+
+
+def credit_note(data: dict[str, Any]) -> CreditNoteState:
+    refunds = data.get("refunds") or ()
+    refunded = sum(one.get("amount_refunded") or 0 for one in refunds)
+    after_payment = data.get("post_payment_amount") or 0
+    return CreditNoteState(
+        id=data["id"],
+        number=data["number"],
+        invoice_id=str(id_of(data["invoice"])),
+        status=data["status"],
+        reason=data.get("reason"),
+        currency=data["currency"],
+        total_minor=data["total"],
+        refunded_minor=refunded,
+        to_balance_minor=max(after_payment - refunded - (data.get("out_of_band_amount") or 0), 0),
+        refund_ids=tuple(str(id_of(one["refund"])) for one in refunds if one.get("refund")),
+        refund_ref=meta(data, REFUND_KEY),
+        created_at=at(data["created"]),
+        pdf_url=data.get("pdf"),
+    )
+
+
+def refund(data: dict[str, Any]) -> RefundState:
+    return RefundState(
+        id=data["id"],
+        status=data.get("status") or "pending",
+        amount_minor=data["amount"],
+        currency=data["currency"],
+        created_at=at(data["created"]),
     )
 
 

@@ -35,16 +35,42 @@ class InvoiceGateway:
         return convert.invoice(api().invoices.create_preview(params).to_dict())
 
     @gateway_call
+    def preview_next(self, *, subscription_id: str, schedule_id: str | None) -> InvoiceState:
+        """The next invoice as it stands now; with the schedule's phases where there is one."""
+        params = {"schedule": schedule_id} if schedule_id else {"subscription": subscription_id}
+        return convert.invoice(api().invoices.create_preview(params).to_dict())
+
+    @gateway_call
+    def preview_move(self, *, subscription_id: str, item_id: str, price_id: str) -> InvoiceState:
+        """The next invoice after `subscription_price_set` with the same arguments."""
+        details = {"items": [{"id": item_id, "price": price_id}], "proration_behavior": "none"}
+        params = {"subscription": subscription_id, "subscription_details": details}
+        return convert.invoice(api().invoices.create_preview(params).to_dict())
+
+    @gateway_call
     @none_when_missing
     def invoice_get(self, invoice_id: str) -> InvoiceState:
         return convert.invoice(api().invoices.retrieve(invoice_id).to_dict())
 
     @gateway_call
     def invoices(
-        self, *, customer_id: str, limit: int, starting_after: str | None = None
+        self,
+        *,
+        customer_id: str,
+        limit: int,
+        starting_after: str | None = None,
+        status: str | None = None,
+        created: tuple[datetime, datetime] | None = None,
+        subscription_id: str | None = None,
     ) -> tuple[Sequence[InvoiceState], bool]:
-        """Newest first, and whether there are more."""
+        """Newest first, and whether there are more. `created`: from and until, the end excluded."""
         params: dict[str, Any] = {"customer": customer_id, "limit": limit}
+        if status:
+            params["status"] = status
+        if subscription_id:
+            params["subscription"] = subscription_id
+        if created:
+            params["created"] = {"gte": convert.seconds(created[0]), "lt": convert.seconds(created[1])}
         if starting_after:
             params["starting_after"] = starting_after
         page = api().invoices.list(params)

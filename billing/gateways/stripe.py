@@ -8,12 +8,15 @@ from billing.gateways.charges import ChargeGateway
 from billing.gateways.customers import CustomerGateway
 from billing.gateways.invoices import InvoiceGateway
 from billing.gateways.products import ProductGateway, product_id
+from billing.gateways.refunds import RefundGateway
 from billing.gateways.subscriptions import SubscriptionGateway
 
 __all__ = ["gateway", "product_id"]
 
 
-class StripeGateway(CustomerGateway, SubscriptionGateway, InvoiceGateway, ProductGateway, ChargeGateway):
+class StripeGateway(
+    CustomerGateway, SubscriptionGateway, InvoiceGateway, ProductGateway, ChargeGateway, RefundGateway
+):
     """One call each; reads return None where there is no such object."""
 
 

@@ -83,6 +83,23 @@ class SubscriptionGateway:
         return convert.subscription(answer.to_dict())
 
     @gateway_call
+    def subscription_price_set(
+        self, *, subscription_id: str, item_id: str, price_id: str, change_id: str, key: str
+    ) -> SubscriptionState:
+        """Another price of the same interval from now on; nothing is charged or credited before the next invoice."""
+        answer = api().subscriptions.update(
+            subscription_id,
+            {
+                "items": [{"id": item_id, "price": price_id}],
+                "proration_behavior": "none",
+                "metadata": {convert.CHANGE_KEY: change_id},
+                "expand": WITH_INVOICE,
+            },
+            keyed(key),
+        )
+        return convert.subscription(answer.to_dict())
+
+    @gateway_call
     def cancel_at_period_end_set(
         self, *, subscription_id: str, cancel: bool, change_id: str, key: str
     ) -> SubscriptionState:

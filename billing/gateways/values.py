@@ -21,6 +21,7 @@ class InvoiceState:
 
     `attempts`: how often payment was tried. `due_at`: only for an invoice that is sent to be paid. `client_secret`:
     by which the payer's browser finishes the payment; only when it was asked for.
+    `subtotal_minor` is before discounts and tax; `credited_minor` what credit notes have given back or waived since.
     """
 
     id: str
@@ -43,6 +44,42 @@ class InvoiceState:
     next_attempt_at: datetime | None = None
     due_at: datetime | None = None
     client_secret: str | None = None
+    subtotal_minor: int = 0
+    tax_minor: int = 0
+    credited_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CreditNoteState:
+    """A correction of an invoice. `refunded_minor` went back to the card, `to_balance_minor` to the customer's credit.
+
+    `refund_ref`: our refund that made it, from its metadata.
+    """
+
+    id: str
+    number: str
+    invoice_id: str
+    status: str
+    reason: str | None
+    currency: str
+    total_minor: int
+    refunded_minor: int
+    to_balance_minor: int
+    refund_ids: tuple[str, ...]
+    refund_ref: str | None
+    created_at: datetime
+    pdf_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RefundState:
+    """Money on its way back to the card. `status`: pending, succeeded, failed, canceled or requires_action."""
+
+    id: str
+    status: str
+    amount_minor: int
+    currency: str
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from billing.models.catalog import Feature, Plan, PlanLimit, PlanTransition, Pla
 from billing.models.changes import PlanChange
 from billing.models.overdue import UnpaidInvoice
 from billing.models.payments import InvoicePayment, PaymentAttempt
+from billing.models.refunds import Refund, Withdrawal
 from billing.models.stored import StoredFit
 from billing.models.subscriptions import Subscription
 
@@ -21,8 +22,10 @@ __all__ = [
     "PlanTransition",
     "PlanVersion",
     "Price",
+    "Refund",
     "StoredFit",
     "Subscription",
     "UnpaidInvoice",
+    "Withdrawal",
     "in_language",
 ]

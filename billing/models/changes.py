@@ -19,7 +19,8 @@ class PlanChange(models.Model):
     Append-only: no row is removed and who, what and when never change (a trigger refuses). `due_minor` is what the
     quote said, `charged_minor` what Stripe's invoice said. `to_price` null: to no subscription at all. An attempt
     that was refused before anything was tried is a failed one with `last_tried_at` null and, where there was no
-    transition, a blank `kind`. `keep_ids`: stored things to be kept where the new plan allows fewer. `idempotency_key` is the caller's with what scopes it: operation and person.
+    transition, a blank `kind`. `keep_ids`: stored things to be kept where the new plan allows fewer. `reason`:
+    why somebody cancelled, if they said so. A move that takes effect at once has its `effective_at` from the start. `idempotency_key` is the caller's with what scopes it: operation and person.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -36,6 +37,7 @@ class PlanChange(models.Model):
     idempotency_key = models.CharField(max_length=300, null=True)
     quote_id = models.UUIDField(null=True)
     keep_ids = ArrayField(models.CharField(max_length=64), default=list, blank=True)
+    reason = models.CharField(max_length=500, blank=True)
     proration_at = models.DateTimeField()
     due_minor = models.BigIntegerField(null=True)
     charged_minor = models.BigIntegerField(null=True)
@@ -89,8 +91,8 @@ class PlanChange(models.Model):
             ),
             models.CheckConstraint(
                 condition=~Q(status__in=[ChangeStatus.SCHEDULED, ChangeStatus.UNDONE])
-                | Q(kind=ChangeKind.DOWNGRADE),
-                name="plan_change_only_down_waits",
+                | Q(kind__in=[ChangeKind.DOWNGRADE, ChangeKind.MOVE]),
+                name="plan_change_only_down_and_moves_wait",
             ),
             models.CheckConstraint(
                 condition=Q(status=ChangeStatus.FAILED, last_tried_at__isnull=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.utils.translation import gettext as _
 
-from billing.enums import ChangeStatus
+from billing.enums import ChangeKind, ChangeStatus
 from billing.models import PlanChange
 from billing.pages.plan_now import Amount, name_of
 from common.formats import date_text
@@ -37,6 +37,8 @@ def title_of(change: PlanChange) -> str:
     """Free → Basic; Basic (yearly) where only the interval tells the two apart."""
     if change.from_price is None:
         return _("Start of %(plan)s") % {"plan": name_of(change.to_price)}
+    if change.kind == ChangeKind.MOVE:
+        return _("%(plan)s: new terms") % {"plan": name_of(change.to_price)}
     names = {"from": name_of(change.from_price), "to": name_of(change.to_price)}
     if names["from"] == names["to"] and change.to_price is not None:
         return _("%(plan)s: from %(from)s to %(to)s") % {

@@ -7,11 +7,12 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from accounts.models import Account
-from billing.enums import Access, ChangeStatus, SubscriptionStatus
+from billing.enums import Access, ChangeKind, ChangeStatus, SubscriptionStatus
 from billing.models import PlanChange, Price, Subscription
 from billing.selectors import change_in_flight, live_subscription
 from billing.selectors.overdue import access_at
 from billing.selectors.subscriptions import price_after
+from billing.services import withdrawal_until
 from common import clock
 
 TONES = {
@@ -32,12 +33,15 @@ class Charge:
 
 @dataclass(frozen=True)
 class Pending:
-    """What is scheduled. `can_undo`: it is a plan change of ours, not an end set elsewhere."""
+    """What is scheduled. `can_undo`: it is a plan change of ours, not an end set elsewhere. `is_end`: the paid
+    subscription ends then, which one press takes back.
+    """
 
     from_name: str
     to_name: str
     at: datetime
     can_undo: bool
+    is_end: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ class PlanNow:
     pending: Pending | None
     in_progress: str
     """The name of the plan a change to which is still being carried out; empty when none is."""
+    can_cancel: bool = False
+    withdraw_until: datetime | None = None
 
 
 def plan_now_of(account: Account) -> PlanNow | None:
@@ -87,6 +93,10 @@ def plan_now_of(account: Account) -> PlanNow | None:
         next_charge=_next_charge(subscription, scheduled, following),
         pending=_pending(subscription, scheduled, following),
         in_progress=name_of(carried_out.to_price) if carried_out else "",
+        can_cancel=subscription.stripe_subscription_id is not None
+        and change is None
+        and not subscription.cancel_at,
+        withdraw_until=withdrawal_until(subscription, account=account, now=clock.now()),
     )
 
 
@@ -116,4 +126,17 @@ def _pending(
     at = (scheduled.effective_at if scheduled else None) or subscription.cancel_at
     if at is None:
         return None
-    return Pending(subscription.plan.name, name_of(following), at, can_undo=scheduled is not None)
+    return Pending(
+        subscription.plan.name,
+        _following_name(scheduled, following),
+        at,
+        can_undo=scheduled is not None,
+        is_end=following is None or following.amount_minor == 0,
+    )
+
+
+def _following_name(scheduled: PlanChange | None, following: Price | None) -> str:
+    """A move to another version has the plan's own name: it is said that its terms are new."""
+    if scheduled is not None and scheduled.kind == ChangeKind.MOVE:
+        return _("%(plan)s with new terms") % {"plan": name_of(following)}
+    return name_of(following)

@@ -1,6 +1,6 @@
 """A preview as it stands on the page: every amount, date and limit in words, and a button that says what it does."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from billing.models import Price
 from billing.pages.changes import interval_word
 from billing.pages.plan_now import Amount, Charge, amount_of, name_of
 from billing.pages.words import Names, feature_names, metric_names, per_window
+from billing.rules.changes import QuotaChange
 from billing.services.preview import Exceeding, Preview
 from common.formats import date_text, money_text
 
@@ -94,7 +95,7 @@ def preview_page(
 ) -> PreviewPage:
     """`prices`: by Stripe id, to name the invoice's lines. `chosen`: the stored things ticked before."""
     names, is_now = metric_names(), preview.kind == ChangeKind.UPGRADE
-    won, lost = _features(current, preview.target)
+    won, lost = features_between(current, preview.target)
     return PreviewPage(
         from_name=_full_name(current, preview.target),
         to_name=_full_name(preview.target, current),
@@ -108,7 +109,7 @@ def preview_page(
         ),
         quote=preview.quote,
         quote_expires_at=preview.quote_expires_at,
-        quota_changes=_limit_changes(preview, names),
+        quota_changes=limit_changes(preview.quota_changes, preview.used, names),
         features_won=won,
         features_lost=lost,
         exceeding=[too_much(one, names, chosen) for one in preview.exceeding],
@@ -153,13 +154,13 @@ def _next_invoice(preview: Preview) -> Charge | None:
 
 def _line(line: InvoiceLine, currency: str, prices: dict[str, Price]) -> dict[str, Any]:
     return {
-        "description": _line_text(line, prices.get(line.price_id or "")),
+        "description": line_text(line, prices.get(line.price_id or "")),
         "amount_minor": line.amount_minor,
         "currency": currency,
     }
 
 
-def _line_text(line: InvoiceLine, price: Price | None) -> str:
+def line_text(line: InvoiceLine, price: Price | None) -> str:
     """In the reader's language where we know the plan; as the payment provider wrote it otherwise."""
     if price is None or line.period_start is None or line.period_end is None:
         return line.description
@@ -173,16 +174,18 @@ def _line_text(line: InvoiceLine, price: Price | None) -> str:
     return _("%(plan)s, from %(from)s to %(to)s") % words
 
 
-def _limit_changes(preview: Preview, names: Names) -> list[LimitChange]:
+def limit_changes(
+    changes: Iterable[QuotaChange], used: Mapping[tuple[str, str], int], names: Names
+) -> list[LimitChange]:
     return [
         LimitChange(
             name=names.get(one.metric, one.metric),
             from_text=_limit_text(one.from_limit, one.window),
             to_text=_limit_text(one.to_limit, one.window),
             move=_move(one.from_limit, one.to_limit),
-            used=preview.used.get((one.metric, one.window), 0),
+            used=used.get((one.metric, one.window), 0),
         )
-        for one in preview.quota_changes
+        for one in changes
     ]
 
 
@@ -197,7 +200,7 @@ def _move(before: int | None, after: int | None) -> str:
     return "up" if new > old else "down"
 
 
-def _features(current: Price, target: Price) -> tuple[list[str], list[str]]:
+def features_between(current: Price, target: Price) -> tuple[list[str], list[str]]:
     names = feature_names()
     old, new = current.version.features, target.version.features
     won = [names.get(code, code) for code in new if code not in old]

@@ -3,12 +3,31 @@
 from django.conf import settings
 from django.urls import URLPattern, path
 
-from billing.pages import cards, change, design, home, overdue, overview, plans
+from billing.pages import (
+    cards,
+    change,
+    dashboard,
+    design,
+    ending,
+    home,
+    invoices,
+    overdue,
+    overview,
+    plans,
+)
 
 urlpatterns: list[URLPattern] = [
     path("", home.home, name="home"),
     path("account/", overview.overview, name="account_overview"),
     path("account/quotas/", overview.quotas, name="account_quotas"),
+    path("account/billing/", dashboard.billing, name="account_billing"),
+    path("account/billing/cancel/", ending.cancel, name="subscription_cancel"),
+    path("account/billing/resume/", ending.resume, name="subscription_resume"),
+    path("account/billing/withdraw/", ending.withdraw, name="subscription_withdraw"),
+    path("account/billing/withdrawals/<uuid:withdrawal_id>/", ending.withdrawal, name="withdrawal"),
+    path("account/billing/invoices/", invoices.invoices, name="account_invoices"),
+    path("account/billing/invoices/<str:invoice_id>/", invoices.invoice, name="account_invoice"),
+    path("account/billing/invoices/<str:invoice_id>/pdf/", invoices.invoice_pdf, name="account_invoice_pdf"),
     path("account/billing/plans/", plans.plans, name="plans"),
     path("account/billing/plans/<slug:plan>/<slug:interval>/", change.plan_preview, name="plan_preview"),
     path("account/billing/changes/<uuid:change_id>/", change.plan_result, name="plan_result"),

@@ -13,25 +13,38 @@ from billing.services.customers import (
 )
 from billing.services.dunning import overdue_apply
 from billing.services.endings import plan_change_undo, subscription_cancel, subscription_resume
-from billing.services.invoices import invoice_get, invoice_pdf_url, invoices_list
+from billing.services.invoices import invoice_detail, invoice_get, invoice_pdf_url, invoices_list
 from billing.services.payments import invoice_pay, invoice_payments_sweep
 from billing.services.preview import Preview, plan_change_preview
+from billing.services.refunds import invoice_refund, refunds_sweep
 from billing.services.starts import account_welcome, subscription_start
 from billing.services.stored import stored_check, stored_fit
 from billing.services.sweep import plan_changes_sweep
+from billing.services.upcoming import next_invoice
+from billing.services.withdrawals import (
+    WithdrawalOffer,
+    withdrawal_make,
+    withdrawal_offer,
+    withdrawal_until,
+    withdrawals_sweep,
+)
 
 __all__ = [
     "PlanChangeResult",
     "Preview",
+    "WithdrawalOffer",
     "account_welcome",
     "catalog_load",
     "catalog_sync",
     "customer_ensure",
+    "invoice_detail",
     "invoice_get",
     "invoice_pay",
     "invoice_payments_sweep",
     "invoice_pdf_url",
+    "invoice_refund",
     "invoices_list",
+    "next_invoice",
     "overdue_apply",
     "payment_method_add",
     "payment_method_make_default",
@@ -41,6 +54,7 @@ __all__ = [
     "plan_change_request",
     "plan_change_undo",
     "plan_changes_sweep",
+    "refunds_sweep",
     "stored_check",
     "stored_fit",
     "subscription_cancel",
@@ -48,4 +62,8 @@ __all__ = [
     "subscription_refresh",
     "subscription_resume",
     "subscription_start",
+    "withdrawal_make",
+    "withdrawal_offer",
+    "withdrawal_until",
+    "withdrawals_sweep",
 ]

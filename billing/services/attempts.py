@@ -40,6 +40,7 @@ class Asked:
     arrived_at: datetime
     operation: str = "change"
     keep: tuple[str, ...] = ()
+    reason: str = ""
 
     @property
     def scoped_key(self) -> str | None:
@@ -71,6 +72,7 @@ def change_open(
         idempotency_key=asked.scoped_key,
         quote_id=quote.id if quote else None,
         keep_ids=list(asked.keep),
+        reason=asked.reason[:500],
         proration_at=quote.proration_at if quote else asked.arrived_at.replace(microsecond=0),
         due_minor=quote.due_minor if quote else None,
         currency=(target or source).currency if target or source else "",  # type: ignore[union-attr]

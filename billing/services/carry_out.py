@@ -25,7 +25,9 @@ def carry_out(change: PlanChange) -> tuple[SubscriptionState, datetime]:
     """Does at Stripe what the change asks. The subscription afterwards, and when it was certainly so."""
     if change.kind == ChangeKind.CANCEL:
         state = _cancel_now(change)
-    elif change.kind == ChangeKind.DOWNGRADE:
+    elif change.kind == ChangeKind.MOVE and change.effective_at is not None:
+        state = _set_price(change)
+    elif change.kind in (ChangeKind.DOWNGRADE, ChangeKind.MOVE):
         state = _schedule(change)
     elif change.subscription is None or change.subscription.stripe_subscription_id is None:
         state = _start(change)
@@ -59,6 +61,20 @@ def _upgrade(change: PlanChange, subscription: Subscription) -> SubscriptionStat
         proration_at=change.proration_at,
         change_id=str(change.pk),
         key=step_key(change, "upgrade"),
+    )
+
+
+def _set_price(change: PlanChange) -> SubscriptionState:
+    assert change.to_price is not None, "a move has a target"
+    assert change.subscription is not None, "a move has a subscription"
+    if change.subscription.stripe_schedule_id:  # left over from a switch that is done
+        gateway.schedule_release(change.subscription.stripe_schedule_id)
+    return gateway.subscription_price_set(
+        subscription_id=str(change.subscription.stripe_subscription_id),
+        item_id=str(change.subscription.stripe_item_id),
+        price_id=stripe_price_of(change.to_price),
+        change_id=str(change.pk),
+        key=step_key(change, "price"),
     )
 
 

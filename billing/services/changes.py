@@ -126,7 +126,7 @@ def _open(asked: Asked) -> tuple[PlanChange, bool]:
         now=asked.arrived_at,
     )
     _check_not_overtaken(asked)
-    _check_keep(asked, target)
+    keep_check(asked, target)
     if quote is not None and not quote.holds_for(subscription, target, asked.arrived_at):
         raise QuoteStale(details={"reason": "expired_or_changed"})
     return change_open(
@@ -196,7 +196,7 @@ def _check_not_overtaken(asked: Asked) -> None:
         )
 
 
-def _check_keep(asked: Asked, target: Price) -> None:
+def keep_check(asked: Asked, target: Price) -> None:
     """What is to be kept has to be there, and not be more than the new plan allows."""
     wanted = set(asked.keep)
     for limit in terms_of(target.version).limits if wanted else ():

@@ -1,5 +1,6 @@
 """Taking a scheduled change back, and ending a subscription."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -22,7 +23,7 @@ from billing.selectors import (
 )
 from billing.services.attempts import Asked, PlanChangeResult, change_open, observed
 from billing.services.carry_out import take_back
-from billing.services.changes import plan_change_finish
+from billing.services.changes import keep_check, plan_change_finish
 from billing.services.converge import subscription_catch_up, subscription_converge
 from billing.services.outcomes import change_log, change_undone
 from billing.services.refused import refusal_keep
@@ -88,12 +89,27 @@ def subscription_cancel(
     idempotency_key: str | None,
     request_id: str,
     now: datetime,
+    keep: Sequence[str] = (),
+    reason: str = "",
 ) -> PlanChangeResult:
     """Ends the paid subscription at the period's end (a scheduled change that can be undone), or now.
 
-    Afterwards the account is on the free plan, where its audience has one.
+    Afterwards the account is on the free plan, where its audience has one. `keep`: the stored things that stay in
+    use there. `reason`: why, for the history; nobody has to say.
     """
-    asked = Asked(account, user, None, None, None, idempotency_key, request_id, now, f"cancel_{at}")
+    asked = Asked(
+        account,
+        user,
+        None,
+        None,
+        None,
+        idempotency_key,
+        request_id,
+        now,
+        f"cancel_{at}",
+        keep=tuple(keep),
+        reason=reason.strip(),
+    )
     with observed(replace(asked, target_plan="(cancel)")):
         subscription_catch_up(account_id=account.pk, now=now)
         kind = ChangeKind.CANCEL if at == "now" else ChangeKind.DOWNGRADE
@@ -124,6 +140,8 @@ def _open_cancel(asked: Asked, kind: ChangeKind) -> tuple[PlanChange, bool]:
             _("Another change is under way or scheduled. Take it back first."),
             details={"reason": "change_scheduled", "plan_change": str(pending.pk)},
         )
+    if target is not None:
+        keep_check(asked, target)
     return change_open(asked=asked, subscription=subscription, target=target, kind=kind), True
 
 

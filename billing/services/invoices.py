@@ -1,26 +1,53 @@
 """An account's invoices, read from Stripe. A foreign invoice is answered as one that does not exist."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from django.core import signing
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account
 from billing.gateways.stripe import gateway
-from billing.gateways.values import InvoiceState
+from billing.gateways.values import CreditNoteState, InvoiceState, RefundState
 from common.errors import NotFound, ValidationError
 
 SALT = "billing.invoices"
 
 
+@dataclass(frozen=True, slots=True)
+class InvoiceDetail:
+    """An invoice with what corrected it afterwards. Refunds of credit notes are among `refunds`."""
+
+    invoice: InvoiceState
+    credit_notes: tuple[CreditNoteState, ...]
+    refunds: tuple[RefundState, ...]
+
+    @property
+    def refunded_minor(self) -> int:
+        """What went back to the card or is on its way."""
+        return sum(one.amount_minor for one in self.refunds if one.status not in ("failed", "canceled"))
+
+
 def invoices_list(
-    *, account: Account, limit: int, cursor: str | None
+    *,
+    account: Account,
+    limit: int,
+    cursor: str | None,
+    status: str | None = None,
+    year: int | None = None,
 ) -> tuple[Sequence[InvoiceState], str | None]:
-    """Newest first, and the cursor of the next page."""
+    """Newest first, and the cursor of the next page; of one status or one year (UTC) only where asked for."""
     after = _opened(cursor) if cursor else None
     if not account.stripe_customer_id:
         return [], None
-    found, more = gateway.invoices(customer_id=account.stripe_customer_id, limit=limit, starting_after=after)
+    found, more = gateway.invoices(
+        customer_id=account.stripe_customer_id,
+        limit=limit,
+        starting_after=after,
+        status=status,
+        created=_year(year) if year else None,
+    )
     return found, signing.dumps(found[-1].id, salt=SALT) if more and found else None
 
 
@@ -32,6 +59,20 @@ def invoice_get(*, account: Account, invoice_id: str) -> InvoiceState:
     if invoice is None or invoice.customer_id != account.stripe_customer_id:
         raise NotFound
     return invoice
+
+
+def invoice_detail(*, account: Account, invoice_id: str) -> InvoiceDetail:
+    """The account's invoice with its credit notes and refunds. NotFound as `invoice_get`."""
+    invoice = invoice_get(account=account, invoice_id=invoice_id)
+    if invoice.status not in ("paid", "open"):
+        return InvoiceDetail(invoice, (), ())
+    notes = gateway.credit_notes(invoice_id=invoice.id) if invoice.credited_minor else []
+    refunds = gateway.refunds(invoice_id=invoice.id) if invoice.amount_paid_minor else []
+    return InvoiceDetail(invoice, tuple(notes), tuple(refunds))
+
+
+def _year(year: int) -> tuple[datetime, datetime]:
+    return datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)
 
 
 def invoice_pdf_url(*, account: Account, invoice_id: str) -> str:

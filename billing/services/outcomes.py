@@ -133,7 +133,8 @@ def _open_paid(
 
 
 def _settle(change: PlanChange, state: SubscriptionState, moment: datetime) -> None:
-    waits = change.kind == ChangeKind.DOWNGRADE and not _has_switched(change, state)
+    may_wait = change.kind in (ChangeKind.DOWNGRADE, ChangeKind.MOVE)
+    waits = may_wait and not _has_switched(change, state)
     change.status = ChangeStatus.SCHEDULED if waits else ChangeStatus.APPLIED
     change.effective_at = change.effective_at or (state.period_end if waits else moment)
     change.settled_at = moment

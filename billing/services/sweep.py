@@ -106,7 +106,9 @@ def _shows(change: PlanChange, state: SubscriptionState) -> bool:
     """Whether Stripe's subscription carries this very change."""
     if change.kind == ChangeKind.CANCEL:
         return state.ended_at is not None
-    if change.kind == ChangeKind.UPGRADE:
+    if change.kind == ChangeKind.UPGRADE or (
+        change.kind == ChangeKind.MOVE and change.effective_at is not None
+    ):
         return state.change_id == str(change.pk)
     if change.to_price is None or change.to_price.amount_minor == 0:
         return state.change_id == str(change.pk) and (
@@ -122,7 +124,7 @@ def _give_up(change: PlanChange) -> None:
     """Stripe shows no trace of it and no call can be under way: it did not happen. Half a downgrade is cleared."""
     subscription = change.subscription
     if (
-        change.kind == ChangeKind.DOWNGRADE
+        change.kind in (ChangeKind.DOWNGRADE, ChangeKind.MOVE)
         and subscription is not None
         and subscription.stripe_subscription_id
     ):

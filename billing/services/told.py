@@ -5,7 +5,7 @@ from typing import Any
 
 from accounts.enums import NotificationKind
 from accounts.notifications import notify
-from billing.enums import ChangeStatus
+from billing.enums import ChangeKind, ChangeStatus
 from billing.models import PlanChange, Price
 
 TOLD = (ChangeStatus.APPLIED, ChangeStatus.SCHEDULED, ChangeStatus.UNDONE)
@@ -21,8 +21,8 @@ def plan_change_told(change: PlanChange, *, now: datetime) -> None:
         cause=f"plan_change:{change.pk}:{change.status}",
         context={
             "change": str(change.pk),
-            "from": _names(change.from_price),
-            "to": _names(change.to_price),
+            "from": _names(change, change.from_price),
+            "to": _names(change, change.to_price),
             "charged_minor": change.charged_minor,
             "currency": change.currency,
             "effective_at": change.effective_at.isoformat() if change.effective_at else None,
@@ -32,9 +32,12 @@ def plan_change_told(change: PlanChange, *, now: datetime) -> None:
     )
 
 
-def _names(price: Price | None) -> dict[str, Any] | None:
-    """A plan's names and interval; None for no plan."""
+def _names(change: PlanChange, price: Price | None) -> dict[str, Any] | None:
+    """A plan's names and interval, with its version where that is all that changes; None for no plan."""
     if price is None:
         return None
     plan = price.version.plan
+    if change.kind == ChangeKind.MOVE:
+        version = f" v{price.version.number}"
+        return {"en": plan.name_en + version, "fr": plan.name_fr + version, "interval": price.interval}
     return {"en": plan.name_en, "fr": plan.name_fr, "interval": price.interval}

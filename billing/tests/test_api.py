@@ -20,6 +20,7 @@ from billing.tests.helpers import (
     state,
     subscription,
 )
+from common.clock import database_now
 
 ERROR_KEYS = {"code", "message", "details", "request_id"}
 
@@ -123,7 +124,8 @@ def test_the_whole_way(catalog):
     assert [(line["description"], line["amount_minor"]) for line in invoice["lines"]] == [
         (line["description"], line["amount_minor"]) for line in seen["data"]["lines"]
     ]
-    assert api.get(f"invoices/{invoice['id']}")[1]["data"] == invoice
+    detail = api.get(f"invoices/{invoice['id']}")[1]["data"]
+    assert {name: detail[name] for name in invoice} == invoice
     _, scheduled = api.post("plan-change", {"target_plan": "basic"})
     assert scheduled["data"]["subscription"]["pending_change"]["target_plan"] == "basic"
     assert (
@@ -281,6 +283,44 @@ def test_invoices_page_and_pdf(catalog):
     assert api.get("invoices?cursor=forged")[0] == 422
     answer = Client().get(f"/v1/billing/invoices/{rest['data'][0]['id']}/pdf", **api.headers)
     assert answer.status_code == 302
+
+
+@pytest.mark.req("BI-5")
+def test_invoices_by_state_and_year(catalog):
+    account = person()
+    ask(account, "basic")
+    api = Api(account)
+    year = database_now().year
+    for query, count in (
+        ("status=paid", 1),
+        ("status=open", 0),
+        (f"year={year}", 1),
+        (f"year={year - 1}", 0),
+    ):
+        assert len(api.get(f"invoices?{query}")[1]["data"]) == count
+    for query in ("status=odd", "year=12", "year=x", "color=red"):
+        assert api.get(f"invoices?{query}")[0] == 422
+
+
+@pytest.mark.req("BI-8")
+def test_withdraw(catalog):
+    account = person()
+    api = Api(account)
+    status, body = api.get("subscription/withdraw")
+    assert (status, body["error"]["code"]) == (409, "withdrawal_not_allowed")
+    ask(account, "basic")
+    offer = api.get("subscription/withdraw")[1]["data"]
+    assert (offer["plan"], offer["paid"]["amount_minor"]) == ("basic", 500)
+    status, body = api.post("subscription/withdraw")
+    assert (status, body["data"]["withdrawal"]["status"]) == (200, "done")
+    assert body["data"]["subscription"]["plan"]["code"] == "free"
+    (invoice,) = api.get("invoices")[1]["data"]
+    detail = api.get(f"invoices/{invoice['id']}")[1]["data"]
+    assert detail["refunded"] == detail["credited"] == body["data"]["withdrawal"]["refund"]
+    assert [one["status"] for one in detail["refunds"]] == ["succeeded"]
+    assert len(detail["credit_notes"]) == 1
+    status, body = api.post("subscription/withdraw")
+    assert (status, body["error"]["details"]["reason"]) == (409, "already_withdrawn")
 
 
 @pytest.mark.req("PC-13")

@@ -6,6 +6,7 @@ from typing import Any
 from django import template
 from django.forms import BoundField
 from django.templatetags.static import static
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -40,6 +41,18 @@ def number(value: int) -> str:
 @register.simple_tag
 def percent(part: int, whole: int) -> str:
     return formats.percent_text(part, whole)
+
+
+@register.filter
+def until_day(end: datetime) -> str:
+    """The last day before an end that is excluded: midnight of the 6th is “until the 5th”."""
+    return formats.date_text(end - timedelta(seconds=1))
+
+
+@register.filter
+def time_of_day(at: datetime) -> str:
+    """In the reader's zone, with its name."""
+    return f"{formats.time_text(at)} ({timezone.localtime(at).tzname()})"
 
 
 @register.filter

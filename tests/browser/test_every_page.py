@@ -35,6 +35,12 @@ PREMIUM = {
     "preview-yearly": "/account/billing/plans/premium/year/",
     "preview-free": "/account/billing/plans/free/month/",
     "card": "/account/billing/card/",
+    "billing": "/account/billing/",
+    "invoices": "/account/billing/invoices/",
+    "invoices-none-fits": "/account/billing/invoices/?status=void",
+    "cancel": "/account/billing/cancel/",
+    "withdraw": "/account/billing/withdraw/",
+    "personas": "/personas/",
     "desk": "/chat/",
     "home-signed-in": "/",
     "settings": "/account/settings/",
@@ -47,13 +53,16 @@ PREMIUM = {
 }
 OTHERS = {
     "near": {"overview-near": "/account/", "preview-upgrade": "/account/billing/plans/premium/month/"},
-    "pastdue": {"overview-overdue": "/account/"},
+    "pastdue": {"overview-overdue": "/account/", "billing-overdue": "/account/billing/"},
     "nosub": {
         "overview-no-plan": "/account/",
         "plans-no-plan": "/account/billing/plans/",
         "start-free": "/account/billing/plans/free/month/",
         "start-paid": "/account/billing/plans/basic/month/",
         "desk-no-plan": "/chat/",
+        "billing-no-plan": "/account/billing/",
+        "invoices-none": "/account/billing/invoices/",
+        "personas-no-plan": "/personas/",
     },
 }
 

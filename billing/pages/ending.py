@@ -1,0 +1,222 @@
+"""Ending a subscription: cancelling, taking that back, and withdrawing from the contract."""
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accounts.models import Account, User
+from accounts.selectors import account_of
+from billing.enums import ChangeStatus
+from billing.errors import (
+    NoLiveSubscription,
+    NothingToUndo,
+    PaymentProviderUnavailable,
+    PlanChangeNotAllowed,
+    WithdrawalNotAllowed,
+)
+from billing.models import Subscription, Withdrawal
+from billing.pages.access import signed_in
+from billing.pages.forms import key_of, new_key
+from billing.pages.plan_now import name_of, plan_now_of
+from billing.pages.previews import LimitChange, TooMuch, features_between, limit_changes, too_much
+from billing.pages.words import metric_names
+from billing.rules.changes import quota_changes
+from billing.selectors import free_price, live_subscription, terms_of
+from billing.services import (
+    subscription_cancel,
+    subscription_resume,
+    withdrawal_make,
+    withdrawal_offer,
+)
+from billing.services.preview import stored_exceeding
+from billing.services.receipts import receipt_context
+from common import clock
+from common.errors import ValidationError
+from common.formats import date_text
+from common.ratelimit import ratelimited
+from common.request_id import current_request_id
+from quotas.selectors import quota_status
+
+REASON_MAX = 500
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What an end means; the fields that the table of limits reads."""
+
+    plan: str
+    to_name: str
+    quota_changes: list[LimitChange]
+    features_lost: list[str]
+    exceeding: list[TooMuch]
+    features_won: list[str] = field(default_factory=list)
+    is_now: bool = False
+    is_start: bool = False
+    credits_granted: int = 0
+
+
+def _asked(request: HttpRequest, account: Account) -> dict[str, Any]:
+    return {
+        "account": account,
+        "user": cast("User", request.user),
+        "request_id": current_request_id(),
+        "now": clock.now(),
+    }
+
+
+def loss_of(account: Account, subscription: Subscription, chosen: list[str] | None = None) -> Loss:
+    """From the present plan to what the account has without it."""
+    free = free_price(subscription.plan.audience)
+    changes = quota_changes(terms_of(subscription.plan_version), terms_of(free.version) if free else None)
+    names = metric_names()
+    used = {(one.metric, one.window): one.used for one in quota_status(account_id=account.pk)}
+    return Loss(
+        plan=subscription.plan.name,
+        to_name=name_of(free),
+        quota_changes=limit_changes(changes, used, names),
+        features_lost=features_between(subscription.price, free)[1] if free else [],
+        exceeding=[too_much(one, names, chosen) for one in stored_exceeding(account.pk, changes)],
+    )
+
+
+# Cancelling ---------------------------------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+@ratelimited("global", "user", "plan_change")
+def cancel(request: HttpRequest) -> HttpResponse:
+    """GET says what is lost and when; POST cancels."""
+    account = account_of(request)
+    subscription = live_subscription(account.pk)
+    if subscription is None or subscription.stripe_subscription_id is None:
+        messages.info(request, _("There is no paid subscription to cancel."))
+        return redirect("account_billing")
+    if request.method == "POST":
+        return _cancel(request, account, subscription)
+    return _show_cancel(request, account, subscription)
+
+
+def _show_cancel(
+    request: HttpRequest,
+    account: Account,
+    subscription: Subscription,
+    *,
+    status: int = 200,
+    chosen: list[str] | None = None,
+    **extra: Any,
+) -> HttpResponse:
+    plan_now = plan_now_of(account)
+    context = {
+        "loss": loss_of(account, subscription, chosen),
+        "plan_now": plan_now,
+        "at": request.POST.get("at", "period_end"),
+        "reason": request.POST.get("reason", ""),
+        "reason_max": REASON_MAX,
+        "form_key": new_key(),
+        "crumbs": [(_("Billing"), reverse("account_billing")), (_("Cancel"), "")],
+        **extra,
+    }
+    return render(request, "pages/cancel.html", context, status=status)
+
+
+def _cancel(request: HttpRequest, account: Account, subscription: Subscription) -> HttpResponse:
+    at = request.POST.get("at", "period_end")
+    keep, reason = request.POST.getlist("keep"), request.POST.get("reason", "").replace("\x00", "")
+    try:
+        if at not in ("period_end", "now"):
+            raise ValidationError.of("at", "invalid_choice", _("Choose when it ends."))
+        result = subscription_cancel(
+            at=at,
+            keep=keep,
+            reason=reason[:REASON_MAX],
+            idempotency_key=f"page-{key_of(request)}",
+            **_asked(request, account),
+        )
+    except ValidationError as error:
+        message = error.details["fields"][0]["message"]
+        return _show_cancel(
+            request, account, subscription, status=error.status, chosen=keep, keep_error=message
+        )
+    except (PlanChangeNotAllowed, NoLiveSubscription) as error:
+        messages.warning(request, str(error.message))
+        return redirect("account_billing")
+    except PaymentProviderUnavailable as error:
+        if error.details.get("status") != ChangeStatus.PENDING:
+            raise
+        return redirect("plan_result", change_id=UUID(error.details["plan_change"]))
+    return redirect("plan_result", change_id=result.change.id)
+
+
+@require_POST
+@signed_in
+@ratelimited("global", "user", "plan_change")
+def resume(request: HttpRequest) -> HttpResponse:
+    """Take the end back, with one press."""
+    account = account_of(request)
+    try:
+        subscription = subscription_resume(**_asked(request, account))
+    except (NothingToUndo, NoLiveSubscription, PlanChangeNotAllowed) as error:
+        messages.warning(request, str(error.message))
+        return redirect("account_billing")
+    end = subscription.current_period_end
+    words = {"plan": subscription.plan.name, "date": date_text(end) if end else ""}
+    messages.success(
+        request, _("Your subscription goes on: %(plan)s is renewed on %(date)s. Nothing was charged.") % words
+    )
+    return redirect("account_billing")
+
+
+# Withdrawing --------------------------------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+@ratelimited("global", "user", "plan_change")
+def withdraw(request: HttpRequest) -> HttpResponse:
+    """GET says what is given back; POST withdraws."""
+    account = account_of(request)
+    try:
+        if request.method == "POST":
+            withdrawal = withdrawal_make(**_asked(request, account))
+            return redirect("withdrawal", withdrawal_id=withdrawal.pk)
+        offer = withdrawal_offer(account=account, now=clock.now())
+    except WithdrawalNotAllowed as error:
+        messages.warning(request, str(error.message))
+        return redirect("account_billing")
+    context = {
+        "offer": offer,
+        "paid": {"amount_minor": offer.paid_minor, "currency": offer.currency},
+        "refund": {"amount_minor": offer.refund_minor, "currency": offer.currency},
+        "loss": loss_of(account, offer.subscription),
+        "form_key": new_key(),
+        "crumbs": [(_("Billing"), reverse("account_billing")), (_("Withdrawal"), "")],
+    }
+    return render(request, "pages/withdraw.html", context)
+
+
+@require_safe
+@signed_in
+def withdrawal(request: HttpRequest, withdrawal_id: UUID) -> HttpResponse:
+    """The receipt, to read again and to print."""
+    found = (
+        Withdrawal.objects.select_related(
+            "account", "subscription__price", "subscription__plan_version__plan"
+        )
+        .filter(account=account_of(request), pk=withdrawal_id)
+        .first()
+    )
+    if found is None:
+        raise Http404
+    context = {
+        "receipt": receipt_context(found),
+        "crumbs": [(_("Billing"), reverse("account_billing")), (_("Withdrawal"), "")],
+    }
+    return render(request, "pages/withdrawal.html", context)

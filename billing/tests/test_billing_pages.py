@@ -1,0 +1,231 @@
+"""The pages of billing: dashboard, invoices, cancelling, withdrawing, as a browser without JavaScript meets them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from billing.models import PlanChange, Withdrawal
+from billing.pages import panels
+from billing.services import invoice_refund
+from billing.tests.conftest import person
+from billing.tests.helpers import ask, cancel, everything, fault, invoices, no_faults, state, subscription
+from billing.tests.test_pages import browser_of, form_of
+from common.clock import database_now
+
+pytestmark = pytest.mark.django_db
+
+BILLING = "/account/billing/"
+CANCEL, RESUME, WITHDRAW = f"{BILLING}cancel/", f"{BILLING}resume/", f"{BILLING}withdraw/"
+INVOICES = f"{BILLING}invoices/"
+
+
+def page(client, path, status=200):
+    answer = client.get(path)
+    assert answer.status_code == status, answer
+    return answer.content.decode()
+
+
+# Dashboard ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.req("AC-5", "BI-5")
+def test_the_dashboard_tells_plan_next_charge_card_and_invoices(catalog):
+    account = person()
+    ask(account, "basic")
+    text = page(browser_of(account), BILLING)
+    for words in ("Basic", "To be charged", "€5.00", "Visa ending in 4242", "is charged", "Latest invoices"):
+        assert words in text
+    assert invoices(catalog)[0]["number"] in text
+
+
+@pytest.mark.req("AC-5")
+def test_the_next_charge_is_that_of_the_plan_to_come(catalog):
+    account = person()
+    ask(account, "premium")
+    ask(account, "basic")
+    text = page(browser_of(account), BILLING)
+    section = re.search(r'aria-labelledby="next-title".*?</section>', text, re.DOTALL)
+    assert section is not None
+    assert "€5.00" in section.group()
+    assert "€20.00" not in section.group()
+
+
+@pytest.mark.req("AC-5")
+@pytest.mark.parametrize("ending", ["free", "cancelled"])
+def test_without_a_charge_to_come_none_is_told(catalog, ending):
+    account = person()
+    if ending == "cancelled":
+        ask(account, "basic")
+        cancel(account)
+    assert "To be charged" not in page(browser_of(account), BILLING)
+
+
+@pytest.mark.req("AC-5")
+def test_a_silent_payment_service_does_not_take_the_page_with_it(catalog):
+    account = person()
+    ask(account, "basic")
+    fault(catalog, path="/v1/customers", method="GET", effect="error_before", times=20)
+    text = page(browser_of(account), BILLING)
+    no_faults(catalog)
+    assert "The payment service does not answer at the moment." in text
+    assert "Basic" in text
+
+
+@pytest.mark.req("AC-5")
+def test_other_parts_add_their_sections(catalog, monkeypatch):
+    account = person()
+    seen = []
+
+    def provider(of):
+        seen.append(of.pk)
+        return panels.Panel("components/crumbs.html", {})
+
+    monkeypatch.setattr(panels, "_providers", {})
+    panels.register("nothing", lambda _account: None, position=1)
+    panels.register("example", provider, position=0)
+    page(browser_of(account), BILLING)
+    assert seen == [account.pk]
+
+
+# Invoices -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.req("BI-5")
+def test_invoices_are_listed_filtered_and_shown_with_lines(catalog):
+    account = person()
+    client = browser_of(account)
+    assert "No invoices yet" in page(client, INVOICES)
+    ask(account, "basic")
+    ask(account, "premium")
+    first, second = invoices(catalog)
+    year = database_now().year
+    assert second["number"] in page(client, f"{INVOICES}?status=paid&year={year}")
+    assert "No invoice fits" in page(client, f"{INVOICES}?status=void")
+    for query in ("status=odd", "year=1999", "year=x", "cursor=forged"):
+        assert client.get(f"{INVOICES}?{query}").status_code == 422
+    text = page(client, f"{INVOICES}{second['id']}/")
+    assert "Unused time on Basic" in text
+    assert "€15.00" in text
+    answer = client.get(f"{INVOICES}{first['id']}/pdf/")
+    assert (answer.status_code, answer["Location"]) == (302, first["invoice_pdf"])
+
+
+@pytest.mark.req("BI-5")
+def test_credit_notes_and_refunds_stand_on_the_invoice(catalog):
+    account = person()
+    ask(account, "basic")
+    (invoice,) = invoices(catalog)
+    invoice_refund(
+        account=account,
+        invoice_id=invoice["id"],
+        amount_minor=120,
+        reason="sold by mistake",
+        actor=None,
+        idempotency_key=None,
+        request_id="",
+        now=database_now(),
+    )
+    client = browser_of(account)
+    text = page(client, f"{INVOICES}{invoice['id']}/")
+    for words in ("Credit notes", f"{invoice['number']}-CN-01", "to your card", "Refunds", "€1.20"):
+        assert words in text
+    assert "€1.20 credited" in page(client, INVOICES)
+
+
+@pytest.mark.req("BI-5", "EN-11")
+def test_foreign_invoices_and_receipts_are_unknown(catalog):
+    owner, stranger = person(), person()
+    ask(owner, "basic")
+    ask(stranger, "basic")
+    own = next(one for one in invoices(catalog) if one["customer"] == owner.stripe_customer_id)
+    browser_of(owner).post(WITHDRAW)
+    receipt = Withdrawal.objects.get()
+    client = browser_of(stranger)
+    for path in (f"invoices/{own['id']}/", f"invoices/{own['id']}/pdf/", f"withdrawals/{receipt.pk}/"):
+        assert client.get(BILLING + path).status_code == 404
+        assert browser_of(owner).get(BILLING + path).status_code in (200, 302)
+
+
+# Cancelling ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.req("BI-8", "PC-13")
+def test_three_clicks_from_the_account_page_and_one_back(catalog):
+    account = person()
+    ask(account, "basic")
+    client = browser_of(account)
+    assert f'href="{CANCEL}"' in page(client, "/account/")  # click 1
+    text = page(client, CANCEL)
+    assert "50 a day" in text
+    assert "5 a day" in text
+    form = form_of(text, CANCEL)
+    answer = client.post(CANCEL, form | {"at": "period_end", "reason": "too dear"}, follow=True)  # click 2
+    assert "You keep Basic until" in answer.content.decode()
+    change = PlanChange.objects.get(account=account, status="scheduled")
+    assert change.reason == "too dear"
+    text = page(client, "/account/")
+    assert f'action="{RESUME}"' in text
+    back = client.post(RESUME, form_of(text, RESUME), follow=True)
+    assert "Your subscription goes on: Basic is renewed on" in back.content.decode()
+    assert subscription(account).cancel_at is None
+
+
+@pytest.mark.req("BI-8", "PC-13")
+def test_cancelling_now(catalog):
+    account = person()
+    ask(account, "basic")
+    client = browser_of(account)
+    form = form_of(page(client, CANCEL), CANCEL) | {"at": "now"}
+    first, again = client.post(CANCEL, form), client.post(CANCEL, form)
+    assert (first.status_code, again.status_code) == (302, 302)
+    assert subscription(account).plan.code == "free"
+    assert PlanChange.objects.filter(account=account, kind="cancel", status="applied").count() == 1
+
+
+@pytest.mark.req("BI-8")
+def test_what_cannot_be_cancelled_or_resumed_says_so(catalog):
+    account = person()
+    client = browser_of(account)
+    for act in (lambda: client.get(CANCEL), lambda: client.post(CANCEL), lambda: client.post(RESUME)):
+        before = everything(account, catalog)
+        assert act().status_code == 302
+        assert everything(account, catalog) == before
+    ask(account, "basic")
+    before = everything(account, catalog)
+    assert client.post(CANCEL, {"at": "yesterday"}).status_code == 422
+    assert client.post(RESUME).status_code == 302
+    assert everything(account, catalog) == before
+
+
+# Withdrawing --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.req("BI-8")
+def test_withdrawing_has_a_page_a_confirmation_and_a_receipt(catalog):
+    account = person()
+    ask(account, "basic")
+    client = browser_of(account)
+    french = {"Accept-Language": "fr"}
+    assert "Withdraw from the contract here" in page(client, "/account/")
+    text = page(client, WITHDRAW)
+    assert "Confirm the withdrawal" in text
+    before = everything(account, catalog)
+    assert client.get(WITHDRAW, headers=french).status_code == 200
+    assert everything(account, catalog) == before, "looking withdraws nothing"
+    answer = client.post(WITHDRAW, form_of(text, WITHDRAW), follow=True)
+    assert "You have withdrawn from Basic" in answer.content.decode()
+    assert str(Withdrawal.objects.get().pk) in answer.content.decode()
+    assert sum(note["total"] for note in state(catalog)["credit_notes"].values()) == 500
+    again = client.post(WITHDRAW, follow=True)
+    assert "You have withdrawn from your contract already." in again.content.decode()
+    assert "Withdraw from the contract here" not in page(client, "/account/")
+
+
+@pytest.mark.req("BI-8")
+def test_strangers_are_sent_to_the_sign_in(client):
+    for path in (BILLING, INVOICES, CANCEL, WITHDRAW):
+        answer = client.get(path)
+        assert answer.status_code == 302
+        assert answer["Location"].startswith("/accounts/login/")
