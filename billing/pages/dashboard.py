@@ -15,6 +15,7 @@ from accounts.selectors import account_of
 from billing.errors import PaymentProviderUnavailable
 from billing.models import Subscription
 from billing.pages.access import signed_in
+from billing.pages.attempts import attempt_rows
 from billing.pages.changes import change_rows
 from billing.pages.forms import new_key
 from billing.pages.invoices import invoice_rows, lines_of
@@ -50,6 +51,7 @@ def billing(request: HttpRequest) -> HttpResponse:
     context = {
         "plan_now": plan_now_of(account),
         "changes": change_rows(attempts_of(account)[:RECENT]),
+        "attempts": attempt_rows(account, limit=RECENT),
         "panels": panels_of(account),
         "form_key": new_key(),
         "crumbs": [(_("Billing"), "")],

@@ -17,6 +17,7 @@ from accounts.selectors import account_of
 from billing.enums import CardRefundStatus, InvoiceStatus
 from billing.gateways.values import InvoiceState
 from billing.pages.access import signed_in
+from billing.pages.forms import new_key
 from billing.pages.plan_now import Amount
 from billing.pages.previews import line_text, prices_by_stripe_id
 from billing.services import invoice_detail, invoice_pdf_url, invoices_list
@@ -41,7 +42,7 @@ class InvoiceRow:
     credited: Amount | None
     at: datetime
     has_pdf: bool
-    hosted_url: str
+    can_pay: bool
 
 
 def invoice_rows(invoices: Iterable[InvoiceState]) -> list[InvoiceRow]:
@@ -59,7 +60,7 @@ def invoice_row(invoice: InvoiceState) -> InvoiceRow:
         credited=_amount(invoice.credited_minor, invoice) if invoice.credited_minor else None,
         at=invoice.issued_at or invoice.created_at,
         has_pdf=bool(invoice.pdf_url),
-        hosted_url=(invoice.hosted_url or "") if invoice.status == "open" else "",
+        can_pay=status == InvoiceStatus.OPEN and invoice.amount_due_minor > 0,
     )
 
 
@@ -128,6 +129,7 @@ def invoice(request: HttpRequest, invoice_id: str) -> HttpResponse:
     row = invoice_row(detail.invoice)
     context = {
         "invoice": row,
+        "form_key": new_key(),
         "crumbs": [
             (_("Billing"), reverse("account_billing")),
             (_("Invoices"), reverse("account_invoices")),
