@@ -32,6 +32,7 @@ PLURALS = {
     "payment_method": "payment_methods",
     "charge": "charges",
     "refund": "refunds",
+    "dispute": "disputes",
     "credit_note": "credit_notes",
     "coupon": "coupons",
     "promotion_code": "promotion_codes",
@@ -267,8 +268,7 @@ def show_settings(core: Core, body: dict[str, Any]) -> Any:
 
 @control("POST", "settings")
 def change_settings(core: Core, body: dict[str, Any]) -> Any:
-    with core.lock:
-        core.settings.change(body)
+    core.change_settings(body)
     return vars(core.settings)
 
 

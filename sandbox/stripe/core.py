@@ -1,9 +1,10 @@
 """The running stand-in: store, clock, deliveries and due work under one lock."""
 
+import json
 import threading
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sandbox.stripe.clock import Clock
@@ -34,6 +35,8 @@ class Settings:
                 raise ValueError(f"unknown setting {name}")
             if name == "after_retries" and value not in ("canceled", "unpaid", "past_due"):
                 raise ValueError("after_retries is canceled, unpaid or past_due")
+            if name == "renewal_draft_s" and (not isinstance(value, int) or value < 0):
+                raise ValueError("renewal_draft_s is a number of seconds")
             setattr(self, name, tuple(int(day) for day in value) if name == "retry_days" else value)
 
 
@@ -53,6 +56,7 @@ class Core:
         self.store = store
         self.ids = Ids(seed, int(store.meta.get("ids", "0")))
         self.settings = Settings()
+        self.settings.change(json.loads(store.meta.get("settings", "{}")))
         self.base_url = ""
         self.lock = threading.RLock()
         self.faults = Faults()
@@ -86,10 +90,19 @@ class Core:
             self.faults.clear()
             self.requests.clear()
             self.settings = Settings()
+            self.store.apply({}, {"settings": "{}"})
             self.broken = None
             self._agenda, self._stops = due.Agenda(), due.Agenda(stops=True)
             self.deliverer.set_mode("deliver")
             self.deliverer.log.clear()
+
+    def change_settings(self, values: dict[str, Any]) -> None:
+        """They last as long as the objects do. Raises ValueError for what is no setting, and then none is changed."""
+        with self.lock:
+            changed = replace(self.settings)
+            changed.change(values)
+            vars(self.settings).update(vars(changed))
+            self.store.apply({}, {"settings": json.dumps(vars(self.settings))})
 
     # Units of work -----------------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ class Card:
     attaches: bool = (
         True  # a card that declines cannot be attached to a customer, except where Stripe says so
     )
+    dispute: str | None = None  # the reason the payer disputes every charge for
     authentication: str = "never"  # "always", or "setup": until it was once authenticated for later use
 
     @property
@@ -75,6 +76,8 @@ CARDS: dict[str, Card] = {
         "4000008400001629", decline="generic_decline", authentication="always"
     ),
     "threeDSecureOptional": Card("4000000000003055"),
+    "createDispute": Card("4000000000000259", dispute="fraudulent"),
+    "createDisputeProductNotReceived": Card("4000000000002685", dispute="product_not_received"),
 }
 ALIASES = {
     "chargeDeclined": "visa_chargeDeclined",

@@ -108,6 +108,10 @@ def _collect(tx: Tx, intent: Object, method: Object, *, authenticated: bool) -> 
     intent["last_payment_error"] = None
     emit(tx, "charge.succeeded", charge)
     emit(tx, "payment_intent.succeeded", intent)
+    if reason := cards.CARDS[method["_card"]].dispute:
+        from sandbox.stripe.engine import disputes
+
+        disputes.begin(tx, charge, reason)
     return "succeeded"
 
 
@@ -188,10 +192,11 @@ def _card_details(card: Object) -> Object:
     }
 
 
-def balance_transaction(tx: Tx, source: Object, *, kind: str = "charge") -> Object:
-    """What a charge or a refund does to the account's balance. The fee is Stripe's European one: 1.5 % + 25."""
-    amount = source["amount"] if kind == "charge" else -source["amount"]
-    fee = percent_of(amount, 1.5) + 25 if kind == "charge" else 0
+def balance_transaction(tx: Tx, source: Object, *, kind: str = "charge", fee: int = 0) -> Object:
+    """What a charge, a refund or an adjustment does to the account's balance. The fee of a charge is Stripe's European one:
+    1.5 % + 25."""
+    amount = -source["amount"] if kind == "refund" else source["amount"]
+    fee = percent_of(amount, 1.5) + 25 if kind == "charge" else fee
     detail = {
         "amount": fee,
         "application": None,

@@ -10,6 +10,10 @@ from sandbox.stripe.store import Object, Tx
 
 def refund(tx: Tx, charge: Object, amount: int | None, **fields: Any) -> Object:
     """Gives back part of a charge, or with None all that is left of it."""
+    if charge["disputed"]:
+        raise invalid(
+            f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed"
+        )
     left = charge["amount_captured"] - charge["amount_refunded"]
     if left == 0:
         raise invalid(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")

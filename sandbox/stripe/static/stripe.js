@@ -10,6 +10,26 @@
   const ORIGIN = new URL(document.currentScript.src).origin;
   const PATHS = { payment_intent: "/v1/payment_intents", setup_intent: "/v1/setup_intents" };
   const ANSWERS = { payment_intent: "paymentIntent", setup_intent: "setupIntent" };
+  const NOT_AUTHENTICATED = [
+    "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
+    "Nous n’avons pas pu authentifier votre moyen de paiement. Choisissez-en un autre et réessayez.",
+  ];
+  const MESSAGES = {
+    card_declined: ["Your card was declined.", "Votre carte a été refusée."],
+    insufficient_funds: ["Your card has insufficient funds.", "Votre carte ne dispose pas de fonds suffisants."],
+    expired_card: ["Your card has expired.", "Votre carte a expiré."],
+    incorrect_cvc: ["Your card’s security code is incorrect.", "Le code de sécurité de votre carte est incorrect."],
+    processing_error: [
+      "An error occurred while processing your card. Try again in a little bit.",
+      "Une erreur est survenue lors du traitement de votre carte. Réessayez dans un instant.",
+    ],
+    test_mode_live_card: [
+      "Your card was declined. Only test cards are taken here.",
+      "Votre carte a été refusée. Seules les cartes de test sont acceptées ici.",
+    ],
+    payment_intent_authentication_failure: NOT_AUTHENTICATED,
+    setup_intent_authentication_failure: NOT_AUTHENTICATED,
+  };
   let serial = 0;
 
   class IntegrationError extends Error {
@@ -313,22 +333,22 @@
       return new Elements(this, options);
     }
 
-    confirmPayment(options) {
-      return this.#confirm("payment_intent", options);
+    async confirmPayment(options) {
+      return this.#worded(await this.#confirm("payment_intent", options), options.elements);
     }
 
-    confirmSetup(options) {
-      return this.#confirm("setup_intent", options);
+    async confirmSetup(options) {
+      return this.#worded(await this.#confirm("setup_intent", options), options.elements);
     }
 
     confirmCardPayment(clientSecret, { payment_method, return_url } = {}) {
       const confirmParams = { payment_method, return_url };
-      return this.#confirm("payment_intent", { clientSecret, confirmParams, redirect: "if_required" });
+      return this.confirmPayment({ clientSecret, confirmParams, redirect: "if_required" });
     }
 
     confirmCardSetup(clientSecret, { payment_method, return_url } = {}) {
       const confirmParams = { payment_method, return_url };
-      return this.#confirm("setup_intent", { clientSecret, confirmParams, redirect: "if_required" });
+      return this.confirmSetup({ clientSecret, confirmParams, redirect: "if_required" });
     }
 
     retrievePaymentIntent(clientSecret) {
@@ -341,7 +361,8 @@
 
     async handleNextAction({ clientSecret }) {
       const { kind } = partsOf(clientSecret);
-      return this.#answer(kind, await this.#acted(kind, clientSecret, await this.#fetch(kind, clientSecret)));
+      const result = await this.#acted(kind, clientSecret, await this.#fetch(kind, clientSecret));
+      return this.#worded(this.#answer(kind, result));
     }
 
     async createPaymentMethod({ elements, params = {}, ...raw }) {
@@ -398,6 +419,14 @@
 
     async #retrieve(kind, secret) {
       return this.#answer(kind, await this.#fetch(kind, secret));
+    }
+
+    /** Refusals in the payer's language, as Stripe.js words them; other errors keep their own words. */
+    #worded(result, elements) {
+      const words = MESSAGES[result.error?.decline_code] ?? MESSAGES[result.error?.code];
+      if (!words) return result;
+      const locale = elements?.locale ?? localeOf(this.locale);
+      return { error: { ...result.error, message: words[locale === "fr" ? 1 : 0] } };
     }
 
     #answer(kind, { object, error }) {

@@ -48,6 +48,8 @@ def everything(world: World) -> list[dict[str, Any]]:
     world.v1.webhook_endpoints.create({"url": "http://127.0.0.1:1/", "enabled_events": ["*"]})
     _given_back(world, sub.customer)
     _taxed(world)
+    disputed = world.subscribe(premium, world.customer("pm_card_createDispute"))
+    assert disputed.status == "active"
     clock = world.v1.test_helpers.test_clocks.create({"frozen_time": world.now + 5})
     world.subscribe(basic, world.customer(test_clock=clock.id))
     world.v1.test_helpers.test_clocks.advance(clock.id, {"frozen_time": world.now + 86_400 * 40})

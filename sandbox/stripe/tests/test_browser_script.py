@@ -15,7 +15,7 @@ from sandbox.stripe.tests.test_browser_calls import waiting
 pytestmark = [pytest.mark.browser, pytest.mark.req("BI-3")]
 
 PAGE = """<!doctype html><html lang=en><meta charset=utf-8><title>Shop</title><main><h1>Pay</h1>
-<div id=card></div><button id=pay>Pay</button><p role=status id=outcome></p></main>
+<div id=card></div><button id=pay>Pay</button><p role=status id=outcome></p><p id=told></p></main>
 <script src="{url}/js/stripe.js"></script><script src=/shop.js></script>"""
 
 SHOP = """
@@ -30,6 +30,7 @@ element.on("change", (event) => document.body.dataset.complete = event.complete)
 element.mount("#card");
 document.getElementById("pay").addEventListener("click", async () => {{
   const shown = document.getElementById("outcome");
+  const told = document.getElementById("told");
   try {{
     const submitted = query.get("submit") === "no" ? {{}} : await elements.submit();
     if (submitted.error) return void (shown.textContent = submitted.error.code);
@@ -37,6 +38,7 @@ document.getElementById("pay").addEventListener("click", async () => {{
     const redirect = query.get("redirect") || "if_required";
     const confirmParams = {{return_url: location.origin + "/done?kept=1"}};
     const result = await stripe[confirm]({{elements, clientSecret: secret, confirmParams, redirect}});
+    told.textContent = result.error ? result.error.message : "";
     shown.textContent = result.error
       ? [result.error.code, result.error.decline_code].filter(Boolean).join(" ")
       : (result.paymentIntent || result.setupIntent).status;
@@ -300,6 +302,13 @@ def test_in_french_and_dark_and_narrow(world: World, shop: Shop, page: Page):
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
     pay(page)
     bank = page.frame_locator("iframe[title='Authentification 3-D Secure']")
+    bank.get_by_role("button", name="Refuser l’authentification").click()
+    expect(page.locator("#told")).to_contain_text("Nous n’avons pas pu authentifier")
+    frame.get_by_role("button", name="4000 0000 0000 9995").click()
+    pay(page)
+    expect(page.locator("#told")).to_have_text("Votre carte ne dispose pas de fonds suffisants.")
+    frame.get_by_role("button", name="4000 0027 6000 3184").click()
+    pay(page)
     bank.get_by_role("button", name="Valider l’authentification").click()
     outcome(page, "succeeded")
 

@@ -1,8 +1,12 @@
 """Paths less travelled: endings in the middle, classic mode, sent invoices, items by themselves, other previews."""
 
+from pathlib import Path
+
 import pytest
+import requests
 import stripe
 
+from sandbox.stripe import StripeStandIn
 from sandbox.stripe.rules import DAY_S, HOUR_S
 from sandbox.stripe.tests.conftest import World, refused
 
@@ -210,3 +214,20 @@ def test_draft_invoices_and_items_are_deleted(world: World):
     assert world.v1.invoices.delete(invoice.id).deleted is True
     assert world.v1.invoice_items.delete(item.id).deleted is True
     assert world.state()["invoiceitems"] == {}
+
+
+def test_settings_last_as_long_as_the_objects(tmp_path: Path):
+    state = tmp_path / "stripe.sqlite"
+    with StripeStandIn(state=state) as stand_in:
+        World(stand_in).control("settings", {"retry_days": [1, 2], "after_retries": "unpaid"})
+        wrong = {"retry_days": [9], "after_retries": "forgotten"}
+        assert requests.post(f"{stand_in.url}/_sandbox/settings", json=wrong, timeout=10).status_code == 400
+    with StripeStandIn(state=state) as stand_in:
+        assert World(stand_in).control("settings") == {
+            "retry_days": [1, 2],
+            "after_retries": "unpaid",
+            "renewal_draft_s": 0,
+        }
+        World(stand_in).control("reset", {})
+    with StripeStandIn(state=state) as stand_in:
+        assert World(stand_in).control("settings")["after_retries"] == "canceled"
