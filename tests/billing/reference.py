@@ -1,0 +1,143 @@
+"""What a subscriber owes, computed a second time: by docs/money.md alone, sharing no line with what it judges.
+
+Every second counts the same; each line is rounded by itself, halves away from zero; a period is counted in calendar
+months from its anchor; less than 50 cents is carried to the next invoice; credit is used up before a card is charged.
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from dataclasses import dataclass, field
+from datetime import datetime
+from fractions import Fraction
+
+FREE = "free"
+RANKS = {"free": 0, "basic": 10, "premium": 20}
+AMOUNTS = {"free": 0, "basic/month": 500, "basic/year": 5000, "premium/month": 2000, "premium/year": 20000}
+MESSAGES_A_DAY = {"free": 5, "basic": 50, "premium": 1000}
+LEAST_CHARGE = 50
+MONTHS = {"month": 1, "year": 12}
+
+
+def plan_of(offer: str) -> str:
+    return offer.partition("/")[0]
+
+
+def interval_of(offer: str) -> str:
+    return offer.partition("/")[2] or "month"
+
+
+def half_up(exact: Fraction) -> int:
+    """Halves away from zero."""
+    whole = (abs(exact) * 2 + 1) // 2
+    return int(whole if exact >= 0 else -whole)
+
+
+def months_after(anchor: datetime, months: int) -> datetime:
+    """The same day and time of day, or the month's last day where it has no such day."""
+    year, month = divmod(anchor.year * 12 + anchor.month - 1 + months, 12)
+    return anchor.replace(year=year, month=month + 1, day=min(anchor.day, monthrange(year, month + 1)[1]))
+
+
+def is_upgrade(source: str, target: str) -> bool:
+    """By rank; on one plan the year is the upgrade."""
+    if plan_of(source) != plan_of(target):
+        return RANKS[plan_of(target)] > RANKS[plan_of(source)]
+    return interval_of(target) == "year"
+
+
+@dataclass(frozen=True)
+class Bill:
+    """An invoice: `lines` before what a coupon takes off, `total` after it, `due` what the card is charged."""
+
+    lines: tuple[int, ...]
+    total: int
+    due: int
+
+
+@dataclass
+class Subscriber:
+    """One subscriber's life, as it has to be. `balance` below zero is credit; `billed` what the period has cost."""
+
+    offer: str = FREE
+    anchor: datetime | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    trial_end: datetime | None = None
+    billed: int = 0
+    percent_off: int = 0
+    balance: int = 0
+    following: str | None = None  # what comes at the period's end, when it is something else
+    bills: list[Bill] = field(default_factory=list)
+
+    def upgraded(self, target: str, at: datetime) -> Bill | None:
+        """The invoice that this upgrade makes at that second, and the subscriber afterwards. None: it makes none."""
+        if self.trial_end is not None and at < self.trial_end:
+            self.offer = target
+            return None
+        unused = [] if self.offer == FREE else [-self._share(self.billed, at)]
+        if self.offer == FREE or interval_of(self.offer) != interval_of(target):
+            charge = AMOUNTS[target]
+            self.anchor = self.start = at
+            self.end = months_after(at, MONTHS[interval_of(target)])
+        else:
+            charge = self._share(AMOUNTS[target], at)
+        self.offer = target
+        off = half_up(Fraction(charge * self.percent_off, 100))
+        self.billed = AMOUNTS[target] - (half_up(Fraction(AMOUNTS[target] * off, charge)) if charge else 0)
+        return self._bill([*unused, charge], off)
+
+    def _share(self, amount: int, at: datetime) -> int:
+        assert self.start is not None
+        assert self.end is not None
+        left, whole = (int(span.total_seconds()) for span in (self.end - at, self.end - self.start))
+        return half_up(Fraction(amount * left, whole))
+
+    def _bill(self, lines: list[int], off: int) -> Bill:
+        total = sum(lines) - off
+        owed = total + self.balance
+        due = owed if owed >= LEAST_CHARGE else 0
+        self.balance = owed - due
+        bill = Bill(tuple(lines), total, due)
+        self.bills.append(bill)
+        return bill
+
+    def ended(self) -> None:
+        """What was paid stays paid; nothing is given back."""
+        self.offer, self.following = FREE, None
+        self.anchor = self.start = self.end = self.trial_end = None
+        self.billed = 0
+
+    def lived_to(self, moment: datetime) -> None:
+        """Renewals, switches and ends up to that instant, itself included."""
+        while self.end is not None and self.end <= moment:
+            self._turn(self.end)
+
+    def _turn(self, at: datetime) -> None:
+        target, self.following = self.following or self.offer, None
+        if target == FREE:
+            self.ended()
+            return
+        if interval_of(target) != interval_of(self.offer):
+            self.anchor = at
+        if self.trial_end is not None:
+            self.anchor, self.trial_end = at, None
+        assert self.anchor is not None
+        self.offer, self.start = target, at
+        self.end = self._boundary_after(at)
+        off = half_up(Fraction(AMOUNTS[target] * self.percent_off, 100))
+        self.billed = AMOUNTS[target] - off
+        self._bill([AMOUNTS[target]], off)
+
+    def next_total(self) -> int:
+        """The next invoice, as it stands: what credit there is may cover part of it."""
+        amount = AMOUNTS[self.following or self.offer]
+        return amount - half_up(Fraction(amount * self.percent_off, 100))
+
+    def _boundary_after(self, at: datetime) -> datetime:
+        assert self.anchor is not None
+        step = MONTHS[interval_of(self.offer)]
+        periods = 1
+        while (boundary := months_after(self.anchor, periods * step)) <= at:
+            periods += 1
+        return boundary
