@@ -20,7 +20,7 @@ Key = tuple[str, str]
 # What the lists and the billing engine select by; other fields are scanned for.
 INDEXED = ("customer", "invoice", "subscription", "product")
 
-FORMAT = "2"  # of stored objects; changed when what is stored could no longer be read
+FORMAT = "3"  # of stored objects; changed when what is stored could no longer be read
 
 SCHEMA = """
 create table if not exists objects (type text, id text, seq integer, body text not null, primary key (type, id));

@@ -70,17 +70,37 @@ def _invoice_rows(tx: Tx, customer_id: str) -> str:
     )
 
 
+ADD_CARD = (
+    '<form method="post"><label>Card number<input name="id" value="4242 4242 4242 4242"></label>'
+    '<button name="action" value="add">Add card</button></form>'
+)
+
+
+def _flow_page(tx: Tx, session: Object, message: str) -> Response:
+    """The one errand that the seller sent the customer on."""
+    flow = session["flow"]
+    if flow["type"] == "payment_method_update":
+        body, title = ADD_CARD, "Change your card"
+    else:
+        sub = tx.get("subscription", flow["subscription_cancel"]["subscription"])
+        end = day_text(subscriptions.period(sub)[1])
+        button = _button("cancel", sub["id"], "Cancel subscription")
+        body, title = f"<p>It ends on {end}.</p>{button}", "Cancel your subscription"
+    return html(title, f"{alert(message)}{body}{_back(session)}", 400 if message else 200)
+
+
+def _back(session: Object) -> str:
+    return f'<p><a href="{escape(session["return_url"])}">Back</a></p>' if session["return_url"] else ""
+
+
 def _page(tx: Tx, session: Object, message: str = "") -> Response:
+    if session["flow"] and not session["_flow_done"]:
+        return _flow_page(tx, session, message)
     customer = tx.get("customer", session["customer"])
-    back = f'<p><a href="{escape(session["return_url"])}">Back</a></p>' if session["return_url"] else ""
-    add = (
-        '<form method="post"><label>Card number<input name="id" value="4242 4242 4242 4242"></label>'
-        '<button name="action" value="add">Add card</button></form>'
-    )
     body = (
         f"{alert(message)}<h2>Subscriptions</h2><table>{_subscription_rows(tx, customer['id'])}</table>"
-        f"<h2>Cards</h2><table>{_card_rows(tx, customer)}</table>{add}"
-        f"<h2>Invoices</h2><table>{_invoice_rows(tx, customer['id'])}</table>{back}"
+        f"<h2>Cards</h2><table>{_card_rows(tx, customer)}</table>{ADD_CARD}"
+        f"<h2>Invoices</h2><table>{_invoice_rows(tx, customer['id'])}</table>{_back(session)}"
     )
     return html("Billing", body, 400 if message else 200)
 
@@ -94,14 +114,24 @@ def show(tx: Tx, request: Request, token: str) -> Response:
 def act(tx: Tx, request: Request, token: str) -> Response:
     session = _session(tx, token)
     try:
-        _act(tx, session["customer"], request.form.get("action", ""), request.form.get("id", ""))
+        _act(tx, session, request.form.get("action", ""), request.form.get("id", ""))
     except StripeError as error:
         tx.discard = True
         return _page(tx, session, error.body["message"])
-    return redirect(request.base_url, 303, Response)
+    return redirect(_after(session) or request.base_url, 303, Response)
 
 
-def _act(tx: Tx, customer_id: str, action: str, object_id: str) -> None:
+def _after(session: Object) -> str | None:
+    """Where an errand ends; None for the portal's own page."""
+    if not session["flow"] or session["_flow_done"]:
+        return None
+    session["_flow_done"] = True
+    after = session["flow"]["after_completion"]
+    return str(after["redirect"]["return_url"]) if after["type"] == "redirect" else None
+
+
+def _act(tx: Tx, session: Object, action: str, object_id: str) -> None:
+    customer_id = session["customer"]
     if action in ("cancel", "keep"):
         sub = tx.get("subscription", object_id)
         if sub["customer"] != customer_id:
@@ -114,13 +144,15 @@ def _act(tx: Tx, customer_id: str, action: str, object_id: str) -> None:
         if name is None:
             raise invalid(cards.MESSAGES["test_mode_live_card"])
         method = methods.attach_to(tx, payment_methods.from_card(tx, name), tx.get("customer", customer_id))
-        _retry_open(tx, customer_id, method)
+        _use(tx, session, method)
     else:
         raise NotFound
 
 
-def _retry_open(tx: Tx, customer_id: str, method: Object) -> None:
-    """A new card becomes the default when there is none."""
-    customer = tx.get("customer", customer_id)
-    if collecting.default_of(tx, customer) is None:
-        customers.update(tx, {"invoice_settings": {"default_payment_method": method["id"]}}, customer_id)
+def _use(tx: Tx, session: Object, method: Object) -> None:
+    """A new card becomes the default when there is none, or when the customer was sent to change it."""
+    customer = tx.get("customer", session["customer"])
+    sent = session["flow"] is not None and not session["_flow_done"]
+    if sent or collecting.default_of(tx, customer) is None:
+        settings = {"default_payment_method": method["id"]}
+        customers.update(tx, {"invoice_settings": settings}, customer["id"])

@@ -103,3 +103,6 @@ def _in_a_browser(world: World) -> None:
     session = world.v1.checkout.sessions.create({"mode": "subscription", "line_items": items})
     customer = next(iter(world.state()["customers"]))
     world.v1.billing_portal.sessions.create({"customer": customer})
+    world.v1.billing_portal.sessions.create(
+        {"customer": customer, "flow_data": {"type": "payment_method_update"}}
+    )

@@ -241,3 +241,53 @@ def test_a_number_that_is_no_test_card_pays_nothing(world: World):
     before = world.state()
     assert requests.post(invoice.hosted_invoice_url, data={"number": "1"}, timeout=10).status_code == 402
     assert world.state() == before
+
+
+# Errands in the portal -----------------------------------------------------------------------------------------------
+
+
+def test_a_customer_is_sent_to_change_the_card(world: World):
+    customer = world.customer()
+    before = world.v1.customers.retrieve(customer).invoice_settings.default_payment_method
+    after = {"type": "redirect", "redirect": {"return_url": "http://127.0.0.1:9/thanks"}}
+    session = world.v1.billing_portal.sessions.create(
+        {
+            "customer": customer,
+            "flow_data": {"type": "payment_method_update", "after_completion": after},
+        }
+    )
+    assert "Change your card" in requests.get(session.url, timeout=10).text
+    data = {"action": "add", "id": "5555555555554444"}
+    answer = requests.post(session.url, data=data, allow_redirects=False, timeout=10)
+    assert answer.headers["Location"] == "http://127.0.0.1:9/thanks"
+    now = world.v1.customers.retrieve(customer, {"expand": ["invoice_settings.default_payment_method"]})
+    assert now.invoice_settings.default_payment_method.card.brand == "mastercard"
+    assert now.invoice_settings.default_payment_method.id != before
+    assert "Invoices" in requests.get(session.url, timeout=10).text  # the errand is done
+
+
+def test_a_customer_is_sent_to_cancel(world: World):
+    sub = world.subscribe(world.price("Basic", 500))
+    session = world.v1.billing_portal.sessions.create(
+        {
+            "customer": sub.customer,
+            "flow_data": {"type": "subscription_cancel", "subscription_cancel": {"subscription": sub.id}},
+        }
+    )
+    assert "Cancel your subscription" in requests.get(session.url, timeout=10).text
+    requests.post(session.url, data={"action": "cancel", "id": sub.id}, timeout=10)
+    assert world.v1.subscriptions.retrieve(sub.id).cancel_at_period_end is True
+
+
+def test_errands_that_are_not_possible(world: World):
+    other = world.subscribe(world.price("Basic", 500))
+    customer = world.customer()
+    before = world.state()
+    for flow in (
+        {"type": "subscription_cancel", "subscription_cancel": {"subscription": other.id}},
+        {"type": "subscription_update", "subscription_update": {"subscription": other.id}},
+        {"type": "payment_method_update", "after_completion": {"type": "redirect"}},
+    ):
+        params = {"customer": customer, "flow_data": flow}
+        refused(stripe.InvalidRequestError, world.v1.billing_portal.sessions.create, params)
+    assert world.state() == before
