@@ -28,6 +28,11 @@ class RefundGateway:
         return convert.credit_note(api().credit_notes.create(params, keyed(key)).to_dict())
 
     @gateway_call
+    def invoice_void(self, *, invoice_id: str, key: str) -> None:
+        """Takes an open invoice back: nothing is asked for it any more."""
+        api().invoices.void_invoice(invoice_id, {}, keyed(key))
+
+    @gateway_call
     def credit_notes(self, *, invoice_id: str) -> list[CreditNoteState]:
         """All of an invoice's, newest first."""
         page = api().credit_notes.list({"invoice": invoice_id, "limit": PAGE})

@@ -6,6 +6,7 @@ receipt. What follows from it (ending the subscription, the refunds) is carried 
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from django.db import transaction
@@ -214,11 +215,12 @@ def _carry_on(withdrawal: Withdrawal) -> Withdrawal:
 
 
 def withdrawal_run(withdrawal: Withdrawal, *, sweeping_at: datetime | None = None) -> Withdrawal:
-    """Does what is still to be done: the end, then each refund. Call it outside of transactions.
+    """Does what is still to be done: the end, what is unpaid, then each refund. Call it outside of transactions.
 
     `sweeping_at`: Stripe may have been asked for the refunds before, so they are looked for first.
     """
     _end(withdrawal)
+    _waive_unpaid(withdrawal)
     for refund in withdrawal.refunds.filter(status=RefundStatus.PENDING):
         if sweeping_at is not None:
             refund_resolve(refund, now=sweeping_at)
@@ -233,7 +235,7 @@ def _end(withdrawal: Withdrawal) -> None:
     """Ends the subscription now; ended before: nothing. What was scheduled for it is taken back first."""
     if Subscription.objects.filter(pk=withdrawal.subscription_id, ended_at__isnull=False).exists():
         return
-    common = {
+    common: dict[str, Any] = {
         "account": withdrawal.account,
         "user": withdrawal.user,
         "request_id": withdrawal.request_id,
@@ -245,6 +247,18 @@ def _end(withdrawal: Withdrawal) -> None:
         except NothingToUndo:
             log.info("withdrawal_found_nothing_scheduled", withdrawal=str(withdrawal.pk))
     subscription_cancel(at="now", idempotency_key=f"withdrawal-{withdrawal.pk}", **common)
+
+
+def _waive_unpaid(withdrawal: Withdrawal) -> None:
+    """Open invoices of the ended subscription are voided: who has withdrawn is not asked for more."""
+    found, _more = gateway.invoices(
+        customer_id=str(withdrawal.account.stripe_customer_id),
+        limit=PAGE,
+        status="open",
+        subscription_id=withdrawal.subscription.stripe_subscription_id,
+    )
+    for invoice in found:
+        gateway.invoice_void(invoice_id=invoice.id, key=f"withdrawal:{withdrawal.pk}:void:{invoice.id}")
 
 
 @transaction.atomic

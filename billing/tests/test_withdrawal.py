@@ -9,13 +9,16 @@ from django.core import mail
 
 from accounts.models import AccountKind
 from billing.errors import PaymentProviderUnavailable, WithdrawalNotAllowed
+from billing.gateways.sandbox import period_begin_now
 from billing.models import Refund, Subscription, Withdrawal
 from billing.rules.withdrawal import Spell, deadline, spread, unused, unused_of_invoice
 from billing.services import refunds, withdrawal_make, withdrawal_offer, withdrawals, withdrawals_sweep
+from billing.services.converge import subscription_refresh
 from billing.services.sweep import plan_changes_sweep
 from billing.tests.conftest import person
 from billing.tests.helpers import (
     ask,
+    decline,
     everything,
     fault,
     forget_keys,
@@ -144,6 +147,19 @@ def test_a_scheduled_change_does_not_stand_in_the_way(catalog):
     assert withdraw(account).completed_at is not None
     assert subscription(account).plan.code == "free"
     assert not account.plan_changes.filter(status__in=["scheduled", "pending"]).exists()
+
+
+def test_an_unpaid_invoice_is_not_asked_for_any_more(travel):
+    """The second period begins by hand: by time alone the fourteen days would be over."""
+    account = person()
+    ask(account, "basic")
+    decline(account)
+    period_begin_now(subscription(account).stripe_subscription_id)
+    subscription_refresh(stripe_subscription_id=subscription(account).stripe_subscription_id)
+    assert subscription(account).status == "past_due"
+    done = withdraw(account)
+    assert done.completed_at is not None
+    assert sorted(one["status"] for one in invoices(travel.stand_in)) == ["paid", "void"]
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])

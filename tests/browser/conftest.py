@@ -120,3 +120,27 @@ def overflow(page: Page) -> list[str]:
         [...document.body.querySelectorAll('*')].filter(one => one.getBoundingClientRect().right > window.innerWidth + 1)
         .slice(0, 5).map(one => one.outerHTML.slice(0, 160))"""
     )
+
+
+@pytest.fixture
+def check(request: pytest.FixtureRequest):
+    """Looks at the page that is open, under a name."""
+    kept: Path | None = request.config.getoption("--screenshots", default=None)
+
+    def look(page: Page, name: str) -> list[str]:
+        found = []
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)
+            found += [f"{name}, {theme}: {one}" for one in violations(page)]
+            if kept:
+                page.screenshot(path=kept / theme / f"{name}.png", full_page=True)
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size({"width": 320, "height": 700})
+        found += [f"{name}, 320 px, too wide: {one}" for one in overflow(page)]
+        if kept:
+            page.set_viewport_size({"width": 360, "height": 740})
+            page.screenshot(path=kept / "phone" / f"{name}.png", full_page=True)
+        page.set_viewport_size(DESKTOP)
+        return found
+
+    return look

@@ -6,12 +6,11 @@ import base64
 import hmac
 import struct
 import time
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.browser.conftest import DESKTOP, Open, overflow, violations
+from tests.browser.conftest import Open
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -65,30 +64,6 @@ OTHERS = {
         "personas-no-plan": "/personas/",
     },
 }
-
-
-@pytest.fixture
-def check(request: pytest.FixtureRequest):
-    """Looks at the page that is open, under a name."""
-    kept: Path | None = request.config.getoption("--screenshots", default=None)
-
-    def look(page: Page, name: str) -> list[str]:
-        found = []
-        for theme in ("light", "dark"):
-            page.emulate_media(color_scheme=theme)
-            found += [f"{name}, {theme}: {one}" for one in violations(page)]
-            if kept:
-                page.screenshot(path=kept / theme / f"{name}.png", full_page=True)
-        page.emulate_media(color_scheme="light")
-        page.set_viewport_size({"width": 320, "height": 700})
-        found += [f"{name}, 320 px, too wide: {one}" for one in overflow(page)]
-        if kept:
-            page.set_viewport_size({"width": 360, "height": 740})
-            page.screenshot(path=kept / "phone" / f"{name}.png", full_page=True)
-        page.set_viewport_size(DESKTOP)
-        return found
-
-    return look
 
 
 @pytest.mark.req("AC-6")
