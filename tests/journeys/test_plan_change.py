@@ -45,7 +45,7 @@ def test_the_switch_does_not_wait_for_webhooks(new_stack: Any) -> None:
     premium = stack.caller("premium")
     assert limit_of(premium) == 50
     stack.stripe("webhooks", {"mode": "reverse"})
-    stack.wait_quiet()
+    stack.advance("1s")  # no beat runs here: what was promised for the moment of the switch is done now
     premium = stack.caller("premium")
     assert (plan_of(premium), limit_of(premium)) == ("basic", 50)
     history = data(premium.get("/v1/billing/plan-changes"))
