@@ -21,6 +21,7 @@ from billing.services import (
     withdrawals_sweep,
 )
 from billing.services.dunning import overdue_apply
+from billing.services.endings import READ_AGAIN
 from billing.services.outcomes import RELEASE_SCHEDULE
 from billing.services.payments import invoice_payments_sweep
 from billing.services.receipts import receipt_send
@@ -76,6 +77,12 @@ def schedule_release(*, subscription_id: str) -> None:
     if subscription.stripe_schedule_id and subscription.stripe_subscription_id and subscription.is_live:
         gateway.schedule_release(subscription.stripe_schedule_id)
         subscription_refresh(stripe_subscription_id=subscription.stripe_subscription_id)
+
+
+@outbox_task(READ_AGAIN, atomic=False)
+def subscription_read_again(*, stripe_subscription_id: str) -> None:
+    """After a call whose answer may have been lost: what Stripe shows now is what holds."""
+    subscription_refresh(stripe_subscription_id=stripe_subscription_id)
 
 
 @outbox_task(FIT, atomic=False)

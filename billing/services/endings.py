@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from django.db import transaction
@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from accounts.models import Account, User
 from billing.enums import IN_FLIGHT, ChangeKind, ChangeStatus
 from billing.errors import NoLiveSubscription, NothingToUndo, PlanChangeNotAllowed
+from billing.gateways.client import LONGEST_CALL_S
 from billing.gateways.stripe import gateway
 from billing.locks import lock_account, lock_live_subscription, lock_plan_change
 from billing.models import PlanChange, Subscription
@@ -27,9 +28,12 @@ from billing.services.changes import keep_check, plan_change_finish
 from billing.services.converge import subscription_catch_up, subscription_converge
 from billing.services.outcomes import change_log, change_undone
 from billing.services.refused import refusal_keep
+from common import outbox
 from common.clock import database_now
 
 log = structlog.get_logger(__name__)
+
+READ_AGAIN = "billing.tasks.subscription_read_again"
 
 
 def plan_change_undo(
@@ -158,14 +162,25 @@ def subscription_resume(
     if change is not None:
         plan_change_undo(account=account, user=user, request_id=request_id, now=now)
     elif subscription.cancel_at is not None:
-        _resume_at_provider(subscription)
+        _resume_at_provider(subscription, now)
     else:
         raise NothingToUndo(_("The subscription is not about to end."))
     return live_subscription(account.pk) or subscription
 
 
-def _resume_at_provider(subscription: Subscription) -> None:
-    """The end was set at Stripe, so there is no plan change of ours to undo."""
+def _resume_at_provider(subscription: Subscription, now: datetime) -> None:
+    """The end was set at Stripe, so there is no plan change of ours to undo, nor one that the sweep would finish.
+
+    So that an answer that is lost does not leave us believing in the end, reading it again is promised beforehand,
+    for when no call can be under way any more.
+    """
+    with transaction.atomic():
+        outbox.promise(
+            READ_AGAIN,
+            {"stripe_subscription_id": str(subscription.stripe_subscription_id)},
+            now=now,
+            due_at=now + timedelta(seconds=LONGEST_CALL_S),
+        )
     state = gateway.cancel_at_period_end_set(
         subscription_id=str(subscription.stripe_subscription_id),
         cancel=False,
