@@ -6,14 +6,14 @@ from datetime import timedelta
 from django.db import connection
 from django.db.models import F, Q, Sum
 
-from billing.enums import IN_FLIGHT, ChangeStatus, RefundStatus
-from billing.models import PlanChange, Refund, Subscription, Withdrawal
+from billing.enums import IN_FLIGHT, ChangeStatus, ChargeStatus, RefundStatus
+from billing.models import OverageCharge, PlanChange, Refund, Subscription, Withdrawal
 from billing.selectors import scheduled_change
 from billing.services.entitlements import entitled_phases
 from common import books
 from common.clock import database_now
 from quotas.enums import Source
-from quotas.models import Entitlement, FeatureGrant
+from quotas.models import Entitlement, FeatureGrant, UsageRecord
 
 PENDING_AT_MOST = timedelta(hours=1)
 
@@ -50,7 +50,9 @@ def entitlements_are_the_plans() -> Iterable[str]:
         )
         terms = phases[0].terms if phases else None
         limits = (
-            {(one.metric, one.window): (one.limit_units, one.mode) for one in terms.limits} if terms else {}
+            {(one.metric, one.window): (one.limit_units, one.mode) for one in terms.all_limits}
+            if terms
+            else {}
         )
         if holding.get(account_id, {}) != limits:
             yield f"account {account_id}: the meter has {holding.get(account_id, {})}, the plan gives {limits}"
@@ -128,3 +130,23 @@ def withdrawals_are_whole() -> Iterable[str]:
             yield f"withdrawal {withdrawal.pk}: {withdrawal.refund_minor} was declared, {done or 0} refunded"
         if withdrawal.subscription.ended_at is None:
             yield f"withdrawal {withdrawal.pk}: its subscription still runs"
+
+
+@books.check("billing.overage_is_matched")
+def overage_is_matched() -> Iterable[str]:
+    """What was charged past the credits is recorded use; what was taken back is none. Nothing stays open for long."""
+    old = database_now() - PENDING_AT_MOST
+    for charge in OverageCharge.objects.filter(requested_at__lt=old):
+        is_open = charge.status == ChargeStatus.PENDING
+        unrecorded = charge.status == ChargeStatus.ACCEPTED and charge.record_id is None
+        unreversed = charge.reversal_requested_at is not None and charge.status == ChargeStatus.ACCEPTED
+        if is_open or unrecorded or unreversed:
+            yield f"overage charge {charge.pk} is {charge.status} and unfinished since {charge.requested_at}"
+    recorded = {
+        record.pk: record
+        for record in UsageRecord.objects.filter(pk__in=OverageCharge.objects.values("record_id"))
+    }
+    for charge in OverageCharge.objects.filter(status=ChargeStatus.ACCEPTED, record_id__isnull=False):
+        record = recorded.get(charge.record_id or 0)
+        if record is None or record.overage_units != charge.units:
+            yield f"overage charge {charge.pk} is for {charge.units} units, its record says otherwise"

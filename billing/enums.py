@@ -133,3 +133,21 @@ class WithdrawalStatus(models.TextChoices):
 
     PENDING = "pending", _("being carried out")
     DONE = "done", _("done")
+
+
+class ChargeStatus(models.TextChoices):
+    """pending → accepted | failed; accepted → reversed. Pending: what Stripe did is not known yet."""
+
+    PENDING = "pending", _("being charged")
+    ACCEPTED = "accepted", _("charged")
+    FAILED = "failed", _("not charged")
+    REVERSED = "reversed", _("taken back")
+
+
+class CollectionStatus(models.TextChoices):
+    """An invoice before its time. `unpaid`: made, but the card was refused."""
+
+    PENDING = "pending", _("being collected")
+    PAID = "paid", _("paid")
+    UNPAID = "unpaid", _("unpaid")
+    NOT_NEEDED = "not_needed", _("not needed")

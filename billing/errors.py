@@ -149,6 +149,29 @@ class ProviderRefused(PaymentProviderUnavailable):
         self.param = param
 
 
+class OverageCapReached(DomainError):
+    """`details`: `cap`, `spent` and `amount` (money), `period_end`."""
+
+    code, status = "overage_cap_reached", 402
+    default_message = _(
+        "This would go over the limit you have set for overage in this period. Raise it to go on."
+    )
+
+
+class OverageChargeFailed(CardWanted, PaymentRequired):
+    """Stripe certainly did not take the charge, or an overage invoice was not paid. Nothing was used."""
+
+    code = "overage_charge_failed"
+    default_message = _("The overage could not be charged. Nothing was used. Check the card on file.")
+
+
+class QueueUnavailable(ServiceUnavailable):
+    """`details.reversed`: whether what was taken for the work has been given back already; else it is being."""
+
+    code = "queue_unavailable"
+    default_message = _("The work could not be queued. What was charged for it is taken back.")
+
+
 class CatalogInvalid(Exception):
     """The catalogue file contradicts itself; `problems` says where and how."""
 

@@ -9,11 +9,12 @@ from billing.errors import ProviderRefused
 from billing.gateways.client import MISSING_OBJECT
 from billing.gateways.stripe import gateway
 from billing.models import InvoicePayment
-from billing.services import subscription_refresh
+from billing.services import plan_credits_after, subscription_refresh
 from billing.services.customers import customer_follow
 from billing.services.payments import invoice_payments_follow
 from billing.services.recorded import attempts_refresh
 from billing.webhooks import id_of, subscription_of, thing_of
+from common import clock
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +44,7 @@ def _subscription(subscription_id: str) -> None:
         if error.provider_code != MISSING_OBJECT:
             raise
         log.warning("event_of_unknown_subscription", stripe_subscription=subscription_id)
+    plan_credits_after(stripe_subscription_id=subscription_id, now=clock.now())
 
 
 def _invoice(invoice_id: str) -> None:

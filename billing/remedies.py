@@ -15,12 +15,15 @@ def upgrades(account_id: int, decision: Decision) -> list[dict[str, Any]]:
     bound = decision.deciding
     audience = subscription.plan.audience if subscription else None
     rank = subscription.plan.rank if subscription else -1
+    credits_now = subscription.plan_version.credits_per_period if subscription else 0
     found = []
     for version in current_versions():
         plan = version.plan
         if audience is not None and (plan.audience != audience or plan.rank <= rank):
             continue
-        if _allows_more(
+        if (
+            version.credit_metrics.get(decision.metric) and version.credits_per_period > credits_now
+        ) or _allows_more(
             version, decision.metric, bound.window if bound else None, bound.limit if bound else 0
         ):
             found.append({"action": "upgrade", "url": f"{PLANS_URL}?plan={plan.code}", "plan": plan.code})

@@ -14,12 +14,16 @@ from billing.gateways.stripe import gateway
 from billing.models import Subscription
 from billing.reactions import event_follow
 from billing.services import (
+    overage_charges_sweep,
     plan_changes_sweep,
     refunds_sweep,
     stored_fit,
     subscription_refresh,
     withdrawals_sweep,
 )
+from billing.services import plan_credits_sweep as sweep_plan_credits
+from billing.services.collecting import COLLECT
+from billing.services.collecting import overage_collect as collect
 from billing.services.dunning import overdue_apply
 from billing.services.endings import READ_AGAIN
 from billing.services.outcomes import RELEASE_SCHEDULE
@@ -133,3 +137,23 @@ def webhooks_prune() -> None:
     """Beat: deliveries that were applied long ago. The events themselves stay in dj-stripe's table."""
     before = clock.now() - settings.WEBHOOK_RETENTION
     WebhookEventTrigger.objects.filter(processed=True, created__lt=before).delete()
+
+
+@outbox_task(COLLECT, atomic=False)
+def overage_collect(*, collection_id: str) -> None:
+    """Enough overage waits: its invoice is made and paid before the period's end."""
+    collect(collection_id=UUID(collection_id))
+
+
+@shared_task(name="billing.tasks.overage_sweep")
+def overage_sweep() -> None:
+    """Beat: resolves overage charges that were left open."""
+    report = overage_charges_sweep(now=clock.now())
+    if any(vars(report).values()):
+        log.info("overage_swept", **vars(report))
+
+
+@shared_task(name="billing.tasks.plan_credits_sweep")
+def plan_credits_sweep() -> None:
+    """Beat: gives the credits that a crash, or an event that never came, has left owing."""
+    sweep_plan_credits(now=clock.now())

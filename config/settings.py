@@ -299,6 +299,9 @@ if STRIPE_API_BASE:
 
 CATALOG_FILE = env.path("CATALOG_FILE", default=str(BASE_DIR / "billing" / "catalog.toml"))
 OVERDUE_FILE = env.path("OVERDUE_FILE", default=str(BASE_DIR / "billing" / "overdue.toml"))
+# Overage waits for the subscription's next invoice; once this much waits (minor units), it is invoiced at once.
+OVERAGE_COLLECT_AT_MINOR = env.int("OVERAGE_COLLECT_AT_MINOR", default=2000)
+CREDITS_URL = "/account/billing/credits/"
 QUOTE_TTL = timedelta(minutes=env.int("QUOTE_MINUTES", default=30))
 
 # How long deliveries from Stripe are kept after they were applied.
@@ -331,6 +334,8 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "payments-sweep": {"task": "billing.tasks.payments_sweep", "schedule": 20.0},
     "overdue-apply": {"task": "billing.tasks.overdue_apply", "schedule": 60.0},
     "refunds-sweep": {"task": "billing.tasks.refunds_sweep", "schedule": 20.0},
+    "overage-sweep": {"task": "billing.tasks.overage_sweep", "schedule": 20.0},
+    "plan-credits-sweep": {"task": "billing.tasks.plan_credits_sweep", "schedule": 60.0},
     "tokens-prune": {"task": "accounts.tokens_prune", "schedule": 86_400.0},
 }
 # A run of a promised task that neither ended nor failed within this time has died; another may begin.

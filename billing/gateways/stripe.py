@@ -6,6 +6,7 @@ that sending it again, by whatever retry, does it once.
 
 from billing.gateways.charges import ChargeGateway
 from billing.gateways.customers import CustomerGateway
+from billing.gateways.invoice_items import InvoiceItemGateway
 from billing.gateways.invoices import InvoiceGateway
 from billing.gateways.products import ProductGateway, product_id
 from billing.gateways.refunds import RefundGateway
@@ -15,7 +16,13 @@ __all__ = ["gateway", "product_id"]
 
 
 class StripeGateway(
-    CustomerGateway, SubscriptionGateway, InvoiceGateway, ProductGateway, ChargeGateway, RefundGateway
+    CustomerGateway,
+    SubscriptionGateway,
+    InvoiceGateway,
+    ProductGateway,
+    ChargeGateway,
+    RefundGateway,
+    InvoiceItemGateway,
 ):
     """One call each; reads return None where there is no such object."""
 

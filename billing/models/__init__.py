@@ -6,6 +6,7 @@ the second migration (the history is append-only).
 
 from billing.models.catalog import Feature, Plan, PlanLimit, PlanTransition, PlanVersion, Price, in_language
 from billing.models.changes import PlanChange
+from billing.models.charges import OverageCharge, OverageCollection, SpendCap
 from billing.models.overdue import UnpaidInvoice
 from billing.models.payments import InvoicePayment, PaymentAttempt
 from billing.models.refunds import Refund, Withdrawal
@@ -15,6 +16,8 @@ from billing.models.subscriptions import Subscription
 __all__ = [
     "Feature",
     "InvoicePayment",
+    "OverageCharge",
+    "OverageCollection",
     "PaymentAttempt",
     "Plan",
     "PlanChange",
@@ -23,6 +26,7 @@ __all__ = [
     "PlanVersion",
     "Price",
     "Refund",
+    "SpendCap",
     "StoredFit",
     "Subscription",
     "UnpaidInvoice",

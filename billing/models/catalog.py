@@ -66,7 +66,10 @@ class Plan(models.Model):
 
 
 class PlanVersion(models.Model):
-    """The terms of a plan as sold from some day on; never changed. `superseded_at` null: the one sold now."""
+    """The terms of a plan as sold from some day on; never changed. `superseded_at` null: the one sold now.
+
+    `credit_metrics`: what a unit of a metric costs in credits; `overage_minor_per_credit` what one past them costs.
+    """
 
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
@@ -74,6 +77,7 @@ class PlanVersion(models.Model):
     features = ArrayField(models.SlugField(max_length=40), default=list, blank=True)
     credits_per_period = models.BigIntegerField(default=0)
     overage_minor_per_credit = models.PositiveIntegerField(null=True)
+    credit_metrics = models.JSONField(default=dict, blank=True)
     fingerprint = models.CharField(max_length=64)
     created_at = models.DateTimeField()
     superseded_at = models.DateTimeField(null=True)

@@ -59,7 +59,7 @@ class PriceDef:
 
 @dataclass(frozen=True, slots=True)
 class PlanDef:
-    """`overage_minor_per_credit` None: no overage is sold."""
+    """`overage_minor_per_credit` None: no overage is sold. `credit_metrics`: what a unit costs in credits."""
 
     code: str
     rank: int
@@ -72,6 +72,7 @@ class PlanDef:
     features: tuple[str, ...]
     credits_per_period: int
     overage_minor_per_credit: int | None
+    credit_metrics: tuple[tuple[str, int], ...] = ()
 
     @property
     def is_free(self) -> bool:
@@ -91,6 +92,8 @@ class PlanDef:
             "credits": self.credits_per_period,
             "overage": self.overage_minor_per_credit,
         }
+        if self.credit_metrics:
+            terms["credit_metrics"] = sorted(self.credit_metrics)
         return hashlib.sha256(json.dumps(terms, sort_keys=True).encode()).hexdigest()
 
 
@@ -232,6 +235,7 @@ PLAN_KEYS = (
     "features",
     "credits_per_period",
     "overage_minor_per_credit",
+    "credit_metrics",
 )
 
 
@@ -256,7 +260,16 @@ def _plan(reader: _Reader, code: str, table: dict[str, Any]) -> PlanDef:
         overage_minor_per_credit=None
         if overage is None
         else reader.whole(table, "overage_minor_per_credit", where),
+        credit_metrics=tuple(_credit_metrics(reader, reader.table(table, "credit_metrics", where), where)),
     )
+
+
+def _credit_metrics(reader: _Reader, table: dict[str, Any], where: str) -> Iterator[tuple[str, int]]:
+    for metric in table:
+        price = reader.whole(table, metric, f"{where}.credit_metrics")
+        if price == 0:
+            reader.wrong(f"{where}.credit_metrics.{metric}", "must cost at least one credit")
+        yield metric, price
 
 
 def _prices(reader: _Reader, table: dict[str, Any], where: str) -> Iterator[PriceDef]:
@@ -327,11 +340,21 @@ def _check_references(reader: _Reader, catalog: Catalog) -> None:
         for feature in plan.features:
             if feature not in features:
                 reader.wrong(where, f"unknown feature {feature!r}")
+    _check_credit_metrics(reader, catalog)
     codes = {plan.code for plan in catalog.plans}
     for one in catalog.transitions:
         for code in (one.from_plan, one.to_plan):
             if code not in codes:
                 reader.wrong("transitions", f"unknown plan {code!r}")
+
+
+def _check_credit_metrics(reader: _Reader, catalog: Catalog) -> None:
+    counted = {metric.code for metric in catalog.metrics if metric.kind != "capacity"}
+    for plan in catalog.plans:
+        for code, _price in plan.credit_metrics:
+            if code not in counted:
+                where = f"plans.{plan.code}.credit_metrics"
+                reader.wrong(where, f"credits pay for metrics that are counted per window, not for {code!r}")
 
 
 def _check_as_a_whole(reader: _Reader, catalog: Catalog) -> None:

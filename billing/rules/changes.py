@@ -12,12 +12,13 @@ MONTHS = {Interval.MONTH.value: 1, Interval.YEAR.value: 12}
 
 @dataclass(frozen=True, slots=True)
 class LimitTerms:
-    """`limit_units` None: unlimited."""
+    """`limit_units` None: unlimited. `credits_per_unit`: what each unit past it costs, where credits pay."""
 
     metric: str
     window: str
     limit_units: int | None
     mode: str = "block"
+    credits_per_unit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,13 @@ class PlanTerms:
     limits: tuple[LimitTerms, ...] = ()
     features: tuple[str, ...] = ()
     credits_per_period: int = 0
+    credit_metrics: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def all_limits(self) -> tuple[LimitTerms, ...]:
+        """What the meter is told: the limits, and for what credits pay, that none of a period is included."""
+        paid = (LimitTerms(metric, "period", 0, "credits", price) for metric, price in self.credit_metrics)
+        return (*self.limits, *paid)
 
 
 @dataclass(frozen=True, slots=True)

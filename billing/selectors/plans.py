@@ -145,6 +145,7 @@ def terms_of(version: PlanVersion) -> PlanTerms:
         ),
         features=tuple(version.features),
         credits_per_period=version.credits_per_period,
+        credit_metrics=tuple(sorted(version.credit_metrics.items())),
     )
 
 
@@ -153,7 +154,9 @@ def plans_with_feature(feature: str) -> list[str]:
     return [
         version.plan.code
         for version in current_versions()
-        if feature in version.features or any(one.metric == feature for one in version.limits.all())
+        if feature in version.features
+        or feature in version.credit_metrics
+        or any(one.metric == feature for one in version.limits.all())
     ]
 
 

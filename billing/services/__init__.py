@@ -14,9 +14,14 @@ from billing.services.customers import (
 from billing.services.dunning import overdue_apply
 from billing.services.endings import plan_change_undo, subscription_cancel, subscription_resume
 from billing.services.invoices import invoice_detail, invoice_get, invoice_pdf_url, invoices_list
+from billing.services.overage import Spend, overage_terms, spend_of, spent_minor, usage_spend
+from billing.services.overage_reversals import overage_charge_reverse, spend_reverse
+from billing.services.overage_sweep import overage_charges_sweep
 from billing.services.payments import invoice_pay, invoice_payments_sweep
+from billing.services.plan_credits import plan_credits_after, plan_credits_ensure, plan_credits_sweep
 from billing.services.preview import Preview, plan_change_preview
 from billing.services.refunds import invoice_refund, refunds_sweep
+from billing.services.spend_caps import spend_cap_set
 from billing.services.starts import account_welcome, subscription_start
 from billing.services.stored import stored_check, stored_fit
 from billing.services.sweep import plan_changes_sweep
@@ -32,6 +37,7 @@ from billing.services.withdrawals import (
 __all__ = [
     "PlanChangeResult",
     "Preview",
+    "Spend",
     "WithdrawalOffer",
     "account_welcome",
     "catalog_load",
@@ -45,6 +51,9 @@ __all__ = [
     "invoice_refund",
     "invoices_list",
     "next_invoice",
+    "overage_charge_reverse",
+    "overage_charges_sweep",
+    "overage_terms",
     "overdue_apply",
     "payment_method_add",
     "payment_method_make_default",
@@ -54,7 +63,14 @@ __all__ = [
     "plan_change_request",
     "plan_change_undo",
     "plan_changes_sweep",
+    "plan_credits_after",
+    "plan_credits_ensure",
+    "plan_credits_sweep",
     "refunds_sweep",
+    "spend_cap_set",
+    "spend_of",
+    "spend_reverse",
+    "spent_minor",
     "stored_check",
     "stored_fit",
     "subscription_cancel",
@@ -62,6 +78,7 @@ __all__ = [
     "subscription_refresh",
     "subscription_resume",
     "subscription_start",
+    "usage_spend",
     "withdrawal_make",
     "withdrawal_offer",
     "withdrawal_until",

@@ -106,6 +106,7 @@ def _write_version(plan: Plan, definition: PlanDef, report: SyncReport, now: dat
         features=list(definition.features),
         credits_per_period=definition.credits_per_period,
         overage_minor_per_credit=definition.overage_minor_per_credit,
+        credit_metrics=dict(definition.credit_metrics),
         fingerprint=definition.fingerprint,
         created_at=now,
     )

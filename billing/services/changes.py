@@ -43,6 +43,7 @@ from billing.services.attempts import (
 from billing.services.carry_out import carry_out
 from billing.services.converge import subscription_catch_up
 from billing.services.outcomes import change_fail, change_log, change_settle
+from billing.services.plan_credits import plan_credits_promptly
 from billing.services.preview import (
     Preview,
     interval_or_default,
@@ -234,7 +235,9 @@ def plan_change_run(change: PlanChange) -> PlanChange:
     except DomainError as error:
         change_fail(change_id=change.pk, error=error)
         raise worded(error) from error
-    return change_settle(change_id=change.pk, state=state, read_at=read_at)
+    settled = change_settle(change_id=change.pk, state=state, read_at=read_at)
+    plan_credits_promptly(account_id=settled.account_id)
+    return settled
 
 
 def _known(error: PaymentProviderUnavailable) -> dict[str, str]:

@@ -73,8 +73,8 @@ def _phase(phase: TermsPhase, anchor: datetime, months: int) -> Phase:
         starts_at=phase.starts_at,
         ends_at=phase.ends_at,
         limits=tuple(
-            LimitSpec(one.metric, one.window, one.limit_units, one.mode, anchor, months)
-            for one in phase.terms.limits
+            LimitSpec(one.metric, one.window, one.limit_units, one.mode, anchor, months, one.credits_per_unit)
+            for one in phase.terms.all_limits
         ),
         features=phase.terms.features,
     )

@@ -18,6 +18,7 @@ from accounts.tests.factories import account_of, make_person
 from billing.models import Plan, Price
 from billing.services import catalog_load, catalog_sync, payment_method_add, plan_changes_sweep
 from common.clock import database_now
+from quotas.engine.meter import meter
 from sandbox.stripe import StripeStandIn
 
 
@@ -53,6 +54,14 @@ def catalog(db: None, stand_in: StripeStandIn) -> StripeStandIn:
     """The demo catalogue in the database and at the stand-in."""
     sync()
     return stand_in
+
+
+@pytest.fixture
+def trading(committed_db: None, stand_in: StripeStandIn) -> Iterator[StripeStandIn]:
+    """As `catalog`, committed: the meter, which has a connection of its own, sees it."""
+    sync()
+    yield stand_in
+    meter.close()
 
 
 def person(card: str | None = "pm_card_visa", **fields: object) -> Account:

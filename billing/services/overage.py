@@ -1,0 +1,389 @@
+"""Using what credits pay for, and charging what they do not cover. No transaction is open while Stripe is called.
+
+    reserve (the meter decides the split) → charge (an intent, an item at Stripe) → record (the meter settles)
+
+A crash between any two leaves a reservation that gives way by itself, or an intent that the sweep resolves by asking
+Stripe. Recording may fail after an accepted charge: the request goes on, and the sweep records.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError, transaction
+from django.db.models import Sum
+from django.utils.translation import gettext as _
+
+from accounts.models import Account
+from billing import metrics
+from billing.enums import ChargeStatus, CollectionStatus, SubscriptionStatus
+from billing.errors import OverageCapReached, OverageChargeFailed, PaymentProviderUnavailable
+from billing.gateways.invoice_items import InvoiceItemState
+from billing.gateways.stripe import gateway
+from billing.locks import lock_account
+from billing.models import OverageCharge, OverageCollection, SpendCap, Subscription
+from billing.selectors import live_subscription
+from billing.services.collecting import collection_promise
+from billing.services.converge import subscription_refresh
+from common.clock import database_now
+from common.errors import DomainError
+from common.money import Money
+from quotas.errors import InsufficientCredits, MeterUnavailable
+from quotas.models import Reservation
+from quotas.refusals import raise_for_refusal
+from quotas.serialize import instant
+from quotas.services import usage_consume, usage_release, usage_reserve, usage_settle
+from quotas.values import Decision, Refusal, Split
+from quotas.wallet_selectors import credit_price
+
+log = structlog.get_logger(__name__)
+
+CHARGEABLE = (SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING)
+# What we know of a subscription counts as certain for this long; then Stripe is asked.
+CERTAIN_FOR = timedelta(hours=1)
+HOLD_S = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class OverageTerms:
+    """Under which subscription overage can be charged, and what a credit past the balance costs."""
+
+    subscription: Subscription
+    minor_per_credit: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """What was used, and how it was paid. `charge`: what was past the credits; pending while Stripe's answer is open."""
+
+    units: int
+    split: Split
+    reservation_id: str
+    record_id: int | None
+    charge: OverageCharge | None
+
+    @property
+    def is_pending(self) -> bool:
+        return self.charge is not None and self.charge.status == ChargeStatus.PENDING
+
+
+def overage_terms(*, account: Account, now: datetime) -> OverageTerms | None:
+    """None unless the subscription is certainly active or in trial, on a plan that sells overage.
+
+    What we know is certain when it was read within the hour and its period is not over; else Stripe is asked, and
+    while Stripe does not answer nothing is certain.
+    """
+    subscription = live_subscription(account.pk)
+    if subscription is None or subscription.stripe_subscription_id is None:
+        return None
+    if subscription.plan_version.overage_minor_per_credit is None:
+        return None
+    if not _is_fresh(subscription, now):
+        try:
+            subscription_refresh(stripe_subscription_id=subscription.stripe_subscription_id)
+        except PaymentProviderUnavailable:
+            log.warning("overage_uncertain", account=account.pk)
+            return None
+        subscription = live_subscription(account.pk)
+    return _terms_of(subscription)
+
+
+def _is_fresh(subscription: Subscription, now: datetime) -> bool:
+    read_at, ends_at = subscription.stripe_read_at, subscription.current_period_end
+    return read_at is not None and now - read_at < CERTAIN_FOR and (ends_at is None or now < ends_at)
+
+
+def _terms_of(subscription: Subscription | None) -> OverageTerms | None:
+    if subscription is None or subscription.status not in CHARGEABLE:
+        return None
+    rate = subscription.plan_version.overage_minor_per_credit
+    if rate is None or subscription.stripe_subscription_id is None:
+        return None
+    return OverageTerms(subscription, rate, subscription.price.currency)
+
+
+def usage_spend(
+    *,
+    account: Account,
+    metric: str,
+    units: int,
+    key: str,
+    credential_id: int | None = None,
+    subject: str = "",
+    request_id: str = "",
+    now: datetime,
+) -> Spend:
+    """Use `units` of a metric that credits pay for, once for its `key`; what they do not cover is charged first.
+
+    Raises the meter's refusals (InsufficientCredits among them), OverageCapReached, OverageChargeFailed: then nothing
+    was used or charged. A charge whose outcome is not known comes back pending: nothing may be delivered for it yet.
+    """
+    known = OverageCharge.objects.filter(account=account, work_ref=key).first()
+    if known is not None:
+        return _resumed(known)
+    work = _Work(account, metric, units, key, credential_id, subject, request_id, now)
+    held, terms = _hold(work, f"spend:{key}"), None
+    if held.refusal == Refusal.INSUFFICIENT_CREDITS and (terms := overage_terms(account=account, now=now)):
+        held = _hold(work, f"spend:{key}:overage", overage_units=units)
+    raise_for_refusal(held)
+    if not held.split.overage:
+        return _recorded(held, key)
+    assert terms is not None, "the meter lets nothing be past the credits that nobody vouches for"
+    try:
+        charge = _open(work, terms, held)
+    except DomainError:
+        _release(held.account_id, held.reservation_id, metric)
+        raise
+    return spend_of(overage_charge_run(charge))
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What somebody wants to use."""
+
+    account: Account
+    metric: str
+    units: int
+    key: str
+    credential_id: int | None
+    subject: str
+    request_id: str
+    now: datetime
+
+
+def _hold(work: _Work, key: str, *, overage_units: int = 0) -> Decision:
+    return usage_reserve(
+        account_id=work.account.pk,
+        metric=work.metric,
+        units=work.units,
+        ttl_s=HOLD_S,
+        key=key,
+        credential_id=work.credential_id,
+        subject=work.subject,
+        request_id=work.request_id,
+        overage_units=overage_units,
+    )
+
+
+def _recorded(held: Decision, key: str) -> Spend:
+    settled = raise_for_refusal(
+        usage_settle(
+            account_id=held.account_id,
+            reservation_id=held.reservation_id,  # type: ignore[arg-type]
+            metric=held.metric,
+            key=f"spend:{key}",
+        )
+    )
+    return Spend(settled.units, settled.split, str(held.reservation_id), settled.record_id, None)
+
+
+def _resumed(charge: OverageCharge) -> Spend:
+    """The same work asked for again: what became of its charge."""
+    if charge.status in (ChargeStatus.FAILED, ChargeStatus.REVERSED) or charge.reversal_requested_at:
+        raise OverageChargeFailed(details={"overage_charge": str(charge.pk), "status": charge.status})
+    return spend_of(overage_charge_run(charge) if charge.status == ChargeStatus.PENDING else charge)
+
+
+def spend_of(charge: OverageCharge) -> Spend:
+    """What the charge's work has used."""
+    held = Reservation.objects.get(pk=charge.reservation_id)
+    split = Split(held.units - held.credit_units - held.overage_units, held.credit_units, held.overage_units)
+    return Spend(held.units, split, str(held.pk), charge.record_id, charge)
+
+
+# The intent ----------------------------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def _open(work: _Work, terms: OverageTerms, held: Decision) -> OverageCharge:
+    """The intent's row, if the cap and what is still owed allow it. One at a time for an account."""
+    lock_account(work.account.pk)
+    subscription = live_subscription(work.account.pk)
+    if subscription is None or subscription.pk != terms.subscription.pk or _terms_of(subscription) is None:
+        raise InsufficientCredits(decision=held)
+    price = credit_price(account_id=work.account.pk, metric=work.metric, at=work.now) or 1
+    units = held.split.overage
+    unit_minor = price * terms.minor_per_credit
+    _check_paid(work.account)
+    _check_cap(subscription, units * unit_minor, terms.currency)
+    assert held.reservation_id is not None, "what is held has a reservation"
+    return OverageCharge.objects.create(
+        account=work.account,
+        subscription=subscription,
+        reservation_id=held.reservation_id,
+        work_ref=work.key,
+        metric=work.metric,
+        credential_id=work.credential_id,
+        units=units,
+        total_units=held.units,
+        unit_minor=unit_minor,
+        amount_minor=units * unit_minor,
+        currency=terms.currency,
+        period_start=subscription.current_period_start,
+        request_id=work.request_id[:64],
+        requested_at=work.now,
+    )
+
+
+def _check_paid(account: Account) -> None:
+    if OverageCollection.objects.filter(account=account, status=CollectionStatus.UNPAID).exists():
+        raise OverageChargeFailed(
+            _("The last overage invoice is not paid yet. Pay it, then go on."), details={"reason": "unpaid"}
+        )
+
+
+def _check_cap(subscription: Subscription, amount_minor: int, currency: str) -> None:
+    cap = SpendCap.objects.filter(account_id=subscription.account_id).first()
+    if cap is None:
+        return
+    spent = spent_minor(subscription)
+    if spent + amount_minor > cap.cap_minor:
+        raise OverageCapReached(
+            details={
+                "cap": Money(cap.cap_minor, currency).as_json(),
+                "spent": Money(spent, currency).as_json(),
+                "amount": Money(amount_minor, currency).as_json(),
+                "period_end": instant(subscription.current_period_end),
+                "remedies": [{"action": "raise_cap", "url": settings.CREDITS_URL}],
+            }
+        )
+
+
+def spent_minor(subscription: Subscription) -> int:
+    """What overage costs so far in the subscription's period; what is being charged counts, what is taken back not."""
+    charges = OverageCharge.objects.filter(
+        account_id=subscription.account_id,
+        period_start=subscription.current_period_start,
+        status__in=[ChargeStatus.PENDING, ChargeStatus.ACCEPTED],
+    )
+    return charges.aggregate(sum=Sum("amount_minor"))["sum"] or 0
+
+
+# Carrying out ---------------------------------------------------------------------------------------------------------
+
+
+def overage_charge_run(charge: OverageCharge) -> OverageCharge:
+    """Calls Stripe for an open intent and records what came of it. Unknown: it stays pending, for the sweep.
+
+    Raises OverageChargeFailed when Stripe has certainly not taken it; the units are given back.
+    """
+    try:
+        item = gateway.invoice_item_create(
+            customer_id=str(charge.account.stripe_customer_id),
+            subscription_id=str(charge.subscription.stripe_subscription_id),
+            amount_minor=charge.amount_minor,
+            currency=charge.currency,
+            description=_description(charge),
+            charge_ref=str(charge.pk),
+            key=f"overage_charge:{charge.pk}:item",
+        )
+    except PaymentProviderUnavailable as error:
+        if error.outcome_known:
+            overage_charge_fail(charge, error.code)
+            raise OverageChargeFailed(details={"overage_charge": str(charge.pk)}) from error
+        found = _found(charge)
+        if found is None:
+            log.error("overage_outcome_unknown", **charge_log(charge))
+            return charge
+        item = found
+    except DomainError as error:
+        overage_charge_fail(charge, error.code)
+        raise OverageChargeFailed(details={"overage_charge": str(charge.pk), "reason": error.code}) from error
+    return overage_charge_accept(charge, item)
+
+
+def _found(charge: OverageCharge) -> InvoiceItemState | None:
+    """What Stripe shows of it now; None while it does not answer, or shows nothing yet."""
+    try:
+        return overage_item_find(charge)
+    except PaymentProviderUnavailable:
+        return None
+
+
+def overage_item_find(charge: OverageCharge) -> InvoiceItemState | None:
+    """The item at Stripe that carries this charge's id."""
+    since = charge.requested_at - timedelta(minutes=5)
+    items = gateway.invoice_items(customer_id=str(charge.account.stripe_customer_id), since=since)
+    return next((item for item in items if item.charge_ref == str(charge.pk)), None)
+
+
+def _description(charge: OverageCharge) -> str:
+    return f"Overage: {charge.units} {charge.metric}"
+
+
+def overage_charge_accept(charge: OverageCharge, item: InvoiceItemState) -> OverageCharge:
+    """Stripe has taken it: says so, and records the use. Neither may fail the request that is paid: the sweep repeats."""
+    charge.status, charge.stripe_item_id = ChargeStatus.ACCEPTED, item.id
+    charge.stripe_invoice_id, charge.settled_at = item.invoice_id or "", database_now()
+    try:
+        with transaction.atomic():
+            lock_account(charge.account_id)
+            OverageCharge.objects.filter(pk=charge.pk, status=ChargeStatus.PENDING).update(
+                status=charge.status,
+                stripe_item_id=charge.stripe_item_id,
+                stripe_invoice_id=charge.stripe_invoice_id,
+                settled_at=charge.settled_at,
+            )
+            collection_promise(charge)
+        overage_charge_record(charge)
+    except (DatabaseError, MeterUnavailable) as error:
+        metrics.coherence_errors_total.labels("overage_not_recorded").inc()
+        log.exception("overage_not_recorded", error_type=type(error).__name__, **charge_log(charge))
+    log.info("overage_charged", **charge_log(charge))
+    return charge
+
+
+def overage_charge_record(charge: OverageCharge) -> None:
+    """Count the units as used; where their reservation has given way meanwhile, count them anew, once."""
+    decision = usage_settle(
+        account_id=charge.account_id,
+        reservation_id=charge.reservation_id,
+        metric=charge.metric,
+        key=f"spend:{charge.work_ref}",
+    )
+    if decision.refusal == Refusal.RESERVATION_CLOSED:
+        decision = usage_consume(
+            account_id=charge.account_id,
+            metric=charge.metric,
+            units=charge.total_units,
+            key=f"late:{charge.pk}",
+            credential_id=charge.credential_id,
+            request_id=charge.request_id,
+            overage_units=charge.total_units,
+        )
+    record_id = raise_for_refusal(decision).record_id
+    OverageCharge.objects.filter(pk=charge.pk).update(record_id=record_id)
+    charge.record_id = record_id
+
+
+def overage_charge_fail(charge: OverageCharge, code: str) -> OverageCharge:
+    """Stripe has certainly not taken it: says so and gives the units back."""
+    moment = database_now()
+    OverageCharge.objects.filter(pk=charge.pk, status=ChargeStatus.PENDING).update(
+        status=ChargeStatus.FAILED, settled_at=moment, error_code=code
+    )
+    charge.refresh_from_db()
+    _release(charge.account_id, charge.reservation_id, charge.metric)
+    log.warning("overage_not_charged", **charge_log(charge))
+    return charge
+
+
+def _release(account_id: int, reservation_id: UUID | None, metric: str) -> None:
+    assert reservation_id is not None, "what is held has a reservation"
+    usage_release(account_id=account_id, reservation_id=reservation_id, metric=metric)
+
+
+def charge_log(charge: OverageCharge) -> dict[str, object]:
+    """What a log line says of a charge."""
+    return {
+        "overage_charge": str(charge.pk),
+        "account": charge.account_id,
+        "status": charge.status,
+        "amount_minor": charge.amount_minor,
+        "work_ref": charge.work_ref,
+        "stripe_item": charge.stripe_item_id,
+        "charge_request_id": charge.request_id,
+    }

@@ -1,0 +1,373 @@
+"""What credits do not cover is charged first, certainly and once, or not used at all."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import DatabaseError, connections
+
+from billing import services
+from billing.errors import OverageCapReached, OverageChargeFailed
+from billing.gateways.stripe import gateway
+from billing.models import OverageCharge, OverageCollection, Subscription
+from billing.services import overage
+from billing.services.collecting import COLLECT
+from billing.tests.helpers import fault, forget_keys, no_faults, state, subscription
+from billing.tests.stores import GENERATIONS, credits_of, items, moves, spend, store
+from common import outbox
+from common.clock import database_now
+from common.models import OutboxMessage
+from quotas.errors import InsufficientCredits, NoActiveSubscription
+from quotas.models import Bucket, Reservation, UsageRecord
+from quotas.services import reservations_expire
+from quotas.tests.test_races import at_once
+from quotas.values import Split
+
+ITEMS = "/v1/invoiceitems"
+
+
+def sweep(after=timedelta(minutes=1), **more):
+    return services.overage_charges_sweep(now=database_now() + after, **more)
+
+
+def untouched(account, stand_in):
+    """Nothing was used, charged or held."""
+    assert items(stand_in) == []
+    assert not UsageRecord.objects.filter(account_id=account.pk).exists()
+    assert not Reservation.objects.filter(account_id=account.pk, status="open").exists()
+    assert sum(Bucket.objects.filter(account=account).values_list("reserved_units", flat=True)) == 0
+    return True
+
+
+@pytest.mark.req("CR-1", "CR-3")
+def test_credits_are_used_before_anything_is_charged(trading, stand_in):
+    account = store("growth", credits_left=3)
+    made = spend(account, 3)
+    assert (made.split, made.charge) == (Split(0, 3, 0), None)
+    assert credits_of(account) == 0
+    assert items(stand_in) == []
+
+
+@pytest.mark.req("CR-3", "CR-4", "CR-5")
+@pytest.mark.parametrize(("plan", "rate"), [("starter", 16), ("growth", 14), ("scale", 12)])
+def test_past_the_credits_each_unit_costs_the_plans_rate(trading, stand_in, plan, rate):
+    account = store(plan, credits_left=1)
+    made = spend(account, 3, request_id="req-overage")
+    assert made.split == Split(0, 1, 2)
+    assert (made.charge.status, made.charge.amount_minor, made.charge.currency) == (
+        "accepted",
+        2 * rate,
+        "usd",
+    )
+    (item,) = items(stand_in)
+    assert (item["amount"], item["currency"], item["invoice"]) == (2 * rate, "usd", None)
+    assert item["metadata"]["palier_overage_charge"] == str(made.charge.pk)
+    assert moves(account)[-2:] == [("use", -1, 0), ("overage", 0, 2)]
+    record = UsageRecord.objects.get(pk=made.record_id)
+    assert (record.units, record.credit_units, record.overage_units) == (3, 1, 2)
+    assert OverageCharge.objects.get().record_id == made.record_id
+
+
+@pytest.mark.req("CR-5", "CR-3")
+def test_the_next_invoice_asks_for_it(travel):
+    account = store("growth", credits_left=0)
+    spend(account, 2)
+    travel.by(days=32)
+    invoices = state(travel.stand_in)["invoices"].values()
+    renewal = max(invoices, key=lambda one: one["created"])
+    assert renewal["total"] == 9900 + 28
+    assert renewal["status"] == "paid"
+
+
+@pytest.mark.req("CR-6", "CR-8", "PC-6")
+def test_the_same_work_is_charged_once(trading, stand_in):
+    account = store("growth", credits_left=0)
+    first, again = spend(account, 2), spend(account, 2)
+    assert (first.charge, first.record_id, first.split) == (again.charge, again.record_id, again.split)
+    assert len(items(stand_in)) == 1
+    assert moves(account).count(("overage", 0, 2)) == 1
+
+
+@pytest.mark.req("CR-3", "CR-9")
+@pytest.mark.parametrize("status", ["past_due", "unpaid", "incomplete", "paused"])
+def test_a_status_that_is_not_in_order_never_charges(trading, stand_in, status):
+    account = store("growth", credits_left=0)
+    Subscription.objects.filter(account=account).update(status=status)
+    with pytest.raises(InsufficientCredits) as refused:
+        spend(account)
+    assert refused.value.details["credits"] == {"balance_units": 0, "needed_units": 1}
+    assert untouched(account, stand_in)
+
+
+@pytest.mark.req("CR-3", "CR-8")
+def test_a_status_that_is_not_known_for_certain_never_charges(trading, stand_in):
+    account = store("growth", credits_left=0)
+    Subscription.objects.filter(account=account).update(stripe_read_at=database_now() - timedelta(hours=2))
+    fault(stand_in, path="/v1/subscriptions", effect="error_before", times=9)
+    with pytest.raises(InsufficientCredits):
+        spend(account)
+    no_faults(stand_in)
+    assert untouched(account, stand_in)
+    assert spend(account, key="another").split == Split(0, 0, 1)
+
+
+@pytest.mark.req("CR-3")
+def test_without_a_subscription_and_without_credits_nothing_goes(trading, stand_in):
+    account = store(None)
+    with pytest.raises(NoActiveSubscription):
+        spend(account)
+    assert untouched(account, stand_in)
+
+
+@pytest.mark.req("CR-5", "CR-9")
+def test_the_cap_stops_overage(trading, stand_in):
+    account = store("growth", credits_left=0)
+    owner = account.members.get()
+    services.spend_cap_set(account=account, actor=owner, cap_minor=28, now=database_now())
+    spend(account, 1, key="a")
+    with pytest.raises(OverageCapReached) as refused:
+        spend(account, 2, key="b")
+    assert refused.value.status == 402
+    assert refused.value.details["spent"] == {"amount_minor": 14, "currency": "usd"}
+    assert refused.value.details["cap"] == {"amount_minor": 28, "currency": "usd"}
+    assert len(items(stand_in)) == 1
+    assert spend(account, 1, key="c").charge.status == "accepted"
+    services.spend_cap_set(account=account, actor=owner, cap_minor=None, now=database_now())
+    assert spend(account, 2, key="d").charge.amount_minor == 28
+
+
+@pytest.mark.req("CR-5", "CR-1")
+def test_many_at_once_stay_within_the_cap(travel):
+    account = store("growth", credits_left=2)
+    services.spend_cap_set(account=account, actor=None, cap_minor=14 * 3, now=database_now())
+
+    def one(number):
+        try:
+            return spend(account, 1, key=f"work-{number}")
+        except OverageCapReached as error:
+            return error
+        finally:
+            connections.close_all()
+
+    outcomes = at_once(9, one)
+    spends = [each for each in outcomes if isinstance(each, services.Spend)]
+    assert sum(each.split.credits for each in spends) == 2
+    assert sum(each.split.overage for each in spends) == 3
+    assert sum(isinstance(each, OverageCapReached) for each in outcomes) == 4
+    assert len(items(travel.stand_in)) == 3
+    assert not Reservation.objects.filter(account_id=account.pk, status="open").exists()
+
+
+@pytest.mark.req("CR-3", "CR-8")
+def test_when_stripe_says_no_nothing_is_used(trading, stand_in, monkeypatch):
+    account = store("growth", credits_left=1)
+    create = type(gateway).invoice_item_create
+    wrong = lambda self, **asked: create(self, **asked | {"currency": "eur"})  # noqa: E731 - Stripe refuses it
+    monkeypatch.setattr(type(gateway), "invoice_item_create", wrong)
+    with pytest.raises(OverageChargeFailed) as refused:
+        spend(account, 2)
+    assert refused.value.status == 402
+    assert untouched(account, stand_in)
+    assert credits_of(account) == 1
+    charge = OverageCharge.objects.get()
+    assert (charge.status, charge.reversed_at) == ("failed", None)
+    with pytest.raises(OverageChargeFailed):
+        spend(account, 2)
+
+
+@pytest.mark.req("CR-8", "CR-6")
+@pytest.mark.parametrize("times", [1, 4])
+def test_an_answer_lost_after_the_effect_is_one_charge(trading, stand_in, times):
+    """Once: the retry under the same key finds it. Every time: Stripe is asked what there is."""
+    account = store("growth", credits_left=0)
+    fault(stand_in, path=ITEMS, method="POST", effect="drop_after", times=times)
+    made = spend(account, 2)
+    assert made.charge.status == "accepted"
+    assert made.record_id is not None
+    assert len(items(stand_in)) == 1
+
+
+@pytest.mark.req("CR-8", "CR-6")
+@pytest.mark.parametrize("effect", ["drop_after", "error_before"])
+def test_an_outcome_that_stays_unknown_is_pending_until_stripe_says(trading, stand_in, effect):
+    account = store("growth", credits_left=1)
+    fault(stand_in, path=ITEMS, effect=effect, times=99)
+    made = spend(account, 3)
+    assert made.is_pending
+    assert made.record_id is None
+    no_faults(stand_in)
+    forget_keys(stand_in)
+    happened = effect == "drop_after"
+    report = sweep()
+    assert (len(report.accepted), len(report.still_open)) == ((1, 0) if happened else (0, 1))
+    sweep(after=timedelta(hours=1))
+    charge = OverageCharge.objects.get()
+    assert charge.status == ("accepted" if happened else "failed")
+    assert len(items(stand_in)) == happened
+    assert credits_of(account) == (0 if happened else 1)
+    assert UsageRecord.objects.filter(account_id=account.pk).count() == happened
+    assert sweep(after=timedelta(hours=2)).accepted == []
+
+
+@pytest.mark.req("CR-6")
+def test_a_record_that_fails_after_the_charge_does_not_fail_the_work(trading, stand_in, monkeypatch):
+    account = store("growth", credits_left=0)
+
+    def fail(_charge):
+        raise DatabaseError("gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(overage, "overage_charge_record", fail)
+        made = spend(account, 2)
+    assert made.charge.status == "accepted"
+    assert made.charge.stripe_item_id == items(stand_in)[0]["id"]
+    assert made.record_id is None
+    assert len(sweep().recorded) == 1
+    assert moves(account)[-1] == ("overage", 0, 2)
+    assert sweep().recorded == []
+    assert UsageRecord.objects.filter(account_id=account.pk).count() == 1
+
+
+@pytest.mark.req("CR-6")
+def test_a_record_that_comes_after_its_reservation_gave_way_counts_all_the_same(travel, monkeypatch):
+    account = store("growth", credits_left=0)
+
+    def fail(_charge):
+        raise DatabaseError("gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(overage, "overage_charge_record", fail)
+        spend(account, 2)
+    travel.by(hours=2)
+    assert reservations_expire() == 1
+    assert len(sweep().recorded) == 1
+    assert moves(account)[-1] == ("overage", 0, 2)
+
+
+# Taking back ---------------------------------------------------------------------------------------------------------
+
+
+def take_back(account, made, reason="not delivered"):
+    return services.spend_reverse(account_id=account.pk, spend=made, reason=reason, now=database_now())
+
+
+@pytest.mark.req("CR-7")
+def test_what_waits_for_the_next_invoice_is_taken_off_it(trading, stand_in):
+    account = store("growth", credits_left=1)
+    made = spend(account, 3)
+    assert take_back(account, made)
+    assert take_back(account, made)
+    assert items(stand_in) == []
+    assert credits_of(account) == 1
+    assert sum(units for _, units, _ in moves(account)) == 1
+    assert sum(past for _, _, past in moves(account)) == 0
+    charge = OverageCharge.objects.get()
+    assert (charge.status, charge.stripe_credit_note_id) == ("reversed", "")
+    with pytest.raises(OverageChargeFailed):
+        spend(account, 3)
+    assert services.spent_minor(subscription(account)) == 0
+
+
+@pytest.mark.req("CR-7")
+def test_what_credits_paid_comes_back(trading, stand_in):
+    account = store("growth", credits_left=5)
+    made = spend(account, 4)
+    assert take_back(account, made)
+    assert take_back(account, made)
+    assert credits_of(account) == 5
+    assert moves(account)[-2:] == [("use", -4, 0), ("reversal", 4, 0)]
+
+
+@pytest.mark.req("CR-7", "BI-5")
+def test_what_is_invoiced_already_is_credited_and_returned(travel):
+    account = store("growth", credits_left=0)
+    made = spend(account, 2)
+    travel.by(days=32)
+    assert take_back(account, made)
+    charge = OverageCharge.objects.get()
+    assert charge.status == "reversed"
+    there = state(travel.stand_in)
+    (note,) = there["credit_notes"].values()
+    (refund,) = there["refunds"].values()
+    assert (note["total"], refund["amount"], note["id"]) == (28, 28, charge.stripe_credit_note_id)
+    assert take_back(account, made)
+    assert len(state(travel.stand_in)["credit_notes"]) == 1
+
+
+@pytest.mark.req("CR-7", "CR-8")
+@pytest.mark.parametrize("effect", ["error_before", "drop_after"])
+def test_a_reversal_that_stripe_does_not_answer_is_finished_later(trading, stand_in, effect):
+    account = store("growth", credits_left=1)
+    made = spend(account, 3)
+    fault(stand_in, path=f"{ITEMS}/", method="DELETE", effect=effect, times=99)
+    assert not take_back(account, made)
+    assert credits_of(account) == 1, "the use is undone at once"
+    no_faults(stand_in)
+    assert len(sweep().reversed) == 1
+    assert items(stand_in) == []
+    assert OverageCharge.objects.get().status == "reversed"
+    assert sweep().reversed == []
+
+
+# Collecting ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.req("CR-5")
+def test_past_the_threshold_it_is_collected_at_once(trading, stand_in, settings):
+    settings.OVERAGE_COLLECT_AT_MINOR = 100
+    account = store("growth", credits_left=0)
+    spend(account, 4, key="a")
+    assert not OverageCollection.objects.exists()
+    spend(account, 4, key="b")
+    collection = OverageCollection.objects.get()
+    assert OutboxMessage.objects.filter(task=COLLECT).count() == 1
+    outbox.run_due(now=database_now())
+    collection.refresh_from_db()
+    assert collection.status == "paid"
+    invoice = state(stand_in)["invoices"][collection.stripe_invoice_id]
+    assert (invoice["total"], invoice["status"]) == (112, "paid")
+    assert set(OverageCharge.objects.values_list("stripe_invoice_id", flat=True)) == {invoice["id"]}
+    spend(account, 4, key="c")
+    assert OverageCollection.objects.count() == 1, "the sum begins anew"
+    made = services.spend_of(OverageCharge.objects.get(work_ref="b"))
+    assert take_back(account, made)
+    assert [note["total"] for note in state(stand_in)["credit_notes"].values()] == [56]
+
+
+@pytest.mark.req("CR-5", "CR-8")
+@pytest.mark.parametrize("path", ["/v1/invoices", "/v1/invoices/"])
+def test_a_collection_whose_answers_are_lost_is_one_invoice(trading, stand_in, settings, path):
+    settings.OVERAGE_COLLECT_AT_MINOR = 20
+    account = store("growth", credits_left=0)
+    spend(account, 4)
+    before = len(state(stand_in)["invoices"])
+    fault(stand_in, path=path, method="POST", effect="drop_after", times=4)
+    outbox.run_due(now=database_now())
+    no_faults(stand_in)
+    forget_keys(stand_in)
+    sweep()
+    sweep()
+    assert OverageCollection.objects.get().status == "paid"
+    assert len(state(stand_in)["invoices"]) == before + 1
+
+
+@pytest.mark.req("CR-5", "CR-3")
+def test_while_a_collection_is_unpaid_nothing_more_is_charged(trading, stand_in, settings):
+    settings.OVERAGE_COLLECT_AT_MINOR = 20
+    account = store("growth", credits_left=0)
+    spend(account, 4, key="a")
+    bad = services.payment_method_add(account=account, payment_method_id="pm_card_chargeCustomerFail")
+    services.payment_method_make_default(account=account, payment_method_id=bad.id)
+    outbox.run_due(now=database_now())
+    assert OverageCollection.objects.get().status == "unpaid"
+    with pytest.raises(OverageChargeFailed):
+        spend(account, 1, key="b")
+    assert len(items(stand_in)) == 1
+    good = services.payment_method_add(account=account, payment_method_id="pm_card_mastercard")
+    services.payment_method_make_default(account=account, payment_method_id=good.id)
+    sweep()
+    assert OverageCollection.objects.get().status == "paid"
+    assert spend(account, 1, key="c").charge.status == "accepted"
+
+
+def test_the_metric_is_the_catalogues():
+    assert GENERATIONS == "generations"
