@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from django.db import connection, transaction
 from django.utils.module_loading import autodiscover_modules
+
+from common.database import one_moment
 
 Check = Callable[[], Iterable[str]]
 
@@ -60,11 +61,7 @@ def findings(only: Iterable[str] = ()) -> list[Finding]:
     unknown = sorted(set(wanted) - set(known))
     if unknown:
         raise KeyError(", ".join(unknown))
-    nested = connection.in_atomic_block
-    with transaction.atomic():
-        if not nested:
-            with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    with one_moment():
         return [Finding(name, text) for name in wanted for text in _checks[name]()]
 
 

@@ -1,8 +1,10 @@
 """Small things PostgreSQL knows better than we do."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import DateTimeField, Func
 
 
@@ -22,3 +24,17 @@ def real_now() -> datetime:
         cursor.execute("SELECT clock_timestamp()")
         (value,) = cursor.fetchone()
     return value.astimezone(UTC)
+
+
+@contextmanager
+def one_moment() -> Iterator[None]:
+    """All reads of the block see one moment, whatever is written meanwhile; nothing can be written in it.
+
+    Within a transaction that runs already it is that one's sight, which cannot be changed any more.
+    """
+    nested = connection.in_atomic_block
+    with transaction.atomic():
+        if not nested:
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield

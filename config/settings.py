@@ -336,6 +336,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "refunds-sweep": {"task": "billing.tasks.refunds_sweep", "schedule": 20.0},
     "overage-sweep": {"task": "billing.tasks.overage_sweep", "schedule": 20.0},
     "plan-credits-sweep": {"task": "billing.tasks.plan_credits_sweep", "schedule": 60.0},
+    "contract-periods-invoice": {"task": "enterprise.tasks.contract_periods_invoice", "schedule": 60.0},
     "tokens-prune": {"task": "accounts.tokens_prune", "schedule": 86_400.0},
 }
 # A run of a promised task that neither ended nor failed within this time has died; another may begin.

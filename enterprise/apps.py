@@ -5,6 +5,7 @@ class EnterpriseConfig(AppConfig):
     name = "enterprise"
 
     def ready(self) -> None:
-        from enterprise import openapi, ratelimits  # noqa: F401 - the first registers itself
+        from enterprise import openapi, ratelimits, remedies  # noqa: F401 - the first registers itself
 
         ratelimits.register()
+        remedies.register()

@@ -1,4 +1,4 @@
-"""The trail of what limits refused: counted each time, written down once a minute for each key and limit."""
+"""What limits decided: all of it counted; refusals written down once a minute for each key and limit."""
 
 from __future__ import annotations
 
@@ -50,3 +50,9 @@ def refusal_noted(decision: Decision, *, credential: Credential) -> None:
         },
         now=database_now(),
     )
+
+
+def use_noted(decision: Decision) -> None:
+    """Count an operation that was accepted; one that is told again was counted the first time."""
+    if decision.allowed and not decision.replayed:
+        metrics.EVENTS.labels(decision.metric).inc()

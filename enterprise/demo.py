@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from allauth.account.models import EmailAddress
 
@@ -14,8 +15,9 @@ from accounts.services import organisation_register
 from billing.demo import DOMAIN, PASSWORD
 from enterprise.enums import CredentialStatus, Scope
 from enterprise.rules import keys
+from enterprise.rules.contracts import LimitTerms
 from enterprise.selectors import credential_found, credentials_of
-from enterprise.services import credential_create, credential_revoke
+from enterprise.services import contract_create, credential_create, credential_revoke
 
 KEY_NAME = "Demo"
 
@@ -87,9 +89,40 @@ def _key_made(account: Account, user: User, now: datetime) -> str:
     return credential_create(account=account, name=KEY_NAME, scopes=Scope.values, actor=user, now=now).secret
 
 
+def under_contract(*limits: LimitTerms) -> Step:
+    def step(account: Account, now: datetime) -> str | None:
+        """Once, from the first of the month on, so that its periods are calendar months."""
+        if account.contracts.exists():
+            return None
+        contract_create(
+            account=account,
+            title=f"{account.name} {now:%Y}",
+            currency="usd",
+            limits=limits,
+            starts_at=now.replace(day=1, hour=0, minute=0, second=0, microsecond=0),
+            actor=None,
+            reason="demo",
+            now=now,
+        )
+        return "under contract"
+
+    return step
+
+
 ORGANISATIONS = (
-    Organisation("acme", "Acme", "Alice Acme"),
-    Organisation("globex", "Globex", "Gilles Globex", language="fr"),
+    Organisation(
+        "acme",
+        "Acme",
+        "Alice Acme",
+        (under_contract(LimitTerms("api_calls", "day", 1_000), LimitTerms("api_calls", "month", 20_000)),),
+    ),
+    Organisation(
+        "globex",
+        "Globex",
+        "Gilles Globex",
+        (under_contract(LimitTerms("api_calls", "day", 100, "overage", Decimal(2))),),
+        language="fr",
+    ),
     Organisation("starter", "Starter Store", "Stella Starter"),
     Organisation("growth", "Growth Store", "Grégoire Growth"),
     Organisation("dry", "Dry Store", "Dora Dry"),

@@ -29,3 +29,16 @@ class KeyFailure(models.TextChoices):
     UNKNOWN = "unknown", _("There is no such API key.")
     EXPIRED = "expired", _("The API key has expired.")
     REVOKED = "revoked", _("The API key was revoked.")
+
+
+class Collection(models.TextChoices):
+    """How a contract's invoices are paid."""
+
+    INVOICE = "invoice", _("sent, to be paid within 30 days")
+    CARD = "card", _("charged to the card on file")
+
+
+class PeriodInvoiceStatus(models.TextChoices):
+    PENDING = "pending", _("being made")
+    INVOICED = "invoiced", _("invoiced")
+    NOTHING = "nothing", _("nothing to invoice")

@@ -6,3 +6,5 @@ AUTH_FAILURES = Counter("b2b_auth_failures_total", "Calls with a key that lets n
 EXCEEDED = Counter(
     "b2b_quota_exceeded_total", "Calls of organisations refused at a limit", ["metric", "window"]
 )
+EVENTS = Counter("b2b_usage_events_total", "Operations of organisations that were counted", ["metric"])
+ERRORS = Counter("b2b_errors_total", "Errors told to organisations", ["code"])

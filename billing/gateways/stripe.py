@@ -8,6 +8,7 @@ from billing.gateways.charges import ChargeGateway
 from billing.gateways.customers import CustomerGateway
 from billing.gateways.invoice_items import InvoiceItemGateway
 from billing.gateways.invoices import InvoiceGateway
+from billing.gateways.manual_invoices import ManualInvoiceGateway
 from billing.gateways.products import ProductGateway, product_id
 from billing.gateways.refunds import RefundGateway
 from billing.gateways.subscriptions import SubscriptionGateway
@@ -19,6 +20,7 @@ class StripeGateway(
     CustomerGateway,
     SubscriptionGateway,
     InvoiceGateway,
+    ManualInvoiceGateway,
     ProductGateway,
     ChargeGateway,
     RefundGateway,

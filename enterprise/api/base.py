@@ -13,17 +13,21 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.http import HttpResponse
+from rest_framework.request import Request
 
 from accounts.models import Account
 from common.api import ApiView
+from common.api.envelope import error_code_of
 from common.errors import DomainError
+from enterprise import metrics
 from enterprise.authentication import ApiKeyAuthentication
-from enterprise.decisions import refusal_told
+from enterprise.decisions import refusal_told, use_noted
 from enterprise.enums import Scope
 from enterprise.errors import B2bQuotaExceeded
 from enterprise.models import Credential
 from enterprise.permissions import HasScope
 from quotas.errors import MeteringRefused, QuotaExceeded
+from quotas.metering import Metering
 
 METHODS = frozenset({"get", "post", "put", "patch", "delete"})
 
@@ -59,4 +63,12 @@ class B2bView(ApiView):
     def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
         if isinstance(exc, MeteringRefused) and isinstance(self.request.auth, Credential):
             exc = refusal_told(exc, credential=self.credential)
-        return super().handle_exception(exc)
+        answer = super().handle_exception(exc)
+        metrics.ERRORS.labels(error_code_of(answer) or "unknown").inc()
+        return answer
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        call: Metering | None = getattr(request, "metering", None)
+        if call is not None and call.settled is not None:
+            use_noted(call.settled)
+        return super().finalize_response(request, response, *args, **kwargs)

@@ -1,6 +1,16 @@
-"""What organisations have: keys, invitations."""
+"""What organisations have: keys, invitations, contracts and the invoices of their overage."""
 
+from enterprise.models.contracts import Contract, ContractLimit, ContractTerms
 from enterprise.models.credentials import Credential
+from enterprise.models.invoices import PeriodInvoice, PeriodInvoiceLine
 from enterprise.models.members import Invitation
 
-__all__ = ["Credential", "Invitation"]
+__all__ = [
+    "Contract",
+    "ContractLimit",
+    "ContractTerms",
+    "Credential",
+    "Invitation",
+    "PeriodInvoice",
+    "PeriodInvoiceLine",
+]

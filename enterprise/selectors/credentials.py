@@ -37,3 +37,8 @@ def credential_get(*, account_id: int, credential_id: UUID) -> Credential:
     if found is None:
         raise NotFound
     return found
+
+
+def credential_public_ids(account_id: int) -> dict[int | None, UUID]:
+    """The id that callers know of each of the account's keys, by its own."""
+    return dict(Credential.objects.filter(account_id=account_id).values_list("pk", "public_id"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
@@ -14,10 +15,14 @@ from accounts.services import account_create_organisation
 from accounts.tests.factories import UserFactory
 from billing.tests.conftest import travel  # noqa: F401 - a fixture
 from common import clock
+from enterprise import decisions
 from enterprise.enums import Scope
 from enterprise.models import Credential
 from enterprise.services import credential_create
 from enterprise.services import credentials as credential_services
+from quotas import catalog
+from quotas.engine.meter import meter
+from quotas.services import MetricSpec, metrics_sync
 
 _numbers = count(1)
 
@@ -65,6 +70,21 @@ def key_of(
 def _samplers_forget() -> None:
     """What one test had written down must not silence the next one's first entry."""
     credential_services._failures.forget()
+    decisions._refusals.forget()
+
+
+@pytest.fixture
+def metered(committed_db: None) -> Iterator[Holder]:
+    """An organisation's key where the meter's own connection sees what the test writes."""
+    metrics_sync(
+        [
+            MetricSpec("api_calls", "API calls", "Appels d’API"),
+            MetricSpec("seats", "Seats", "Places", kind="capacity"),
+        ]
+    )
+    yield key_of(*organisation())
+    catalog.forget()
+    meter.close()
 
 
 @pytest.fixture

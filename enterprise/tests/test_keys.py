@@ -17,6 +17,7 @@ from enterprise.models import Credential
 from enterprise.rules import keys
 from enterprise.services import credential_authenticate, credential_revoke, credential_rotate
 from enterprise.tests.conftest import Holder, key_of, organisation
+from enterprise.tests.helpers import move_clock
 
 pytestmark = pytest.mark.req("EN-2")
 
@@ -373,12 +374,3 @@ def test_rotating_as_a_person_is_written_with_their_role(holder: Holder):
     )
     entry = AuditEntry.objects.get(action="credential.rotated")
     assert (entry.actor_id, entry.data["overlap_s"]) == (holder.owner.pk, 60)
-
-
-def move_clock(by: timedelta) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO common_sandbox_clock (id, shift) VALUES (1, %s)"
-            " ON CONFLICT (id) DO UPDATE SET shift = common_sandbox_clock.shift + excluded.shift",
-            [by],
-        )

@@ -21,13 +21,24 @@ from enterprise.enums import Scope
 from enterprise.models import Credential
 from enterprise.services import credential_revoke
 from enterprise.tests.conftest import Holder, key_of, organisation
+from enterprise.tests.helpers import block, contract
 from quotas.models import Reservation, UsageRecord
+from quotas.services import MetricSpec, metrics_sync, usage_reserve
 
 METHODS = ("get", "post", "put", "patch", "delete")
 NOBODYS_UUID = "00000000-0000-4000-8000-000000000000"
 
+
+def reserved(holder: Holder) -> str:
+    """A reservation that is open: to anybody else it does not exist."""
+    metrics_sync([MetricSpec("api_calls", "API calls", "Appels d’API")])
+    contract(holder.account, block(10))
+    return str(usage_reserve(account_id=holder.account.pk, metric="api_calls", units=3).reservation_id)
+
+
 # For each parameter of a route: how to make a thing of the holder's and tell its id, and an id that nobody has.
 IDS: dict[str, tuple[Callable[[Holder], str], str]] = {
+    "reservation_id": (reserved, NOBODYS_UUID),
     "credential_id": (
         lambda holder: str(holder.another(name="asked for").credential.public_id),
         NOBODYS_UUID,

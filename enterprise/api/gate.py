@@ -1,0 +1,181 @@
+"""The gate for products in any language: ask before, count after, or set aside in between."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from billing.api.schemas import EmptyRequest
+from common.api import listed
+from common.errors import DomainError
+from common.openapi import raises
+from common.request_id import current_request_id
+from enterprise.api.base import B2bView
+from enterprise.api.usage_schemas import (
+    BatchRequest,
+    ConsumptionRequest,
+    DecisionData,
+    OperationResultData,
+    ReservationData,
+    ReservationRequest,
+    SettlementRequest,
+)
+from enterprise.decisions import refusal_told, use_noted
+from enterprise.enums import Scope
+from quotas.bulk import Consumption, Outcome, usage_consume_all
+from quotas.decorators import METERING_ERRORS
+from quotas.errors import MeteringRefused, ReservationClosed, UnknownMetric
+from quotas.refusals import raise_for_refusal
+from quotas.serialize import decision_json, quota_headers
+from quotas.services import usage_check, usage_consume, usage_release, usage_reserve, usage_settle
+from quotas.values import Decision
+
+
+class GateView(B2bView):
+    """Base of what counts."""
+
+    scopes = {"post": Scope.USAGE_WRITE}
+
+    @property
+    def who(self) -> dict[str, Any]:
+        """What every operation says of its caller."""
+        return {
+            "account_id": self.account.pk,
+            "credential_id": self.credential.pk,
+            "request_id": current_request_id(),
+        }
+
+    @property
+    def key(self) -> str | None:
+        """The Idempotency-Key: the meter counts what carries it once, too."""
+        key: str | None = self.request.idempotency_key  # type: ignore[attr-defined]
+        return key
+
+
+class CheckView(GateView):
+    """A question without effect."""
+
+    errors = (UnknownMetric,)
+
+    @extend_schema(operation_id="b2b_usage_check", request=ConsumptionRequest, responses=DecisionData)
+    def post(self, request: Request) -> Response:  # noqa: ARG002
+        """What a consumption would be told now. Counts nothing and promises nothing; `allowed` may be false."""
+        asked = self.body(ConsumptionRequest)
+        decision = usage_check(account_id=self.account.pk, metric=asked["metric"], units=asked["units"])
+        return told(decision)
+
+
+class ConsumeView(GateView):
+    """Counting at once."""
+
+    errors = (UnknownMetric,)
+
+    @extend_schema(operation_id="b2b_usage_consume", request=ConsumptionRequest, responses=DecisionData)
+    @raises(*METERING_ERRORS)
+    def post(self, request: Request) -> Response:  # noqa: ARG002
+        """Count units now, if every limit allows. With an Idempotency-Key, however often sent, once."""
+        asked = self.body(ConsumptionRequest)
+        decision = raise_for_refusal(usage_consume(**self.who, **asked, key=self.key))
+        use_noted(decision)
+        return told(decision)
+
+
+class BatchView(GateView):
+    """Counting much at once."""
+
+    @extend_schema(
+        operation_id="b2b_usage_batch", request=BatchRequest, responses=OperationResultData(many=True)
+    )
+    def post(self, request: Request) -> Response:  # noqa: ARG002
+        """Up to 1,000 consumptions, each with its own key. A result for each, in order; none fails the others."""
+        operations = [Consumption(**one) for one in self.body(BatchRequest)["operations"]]
+        outcomes = usage_consume_all(**self.who, operations=operations)
+        return listed(
+            [self._result(one.key, outcome) for one, outcome in zip(operations, outcomes, strict=True)]
+        )
+
+    def _result(self, key: str, outcome: Outcome) -> dict[str, Any]:
+        try:
+            if not isinstance(outcome, Decision):
+                raise outcome
+            decision = raise_for_refusal(outcome)
+        except DomainError as raised:
+            error = (
+                refusal_told(raised, credential=self.credential)
+                if isinstance(raised, MeteringRefused)
+                else raised
+            )
+            shape = {"code": error.code, "message": str(error.message), "details": error.details}
+            return {"key": key, "status": error.status, "decision": None, "error": shape}
+        use_noted(decision)
+        return {"key": key, "status": status.HTTP_200_OK, "decision": decision_json(decision), "error": None}
+
+
+class ReservationsView(GateView):
+    """Setting units aside."""
+
+    errors = (UnknownMetric,)
+
+    @extend_schema(
+        operation_id="b2b_usage_reserve", request=ReservationRequest, responses={201: ReservationData}
+    )
+    @raises(*METERING_ERRORS)
+    def post(self, request: Request) -> Response:  # noqa: ARG002
+        """Set units aside before the work; settle or release them after it, or they go back after `ttl_s`."""
+        asked = self.body(ReservationRequest)
+        decision = raise_for_refusal(usage_reserve(**self.who, **asked, key=self.key))
+        more = {"id": decision.reservation_id, "expires_at": decision.reservation_expires_at}
+        return told(decision, more, status.HTTP_201_CREATED)
+
+
+class SettleView(GateView):
+    """After the work."""
+
+    errors = (ReservationClosed,)
+
+    @extend_schema(operation_id="b2b_usage_settle", request=SettlementRequest, responses=DecisionData)
+    def post(self, request: Request, reservation_id: UUID) -> Response:  # noqa: ARG002
+        """Count what was reserved, or `units` of it; the rest goes back."""
+        decision = raise_for_refusal(
+            usage_settle(
+                account_id=self.account.pk,
+                reservation_id=reservation_id,
+                units=self.body(SettlementRequest)["units"],
+                key=self.key,
+                request_id=current_request_id(),
+            )
+        )
+        use_noted(decision)
+        return told(decision)
+
+
+class ReleaseView(GateView):
+    """When there was no work."""
+
+    errors = (ReservationClosed,)
+
+    @extend_schema(operation_id="b2b_usage_release", request=EmptyRequest, responses=DecisionData)
+    def post(self, request: Request, reservation_id: UUID) -> Response:  # noqa: ARG002
+        """Give everything that was reserved back; nothing is counted."""
+        self.body(EmptyRequest)
+        decision = usage_release(
+            account_id=self.account.pk,
+            reservation_id=reservation_id,
+            key=self.key,
+            request_id=current_request_id(),
+        )
+        return told(raise_for_refusal(decision))
+
+
+def told(
+    decision: Decision, more: dict[str, Any] | None = None, status_code: int = status.HTTP_200_OK
+) -> Response:
+    """The decision, with the figures of its tightest bound as headers too."""
+    return Response(
+        decision_json(decision) | (more or {}), status=status_code, headers=quota_headers(decision.deciding)
+    )

@@ -1,0 +1,21 @@
+"""What Celery does for organisations. The rules are in services."""
+
+from __future__ import annotations
+
+import structlog
+from celery import shared_task
+
+from common import clock
+from enterprise.services.period_invoices import period_invoices_carry_out, periods_close
+
+log = structlog.get_logger(__name__)
+
+
+@shared_task(name="enterprise.tasks.contract_periods_invoice")
+def contract_periods_invoice() -> None:
+    """Beat: closes the periods that are over, and brings their invoices to their end."""
+    now = clock.now()
+    closed = periods_close(now=now)
+    report = period_invoices_carry_out(now=now)
+    if closed or any(report.values()):
+        log.info("contract_periods_invoiced", closed=closed, **report)
