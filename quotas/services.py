@@ -9,6 +9,7 @@ errors.
 from __future__ import annotations
 
 from hashlib import blake2b
+from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import connection
@@ -196,7 +197,11 @@ def _expire(account_id: int, reservation_id: UUID, metric: str) -> bool:
     return decision.refusal == Refusal.RESERVATION_CLOSED
 
 
-def _ask(
+def _ask(kind: Kind, **asked: Any) -> Decision:
+    return _submit(_operation(kind, **asked))
+
+
+def _operation(
     kind: Kind,
     *,
     account_id: int,
@@ -208,13 +213,13 @@ def _ask(
     request_id: str,
     ttl_s: int = 0,
     overage_units: int = 0,
-) -> Decision:
+) -> Operation:
     _check_units(units, least=1)
     _check_text("subject", subject, 200)
     _check_text("request_id", request_id, None)
     parts = (kind, metric, units, credential_id, subject, ttl_s)
     operation_key, fingerprint = _identify(account_id, kind, key, parts)
-    operation = Operation(
+    return Operation(
         kind=kind,
         account_id=account_id,
         key=operation_key,
@@ -230,7 +235,6 @@ def _ask(
         overage_units=overage_units,
         reservation_id=operation_key if kind == Kind.RESERVE else None,
     )
-    return _submit(operation)
 
 
 def _close(
