@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.http.response import HttpResponseBase
@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from common.api import listed, paginate
 from common.csv_files import csv_response
-from common.errors import NotFound
+from common.errors import DomainError, NotFound
 from enterprise.api.base import B2bView
 from enterprise.api.usage_schemas import (
     B2bDaysQuery,
@@ -41,7 +41,7 @@ class UsageReadView(B2bView):
     """Base of what reads use."""
 
     scopes = {"get": Scope.USAGE_READ}
-    errors = (UnknownMetric,)
+    errors: ClassVar[tuple[type[DomainError], ...]] = (UnknownMetric, NotFound)
 
     def asked(self, query: type[Any]) -> dict[str, Any]:
         """The validated query; `credential` has become `credential_id`. NotFound for a key that is not the caller's."""
@@ -57,6 +57,8 @@ class UsageReadView(B2bView):
 class SummaryView(UsageReadView):
     """Where the account stands."""
 
+    errors = (UnknownMetric,)
+
     @extend_schema(operation_id="b2b_usage_summary", parameters=[MetricQuery], responses=SummaryData)
     def get(self, request: Request) -> Response:  # noqa: ARG002
         """Today, this month, this contract period: limits, use, overage and its cost, by key. All of one moment."""
@@ -66,8 +68,6 @@ class SummaryView(UsageReadView):
 
 class DailyView(UsageReadView):
     """Use by day and key."""
-
-    errors = (UnknownMetric, NotFound)
 
     @extend_schema(operation_id="b2b_usage_daily", parameters=[B2bDaysQuery], responses=DayData(many=True))
     def get(self, request: Request) -> Response:
@@ -97,8 +97,6 @@ class DailyView(UsageReadView):
 class SeriesView(UsageReadView):
     """Use over time."""
 
-    errors = (UnknownMetric, NotFound)
-
     @extend_schema(operation_id="b2b_usage_series", parameters=[B2bSeriesQuery], responses=SeriesData)
     def get(self, request: Request) -> Response:  # noqa: ARG002
         """Units by hour, day or month, also where there were none."""
@@ -119,8 +117,6 @@ class SeriesView(UsageReadView):
 class RecordsView(UsageReadView):
     """Use, operation by operation."""
 
-    errors = (UnknownMetric, NotFound)
-
     @extend_schema(
         operation_id="b2b_usage_records", parameters=[B2bFilterQuery], responses=B2bRecordData(many=True)
     )
@@ -136,8 +132,6 @@ class RecordsView(UsageReadView):
 
 class ReportView(UsageReadView):
     """Use as a file."""
-
-    errors = (UnknownMetric, NotFound)
 
     @extend_schema(
         operation_id="b2b_usage_report",

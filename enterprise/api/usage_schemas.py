@@ -60,7 +60,7 @@ class OperationRequest(ConsumptionRequest):
 
 
 class BatchRequest(ApiSerializer):
-    operations = OperationRequest(many=True, allow_empty=False, max_length=MOST_OPERATIONS)
+    operations = serializers.ListField(child=OperationRequest(), min_length=1, max_length=MOST_OPERATIONS)
 
 
 class ReservationRequest(ConsumptionRequest):

@@ -251,9 +251,7 @@ def _check_reason(reason: str) -> None:
         raise ValidationError.of("reason", "blank", _("Give the reason."))
 
 
-def _check_alone(
-    account_id: int, starts_at: datetime, ends_at: datetime | None, *, but: int | None = None
-) -> None:
+def _check_alone(account_id: int, starts_at: datetime, ends_at: datetime | None, *, but: int = 0) -> None:
     others = Contract.objects.filter(account_id=account_id).exclude(pk=but)
     others = others.filter(Q(ends_at__isnull=True) | Q(ends_at__gt=starts_at))
     if ends_at is not None:

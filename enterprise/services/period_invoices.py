@@ -195,7 +195,7 @@ def _finish(invoice: PeriodInvoice, issued: InvoiceState, now: datetime) -> None
 def _over(contract: Contract, moment: datetime) -> list[tuple[datetime, datetime]]:
     """The contract's periods that ended at `moment` or before and are not closed yet, oldest first."""
     known = set(contract.period_invoices.values_list("period_start", flat=True))
-    found = []
+    found: list[tuple[datetime, datetime]] = []
     number = 0
     while True:
         start = add_months(contract.starts_at, number * contract.period_months)
