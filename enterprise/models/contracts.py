@@ -10,6 +10,9 @@ from accounts.models import Account
 from enterprise.enums import Collection
 from quotas.enums import Mode, Window
 
+# A contract refuses or charges; credits belong to plans.
+AGREED_MODES = [(mode.value, mode.label) for mode in (Mode.BLOCK, Mode.OVERAGE)]
+
 
 class Contract(models.Model):
     """An agreement for [starts_at, ends_at); `ends_at` null: until further notice. One at a time for an account.
@@ -70,7 +73,7 @@ class ContractLimit(models.Model):
     metric = models.SlugField(max_length=40)
     window = models.CharField(max_length=8, choices=Window.choices)
     limit_units = models.BigIntegerField(null=True)
-    mode = models.CharField(max_length=7, choices=Mode.choices)
+    mode = models.CharField(max_length=7, choices=AGREED_MODES)
     overage_price = models.DecimalField(max_digits=18, decimal_places=6, null=True)
 
     class Meta:
