@@ -5,7 +5,7 @@ class BillingConfig(AppConfig):
     name = "billing"
 
     def ready(self) -> None:
-        from billing import books, checks, ratelimits, receivers, remedies  # noqa: F401 - two register themselves
+        from billing import books, checks, gauges, ratelimits, receivers, remedies  # noqa: F401 - two register themselves
 
         ratelimits.register()
         remedies.register()

@@ -18,3 +18,4 @@ webhooks_total = Counter("billing_webhooks_total", "Events received from Stripe"
 invoice_payments_total = Counter(
     "billing_invoice_payments_total", "Open invoices that somebody paid now, or tried to", ["outcome"]
 )
+drift_found_total = Counter("billing_drift_found_total", "Differences from Stripe that were found", ["kind"])

@@ -24,11 +24,13 @@ from billing.services import (
 from billing.services import plan_credits_sweep as sweep_plan_credits
 from billing.services.collecting import COLLECT
 from billing.services.collecting import overage_collect as collect
+from billing.services.deliveries import deliveries_prune
 from billing.services.dunning import overdue_apply
 from billing.services.endings import READ_AGAIN
 from billing.services.outcomes import RELEASE_SCHEDULE
 from billing.services.payments import invoice_payments_sweep
 from billing.services.receipts import receipt_send
+from billing.services.reconcile import reconcile
 from billing.services.stored import FIT
 from billing.services.withdrawals import RECEIPT
 from billing.webhooks import APPLY, mirrored_with
@@ -132,11 +134,23 @@ def withdrawal_receipt(*, withdrawal_id: str) -> None:
     receipt_send(withdrawal_id=UUID(withdrawal_id))
 
 
+@shared_task(name="billing.tasks.reconcile")
+def reconcile_all() -> None:
+    """Beat: compares everything with Stripe and mends what may be mended."""
+    report = reconcile(now=clock.now(), mend=True)
+    log.info(
+        "reconciled",
+        accounts=report.accounts,
+        found=len(report.found),
+        mended=len(report.mended),
+        left=len(report.left),
+    )
+
+
 @shared_task(name="billing.tasks.webhooks_prune")
 def webhooks_prune() -> None:
     """Beat: deliveries that were applied long ago. The events themselves stay in dj-stripe's table."""
-    before = clock.now() - settings.WEBHOOK_RETENTION
-    WebhookEventTrigger.objects.filter(processed=True, created__lt=before).delete()
+    deliveries_prune(before=clock.now() - settings.WEBHOOK_RETENTION)
 
 
 @outbox_task(COLLECT, atomic=False)

@@ -11,6 +11,8 @@ from uuid import UUID
 
 import stripe
 import structlog
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
@@ -20,14 +22,14 @@ from django.views.decorators.csrf import csrf_exempt
 from djstripe.models import WebhookEndpoint, WebhookEventTrigger
 
 from billing import metrics
+from billing.services.deliveries import APPLY, KEY
 from common import clock, outbox
 from common.api.envelope import error_response
-from common.errors import MalformedRequest, MethodNotAllowed, NotFound
+from common.errors import MalformedRequest, MethodNotAllowed, NotFound, PayloadTooLarge
 from common.models import OutboxMessage
 
 log = structlog.get_logger(__name__)
 
-APPLY = "billing.tasks.stripe_event_apply"
 KEPT_HEADERS = ("Content-Type", "User-Agent", "Stripe-Signature")
 
 
@@ -45,6 +47,9 @@ class StripeWebhookView(View):
             return error_response(NotFound())
         try:
             event = _event_of(_signed_body(request, endpoint))
+        except RequestDataTooBig:
+            metrics.webhooks_total.labels("refused").inc()
+            return error_response(PayloadTooLarge())
         except MalformedRequest as error:
             metrics.webhooks_total.labels("refused").inc()
             log.warning("webhook_refused", endpoint=str(uuid), reason=str(error.message))
@@ -81,7 +86,17 @@ def _event_of(body: str) -> dict[str, Any]:
         raise MalformedRequest(
             _("This is signed, but no event: id, type, created and data.object are needed.")
         )
+    if not _is_ours(event):
+        raise MalformedRequest(
+            _("This event is another account's, or of another mode (test or live) than this installation's.")
+        )
     return event
+
+
+def _is_ours(event: dict[str, Any]) -> bool:
+    """Of our own Stripe account (a connected one's names it) and of the mode that we run in."""
+    same_mode = event.get("livemode") in (None, settings.STRIPE_LIVE_MODE)
+    return not event.get("account") and same_mode
 
 
 def _is_event(event: Any) -> bool:
@@ -98,7 +113,7 @@ def event_keep(*, event: dict[str, Any], request: HttpRequest, endpoint: Webhook
 
     Stripe delivers an event more than once and in any order. Of several at once the first promise counts.
     """
-    key = f"stripe_event:{event['id'][:150]}"
+    key = f"{KEY}{event['id'][:150]}"
     if OutboxMessage.objects.filter(dedupe_key=key).exists():
         return False
     trigger = WebhookEventTrigger.objects.create(

@@ -13,7 +13,7 @@ finds the row later (`sweep`).
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -175,6 +175,14 @@ def unpark(*, ids: list[int], now: datetime) -> int:
     """Give parked messages all their attempts again; how many."""
     parked = OutboxMessage.objects.filter(pk__in=ids, parked_at__isnull=False)
     return parked.update(parked_at=None, attempts=0, due_at=now, sent_at=None, locked_until=None)
+
+
+def renew(*, ids: Sequence[int], now: datetime) -> int:
+    """Make promises due again, kept or parked, with all their attempts; how many. Those being kept are left alone."""
+    free = Q(locked_until=None) | Q(locked_until__lt=DatabaseClock())
+    return OutboxMessage.objects.filter(free, pk__in=ids).update(
+        done_at=None, parked_at=None, attempts=0, due_at=now, sent_at=None, locked_until=None, last_error=""
+    )
 
 
 def prune(*, before: datetime) -> int:

@@ -332,6 +332,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "webhooks-prune": {"task": "billing.tasks.webhooks_prune", "schedule": 86_400.0},
     "plan-changes-sweep": {"task": "billing.tasks.plan_changes_sweep", "schedule": 20.0},
     "payments-sweep": {"task": "billing.tasks.payments_sweep", "schedule": 20.0},
+    "reconcile": {"task": "billing.tasks.reconcile", "schedule": 21_600.0},
     "overdue-apply": {"task": "billing.tasks.overdue_apply", "schedule": 60.0},
     "refunds-sweep": {"task": "billing.tasks.refunds_sweep", "schedule": 20.0},
     "overage-sweep": {"task": "billing.tasks.overage_sweep", "schedule": 20.0},

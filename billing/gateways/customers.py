@@ -1,7 +1,7 @@
 """Customers and their cards at Stripe."""
 
 from billing.gateways import convert
-from billing.gateways.client import PAGE, api, gateway_call, keyed
+from billing.gateways.client import PAGE, api, gateway_call, keyed, none_when_missing
 from billing.gateways.values import CustomerState, PaymentMethodState
 
 
@@ -25,6 +25,12 @@ class CustomerGateway:
 
     @gateway_call
     def customer_get(self, customer_id: str) -> CustomerState:
+        return convert.customer(api().customers.retrieve(customer_id).to_dict())
+
+    @gateway_call
+    @none_when_missing
+    def customer_find_by_id(self, customer_id: str) -> CustomerState:
+        """None for one that never was; one that was deleted says so."""
         return convert.customer(api().customers.retrieve(customer_id).to_dict())
 
     @gateway_call

@@ -4,6 +4,7 @@ from datetime import datetime
 
 import stripe
 
+from billing.enums import ENDED
 from billing.gateways import convert
 from billing.gateways.client import PAGE, api, gateway_call, keyed
 from billing.gateways.values import ScheduleState, SubscriptionState
@@ -19,6 +20,18 @@ class SubscriptionGateway:
     def subscription_get(self, subscription_id: str) -> SubscriptionState:
         answer = api().subscriptions.retrieve(subscription_id, {"expand": WITH_INVOICE})
         return convert.subscription(answer.to_dict())
+
+    @gateway_call
+    def subscriptions_running(self, customer_id: str | None = None) -> list[SubscriptionState]:
+        """Every subscription that has not ended, of one customer or of all. One of several items is none of ours."""
+        params = {"limit": PAGE, "expand": [f"data.{name}" for name in WITH_INVOICE]}
+        page = api().subscriptions.list(params | ({"customer": customer_id} if customer_id else {}))
+        found = [one.to_dict() for one in page.auto_paging_iter()]
+        return [
+            convert.subscription(one)
+            for one in found
+            if len(one["items"]["data"]) == 1 and one["status"] not in ENDED
+        ]
 
     @gateway_call
     def subscription_find(self, *, customer_id: str, change_id: str) -> SubscriptionState | None:

@@ -7,6 +7,7 @@ the second migration (the history is append-only).
 from billing.models.catalog import Feature, Plan, PlanLimit, PlanTransition, PlanVersion, Price, in_language
 from billing.models.changes import PlanChange
 from billing.models.charges import OverageCharge, OverageCollection, SpendCap
+from billing.models.drift import Drift
 from billing.models.overdue import UnpaidInvoice
 from billing.models.payments import InvoicePayment, PaymentAttempt
 from billing.models.refunds import Refund, Withdrawal
@@ -14,6 +15,7 @@ from billing.models.stored import StoredFit
 from billing.models.subscriptions import Subscription
 
 __all__ = [
+    "Drift",
     "Feature",
     "InvoicePayment",
     "OverageCharge",
