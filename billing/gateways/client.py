@@ -1,6 +1,7 @@
 """The SDK's client, set up once per process: pinned version, bounded waits, retries, and our errors for its errors."""
 
 import functools
+import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
@@ -21,8 +22,9 @@ CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 12.0
 MAX_RETRIES = 3
 RATE_LIMITED = 429
+LONGEST_PAUSE_S = 5.0
 # The longest a call can take, retries and pauses included: after this no call is under way any more.
-LONGEST_CALL_S = (MAX_RETRIES + 1) * (CONNECT_TIMEOUT_S + READ_TIMEOUT_S) + MAX_RETRIES * 5.0
+LONGEST_CALL_S = (MAX_RETRIES + 1) * (CONNECT_TIMEOUT_S + READ_TIMEOUT_S) + MAX_RETRIES * LONGEST_PAUSE_S
 PAGE = 100
 """How many objects a list call asks for at once: the most that Stripe gives."""
 
@@ -53,6 +55,13 @@ class PatientHttpClient(stripe.RequestsClient):
         if response is not None and response[1] == RATE_LIMITED:
             return num_retries < (max_network_retries or 0)
         return bool(super()._should_retry(response, api_connection_error, num_retries, max_network_retries))
+
+    def _sleep_time_seconds(self, num_retries: int) -> float:
+        """Doubling, each pause with a quarter of chance more or less: the SDK's own first pause is always the same,
+        so that all who were cut off together would come back together.
+        """
+        pause = min(stripe.HTTPClient.INITIAL_DELAY * 2 ** (num_retries - 1), stripe.HTTPClient.MAX_DELAY)
+        return min(pause * random.uniform(0.75, 1.25), LONGEST_PAUSE_S)  # noqa: S311 - spreads load, guards nothing
 
 
 @functools.cache
@@ -88,6 +97,10 @@ def translated(call: str) -> Iterator[None]:
     except stripe.StripeError as error:
         # Lost connections, 5xx, 429 and conflicts after all retries: what happened there is not known.
         _log(call, error)
+        raise PaymentProviderUnavailable from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # An answer of another shape than the API's: the effect may be there all the same.
+        log.exception("payment_provider_answer_unreadable", call=call)
         raise PaymentProviderUnavailable from error
 
 
