@@ -266,6 +266,8 @@ def _refresh(refresh: Callable[[], object], account_id: int) -> None:
 def _unknown(
     account: Account, live: Subscription | None, running: dict[str, SubscriptionState]
 ) -> list[Difference]:
+    if PlanChange.objects.filter(account=account, status=ChangeStatus.PENDING).exists():
+        return []  # being bought at this moment, or an open intent: whose finishing takes it over
     found = []
     for state in running.values():
         if live is not None and live.stripe_subscription_id == state.id:

@@ -206,8 +206,13 @@ def test_an_open_intent_is_found_and_finished(catalog):
     with pytest.raises(PaymentProviderUnavailable):
         ask(account, "premium")
     no_faults(catalog)
+    account.refresh_from_db()
+    assert kinds(look(account, mend=True)) == [], (
+        "what is being bought is not taken over under the buyer's hands"
+    )
+    assert subscription(account).plan.code == "free"
     PlanChange.objects.filter(account=account).update(last_tried_at=database_now() - timedelta(hours=1))
-    assert "change_open" in kinds(look(account))
+    assert kinds(look(account)) == ["change_open"]
     look(account, mend=True)
     assert (subscription(account).plan.code, kinds(look(account))) == ("premium", [])
 
