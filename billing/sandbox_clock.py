@@ -37,9 +37,11 @@ def parse_span(text: str) -> timedelta:
     match = SPAN.match(text)
     if not match or not any(match.groups()):
         raise ValueError(f"{text!r} is no span of time; write 31d, 12h, 45m, 90s or 1d12h")
-    span = timedelta(
-        **{unit: int(number) for unit, number in zip(UNITS, match.groups(), strict=True) if number}
-    )
+    parts = {unit: int(number) for unit, number in zip(UNITS, match.groups(), strict=True) if number}
+    try:
+        span = timedelta(**parts)
+    except OverflowError as error:
+        raise ValueError(f"{text!r} is longer than time itself") from error
     if not span:
         raise ValueError("time goes forward only: more than nothing")
     return span

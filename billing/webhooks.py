@@ -52,7 +52,7 @@ class StripeWebhookView(View):
             return error_response(PayloadTooLarge())
         except MalformedRequest as error:
             metrics.webhooks_total.labels("refused").inc()
-            log.warning("webhook_refused", endpoint=str(uuid), reason=str(error.message))
+            log.warning("webhook_refused", endpoint=endpoint.id, reason=str(error.message))
             return error_response(error)
         is_new = event_keep(event=event, request=request, endpoint=endpoint)
         metrics.webhooks_total.labels("accepted" if is_new else "repeated").inc()

@@ -38,7 +38,7 @@ def invoices_list(
     year: int | None = None,
 ) -> tuple[Sequence[InvoiceState], str | None]:
     """Newest first, and the cursor of the next page; of one status or one year (UTC) only where asked for."""
-    after = _opened(cursor) if cursor else None
+    after = _opened(cursor, account.stripe_customer_id) if cursor else None
     if not account.stripe_customer_id:
         return [], None
     found, more = gateway.invoices(
@@ -48,7 +48,9 @@ def invoices_list(
         status=status,
         created=_year(year) if year else None,
     )
-    return found, signing.dumps(found[-1].id, salt=SALT) if more and found else None
+    if not (more and found):
+        return found, None
+    return found, signing.dumps([account.stripe_customer_id, found[-1].id], salt=SALT)
 
 
 def invoice_get(*, account: Account, invoice_id: str) -> InvoiceState:
@@ -83,8 +85,12 @@ def invoice_pdf_url(*, account: Account, invoice_id: str) -> str:
     return invoice.pdf_url
 
 
-def _opened(cursor: str) -> str:
+def _opened(cursor: str, customer_id: str | None) -> str:
+    """The invoice a page ended with. ValidationError for a cursor that is not ours or is another customer's."""
     try:
-        return str(signing.loads(cursor, salt=SALT))
-    except signing.BadSignature as error:
+        whose, invoice_id = signing.loads(cursor, salt=SALT)
+    except (signing.BadSignature, ValueError) as error:
         raise ValidationError.of("cursor", "invalid", _("This cursor is not one of this list's.")) from error
+    if whose != customer_id:
+        raise ValidationError.of("cursor", "invalid", _("This cursor is not one of this list's."))
+    return str(invoice_id)

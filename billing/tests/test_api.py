@@ -281,6 +281,10 @@ def test_invoices_page_and_pdf(catalog):
     assert {first["data"][0]["id"], rest["data"][0]["id"]} == set(state(catalog)["invoices"])
     assert rest["meta"]["next_cursor"] is None
     assert api.get("invoices?cursor=forged")[0] == 422
+    other = person()
+    ask(other, "basic")
+    theirs = f"invoices?limit=1&cursor={first['meta']['next_cursor']}"
+    assert Api(other).get(theirs)[0] == 422, "another's cursor is none of this list's"
     answer = Client().get(f"/v1/billing/invoices/{rest['data'][0]['id']}/pdf", **api.headers)
     assert answer.status_code == 302
 

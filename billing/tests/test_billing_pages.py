@@ -102,6 +102,8 @@ def test_invoices_are_listed_filtered_and_shown_with_lines(catalog):
     first, second = invoices(catalog)
     year = database_now().year
     assert second["number"] in page(client, f"{INVOICES}?status=paid&year={year}")
+    offered = re.findall(r'<option value="([^"]*)"[^>]*>([^<]*)</option>', page(client, INVOICES))
+    assert (str(year), str(year)) in offered, "a year is a number without a separator"
     assert "No invoice fits" in page(client, f"{INVOICES}?status=void")
     for query in ("status=odd", "year=1999", "year=x", "cursor=forged"):
         assert client.get(f"{INVOICES}?{query}").status_code == 422
