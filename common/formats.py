@@ -26,6 +26,24 @@ def number_text(value: int) -> str:
     return number_format(value, use_l10n=True, force_grouping=True)
 
 
+def compact_text(value: int) -> str:
+    """For the axis of a chart: 950, 12k, 1.5M, 2B, 2T; 12 k, 1,5 M, 2 Md, 2 Bn. Two decimals, rounded down."""
+    french = is_french()
+    units = (
+        (10**12, "Bn" if french else "T"),
+        (10**9, "Md" if french else "B"),
+        (10**6, "M"),
+        (10**3, "k"),
+    )
+    for unit, sign in units:
+        if value >= unit:
+            whole, rest = divmod(value * 100 // unit, 100)
+            decimals = f"{rest:02}".rstrip("0")
+            digits = number_text(whole) + (f"{',' if french else '.'}{decimals}" if decimals else "")
+            return f"{digits}{NBSP if french else ''}{sign}"
+    return number_text(value)
+
+
 def money_text(amount_minor: int, currency: str, *, short: bool = False) -> str:
     """€20.00 or 20,00 €. `short` drops the cents of a whole amount, as price tags do."""
     code = currency.lower()

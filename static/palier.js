@@ -122,6 +122,20 @@
     });
   }
 
+  /* Charts: one stop for the Tab key, the arrows go from point to point. */
+  document.addEventListener("keydown", (event) => {
+    const point = event.target.closest?.("[data-chart] .point");
+    const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
+    if (!point || !(event.key in steps)) return;
+    event.preventDefault();
+    const points = [...point.parentNode.querySelectorAll(".point")];
+    const wanted = points.indexOf(point) + steps[event.key];
+    const next = points[Math.max(0, Math.min(points.length - 1, wanted))];
+    point.setAttribute("tabindex", "-1");
+    next.setAttribute("tabindex", "0");
+    next.focus();
+  });
+
   /* The desk: suggestions fill the question in, Ctrl+Enter sends it, the newest answer comes into view. */
   document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.matches("textarea")) {

@@ -18,6 +18,7 @@ from billing.pages.plans import Choice, comparison
 from billing.pages.previews import Kept, LimitChange, PreviewPage, TooMuch, confirm_text
 from billing.pages.problems import Problem
 from billing.pages.refusals import Refusal, WayOn
+from common.charts import HOUR_STEPS, Chart, Place, Reference, Series, chart_of
 
 NOW = datetime(2026, 11, 21, 13, 5, tzinfo=UTC)
 TOMORROW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -152,6 +153,39 @@ CHANGES = [
 ]
 
 
+def example_charts() -> list[Chart]:
+    """Days with a gap and a limit, hours of several keys, one month, nothing, huge figures."""
+    days = [Place(f"{n} November 2026", f"{n} Nov", "so far" if n == 21 else "") for n in range(1, 22)]  # noqa: PLR2004
+    daily = [None if n in (5, 6) else n * 37 % 61 + n for n in range(21)]
+    hours = [Place(f"{n}:00", f"{n % 24}:00") for n in range(48)]
+    keys = [Series(f"Key {k}", [n * k * 13 % 29 + k for n in range(48)]) for k in range(1, 7)]
+    month = [Place("November 2026", "Nov 2026")]
+    return [
+        chart_of(
+            key="days",
+            title="Messages by day",
+            unit="Messages",
+            places=days,
+            series=[Series("Messages", daily)],
+            reference=Reference("Limit a day", 90),
+        ),
+        chart_of(
+            key="hours", title="Calls by key", unit="Calls", places=hours, series=keys, label_steps=HOUR_STEPS
+        ),
+        chart_of(key="one", title="One month", unit="Calls", places=month, series=[Series("Calls", [5])]),
+        chart_of(
+            key="none", title="Nothing", unit="Calls", places=days, series=[Series("Calls", [0] * len(days))]
+        ),
+        chart_of(
+            key="huge",
+            title="Huge figures",
+            unit="Calls",
+            places=days,
+            series=[Series("Calls", [n * 10**12 for n in range(len(days))])],
+        ),
+    ]
+
+
 class ExampleForm(forms.Form):
     """One field of each kind, one of them wrong."""
 
@@ -178,6 +212,7 @@ def design(request: HttpRequest) -> HttpResponse:
     context = {
         "now": NOW,
         "meters": METERS,
+        "charts": example_charts(),
         "plans_now": PLANS_NOW,
         "pending": PENDING,
         "previews": [UPGRADE, DOWNGRADE],
