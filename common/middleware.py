@@ -6,6 +6,7 @@ from time import perf_counter
 
 from django.http import HttpRequest, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
+from django.middleware.common import CommonMiddleware
 from django.utils.cache import patch_vary_headers
 from django_structlog.middlewares import RequestMiddleware
 
@@ -103,6 +104,13 @@ class PageErrorsMiddleware:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         error = None if is_api_path(request.path_info) else to_domain_error(exception)
         return None if error is None else pages.render_error(request, error)
+
+
+class SlashMiddleware(CommonMiddleware):
+    """Django's, which sends browsers on to the address with a slash at its end; a program is told that it is wrong."""
+
+    def should_redirect_with_slash(self, request: HttpRequest) -> bool:
+        return not is_api_path(request.path_info) and super().should_redirect_with_slash(request)
 
 
 class RequestLogMiddleware(RequestMiddleware):

@@ -21,10 +21,11 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
+from rest_framework.serializers import ListSerializer
 
 from common import errors
 from common.api.fields import ApiSerializer
-from common.openapi_parts import ERROR, HEADERS, LIST_META, META
+from common.openapi_parts import ERROR, HEADERS, LIST_META, META, PAGE
 
 JSON = "application/json"
 FIRST_ERROR, NO_CONTENT = 400, 204
@@ -66,6 +67,8 @@ class PalierSchema(AutoSchema):
     """Answers as they leave: wrapped, with headers, with all their errors."""
 
     def get_override_parameters(self) -> list[Any]:
+        if self.method == "GET" and isinstance(self.get_response_serializers(), ListSerializer):
+            return PAGE
         if not self._is_idempotent():
             return []
         return [
@@ -175,17 +178,12 @@ class PalierSchema(AutoSchema):
             yield from getattr(permission, "errors", ())
         if "{" in self.path:
             yield errors.NotFound
-        if self.method in CHANGING:
-            yield from (errors.MalformedRequest, errors.PayloadTooLarge, errors.UnsupportedMediaType)
-        if self.method in CHANGING or self._has_query():
-            yield errors.ValidationError
+        yield from (errors.MalformedRequest, errors.PayloadTooLarge, errors.UnsupportedMediaType)
+        yield errors.ValidationError
         if self._is_idempotent():
             yield from (errors.IdempotencyKeyInProgress, errors.IdempotencyKeyReused)
         yield from getattr(view, "errors", ())
         yield from getattr(getattr(view, self.method.lower(), None), "errors", ())
-
-    def _has_query(self) -> bool:
-        return any(parameter["in"] == "query" for parameter in self._get_parameters())
 
     def _is_idempotent(self) -> bool:
         view: Any = self.view

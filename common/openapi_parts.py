@@ -74,5 +74,9 @@ ERROR = {
 
 PAGE = [
     OpenApiParameter("cursor", str, description="`meta.next_cursor` of the page before."),
-    OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 25}),
+    OpenApiParameter(
+        "limit",
+        {"type": "integer", "minimum": 1, "maximum": 100},
+        description="How many. 25 when not said; short lists come whole.",
+    ),
 ]

@@ -8,6 +8,7 @@ from django.shortcuts import redirect
 from django.templatetags.static import static
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import condition, require_safe
 from drf_spectacular.views import SpectacularSwaggerSplitView
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -15,6 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from common import errors, health, metrics, openapi
 
 
+@csrf_exempt  # so that what is not a question is told 405, not that a form is old
 @require_safe
 @never_cache
 def healthz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
@@ -22,6 +24,7 @@ def healthz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
     return JsonResponse({"status": "ok"})
 
 
+@csrf_exempt
 @require_safe
 @never_cache
 def readyz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
@@ -36,6 +39,7 @@ def favicon(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
     return redirect(static("favicon.svg"), permanent=True)
 
 
+@csrf_exempt
 @require_safe
 @never_cache
 def metrics_text(request: HttpRequest) -> HttpResponse:
@@ -51,6 +55,7 @@ def _document_etag(_request: HttpRequest) -> str:
     return f'"{hashlib.sha256(openapi.document()).hexdigest()[:32]}"'
 
 
+@csrf_exempt
 @require_safe
 @condition(etag_func=_document_etag)
 def openapi_json(request: HttpRequest) -> HttpResponse:  # noqa: ARG001

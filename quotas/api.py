@@ -9,7 +9,7 @@ from rest_framework.request import Request
 
 from accounts.permissions import IsUser
 from accounts.selectors import account_of
-from common.api import ApiSerializer, ApiView, StrictCharField, listed
+from common.api import ApiSerializer, ApiView, StrictCharField, listed, paginate_list
 from common.api.views import Response
 from quotas import catalog
 from quotas.enums import Mode, Source, Window
@@ -81,4 +81,7 @@ class QuotasView(ApiView):
     def get(self, request: Request) -> Response:
         """All metrics and windows of the caller's account; an empty list without a subscription."""
         bounds = quota_status(account_id=account_of(request).id)
-        return listed([quota_json(bound) for bound in bounds], None)
+        told = [quota_json(bound) for bound in bounds]
+        return listed(
+            *paginate_list(told, request, key=lambda one: f"{one['metric']}:{one['window']}:{one['source']}")
+        )

@@ -16,7 +16,6 @@ from common import clock
 from common.api import ApiView, listed, paginate
 from common.api.views import Response
 from common.openapi import raises
-from common.openapi_parts import PAGE
 from common.request_id import current_request_id
 from quotas.decorators import METERING_ERRORS, metered, requires_feature
 from quotas.serialize import quota_headers, quota_json
@@ -53,7 +52,7 @@ class MessagesView(ApiView):
         bound = request.metering.bound  # type: ignore[attr-defined]
         return Response(data | {"quota": quota_json(bound)})
 
-    @extend_schema(operation_id="chat_history", parameters=PAGE, responses=PastMessageData(many=True))
+    @extend_schema(operation_id="chat_history", responses=PastMessageData(many=True))
     @requires_feature("history")
     def get(self, request: Request) -> Response:
         """Past messages, newest first."""
@@ -66,7 +65,7 @@ class PersonasView(ApiView):
 
     permission_classes = [IsUser]
 
-    @extend_schema(operation_id="personas_list", parameters=PAGE, responses=PersonaData(many=True))
+    @extend_schema(operation_id="personas_list", responses=PersonaData(many=True))
     def get(self, request: Request) -> Response:
         """All personas, newest first. Archived ones have `archived_at`: a smaller plan had no room for them. They are
         kept and come back with a larger plan, or one by one with `…/restore` where there is room.

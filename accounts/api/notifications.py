@@ -13,7 +13,6 @@ from accounts.notifications import notification_read
 from accounts.selectors import person_of
 from common import clock
 from common.api import ApiSerializer, ApiView, listed, paginate
-from common.openapi_parts import PAGE
 
 
 class NoBody(ApiSerializer):
@@ -33,9 +32,7 @@ class NotificationShape(serializers.Serializer[object]):
 class NotificationsView(ApiView):
     """What the caller was told in the app."""
 
-    @extend_schema(
-        operation_id="account_notifications", parameters=PAGE, responses=NotificationShape(many=True)
-    )
+    @extend_schema(operation_id="account_notifications", responses=NotificationShape(many=True))
     def get(self, request: Request) -> Response:
         """Newest first."""
         rows, cursor = paginate(inbox(person_of(request)), request, order=("-created_at", "-id"))

@@ -14,7 +14,7 @@ from billing.api import schemas
 from billing.errors import PaymentFailed, PaymentProviderUnavailable
 from billing.gateways.values import InvoiceState, PaymentMethodState
 from billing.services.invoices import InvoiceDetail
-from common.api import ApiView, listed
+from common.api import ApiView, listed, paginate_list
 from common.api.pagination import page_limit
 from common.money import Money
 from common.openapi import raises
@@ -105,7 +105,8 @@ class PaymentMethodsView(ApiView):
     def get(self, request: Request) -> Response:
         """The account's cards; the default is the one that is charged."""
         methods, default_id = services.payment_methods_list(account=account_of(request))
-        return listed([payment_method_json(one, default_id) for one in methods], None)
+        told = [payment_method_json(one, default_id) for one in methods]
+        return listed(*paginate_list(told, request, key=lambda one: one["id"]))
 
     @raises(PaymentFailed)
     @extend_schema(
@@ -166,7 +167,7 @@ class InvoicesView(ApiView):
 
     @extend_schema(
         operation_id="billing_invoices",
-        parameters=[*schemas.PAGE, schemas.InvoicesQuery],
+        parameters=[schemas.InvoicesQuery],
         responses=schemas.InvoiceShape(many=True),
     )
     def get(self, request: Request) -> Response:

@@ -16,10 +16,8 @@ from billing.enums import (
     SubscriptionStatus,
     WithdrawalStatus,
 )
-from common import openapi_parts
 from common.api import ApiSerializer, StrictCharField
 
-PAGE = openapi_parts.PAGE
 PLAN_MAX, QUOTE_MAX, STRIPE_ID_MAX, KEEP_MAX = 40, 2000, 255, 1000
 
 

@@ -32,7 +32,7 @@ from billing.selectors import (
 )
 from billing.services import PlanChangeResult
 from common import clock
-from common.api import ApiView, listed, paginate
+from common.api import ApiView, listed, paginate, paginate_list
 from common.openapi import raises
 from common.request_id import current_request_id
 from quotas.selectors import quota_status
@@ -94,9 +94,9 @@ class PlansView(ApiView):
     rate_limits = LIMITS
 
     @extend_schema(operation_id="billing_plans", responses=schemas.PlanShape(many=True))
-    def get(self, request: Request) -> Response:  # noqa: ARG002
+    def get(self, request: Request) -> Response:
         """The plans on offer, with prices, limits and features; names in the caller's language."""
-        return listed(plans_public(), None)
+        return listed(*paginate_list(plans_public(), request, key=lambda plan: plan["code"]))
 
 
 class SubscriptionView(ApiView):
@@ -233,7 +233,6 @@ class PlanChangesView(ApiView):
 
     @extend_schema(
         operation_id="billing_plan_changes",
-        parameters=schemas.PAGE,
         responses=schemas.PlanChangeShape(many=True),
     )
     def get(self, request: Request) -> Response:

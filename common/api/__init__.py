@@ -9,7 +9,7 @@ from common.api.fields import (
     StrictChoiceField,
     StrictIntegerField,
 )
-from common.api.pagination import paginate
+from common.api.pagination import paginate, paginate_list
 from common.api.parsing import StrictJsonParser
 from common.api.rendering import EnvelopeRenderer
 from common.api.views import ApiView
@@ -28,5 +28,6 @@ __all__ = [
     "is_api_path",
     "listed",
     "paginate",
+    "paginate_list",
     "to_domain_error",
 ]

@@ -13,17 +13,18 @@ from common.errors import DomainError
 from common.money import Money
 from common.request_id import HEADER, current_request_id
 
-API_PREFIXES = ("/v1/", "/api/")
+API_PREFIXES = ("/v1/", "/api/", "/stripe/")
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 def is_api_path(path: str) -> bool:
-    """Whether answers under this path are JSON, errors included."""
-    return path.startswith(API_PREFIXES)
+    """Whether programs call under this path and nobody else: all answers are in the API's form, errors included."""
+    return f"{path}/".startswith(API_PREFIXES)
 
 
 def answers_json(request: HttpRequest) -> bool:
-    """Whether errors are JSON here: under the API's paths, and wherever the caller accepts JSON and no page."""
-    if is_api_path(request.path_info):
+    """Whether errors are JSON here: where programs call, and wherever the caller accepts JSON and no page."""
+    if is_api_path(request.path_info) or request.path_info.rstrip("/") in PROBES:
         return True
     accepted = request.headers.get("Accept", "").lower()
     return "application/json" in accepted and "text/html" not in accepted

@@ -1,10 +1,13 @@
 """Serializers that take JSON's types at their word: no number is read out of a string, none from a boolean."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
+
+from common.api.naming import UNKNOWN_FIELD
 
 MAX_BIGINT = 2**63 - 1
 
@@ -56,11 +59,15 @@ class ApiSerializer(serializers.Serializer[Any]):
     default_error_messages = {"unknown": _("There is no such field."), "invalid": _("Give an object.")}
 
     def to_internal_value(self, data: Any) -> Any:
-        known = super().to_internal_value(data)
-        unknown = [name for name in data if name not in self.fields]
-        if unknown:
-            message = self.error_messages["unknown"]
-            raise serializers.ValidationError(
-                {name: [ErrorDetail(str(message), code="unknown_field")] for name in unknown}
-            )
+        """Whatever is wrong is told at once: fields that do not fit, and those that nobody knows."""
+        names = data if isinstance(data, Mapping) else ()
+        told = ErrorDetail(str(self.error_messages["unknown"]), code=UNKNOWN_FIELD)
+        wrong: dict[str, Any] = {name: [told] for name in names if name not in self.fields}
+        try:
+            known = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            found = cast("dict[str, Any]", error.detail)
+            raise serializers.ValidationError(found | wrong) from error
+        if wrong:
+            raise serializers.ValidationError(wrong)
         return known

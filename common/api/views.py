@@ -1,6 +1,6 @@
 """The base of every API view: one order of checks, one form of error.
 
-Order: method, caller, permission, rate limits, body, then the handler. So a stranger learns nothing from a
+Order: method, caller, permission, rate limits, parameters, body, then the handler. So a stranger learns nothing from a
 validation error, and a refused request costs nothing.
 """
 
@@ -18,6 +18,7 @@ from rest_framework.views import APIView
 from common import idempotency, ratelimit
 from common.api.envelope import error_response
 from common.api.errors import to_domain_error
+from common.api.naming import check_no_fields, check_parameters
 from common.api.parsing import StrictJsonParser
 from common.api.rendering import EnvelopeRenderer, OneFormNegotiation
 from common.callers import caller_of
@@ -31,7 +32,7 @@ from common.errors import (
 )
 
 Handler = Callable[..., Any]
-PAGE_PARAMETERS = frozenset({"cursor", "limit"})
+BODYLESS = frozenset({"GET", "HEAD", "DELETE"})
 CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -59,6 +60,7 @@ class ApiView(APIView):
         if any("\x00" in value for value in kwargs.values() if isinstance(value, str)):
             raise NotFound  # no id of ours holds one, and the database would not even look
         super().initial(request, *args, **kwargs)
+        check_parameters(self, request.method or "", request.query_params)
         self._read_body(request)
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -138,7 +140,9 @@ class ApiView(APIView):
         if "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower():
             raise MalformedRequest(_("Send the body with a Content-Length."))
         request._request.body  # noqa: B018
-        request.data  # noqa: B018
+        body = request.data
+        if request.method in BODYLESS:
+            check_no_fields(body)
 
     def body(
         self, serializer_class: type[BaseSerializer[Any]], *, partial: bool = False, **context: Any
@@ -147,10 +151,10 @@ class ApiView(APIView):
         return self._validated(serializer_class, self.request.data, partial, context)
 
     def query(self, serializer_class: type[BaseSerializer[Any]], **context: Any) -> Any:
-        """The query string, validated, `cursor` and `limit` aside: paginate reads those. 422 when not right."""
+        """The parameters that this serializer knows, validated; paginate reads `cursor` and `limit`. 422 when not right."""
         asked = self.request.query_params
         known = serializer_class().fields if issubclass(serializer_class, Serializer) else {}
-        data = {name: asked[name] for name in asked if name in known or name not in PAGE_PARAMETERS}
+        data = {name: asked[name] for name in asked if name in known}
         return self._validated(serializer_class, data, False, context)
 
     def _validated(

@@ -1,14 +1,15 @@
 """Lists by keyset: every row once, in order, while rows come and go; and no cursor but our own."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.test import Client, override_settings
 from django.urls import include, path
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 
-from common.api import ApiSerializer, ApiView, listed, paginate
+from common.api import ApiSerializer, ApiView, listed, paginate, paginate_list
 from common.models import OutboxMessage
 
 pytestmark = [pytest.mark.django_db, pytest.mark.req("QU-13")]
@@ -24,13 +25,27 @@ class ListView(ApiView):
     authentication_classes = ()
     permission_classes = ()
 
+    @extend_schema(parameters=[Filters], responses=Filters(many=True))
     def get(self, request: Any) -> Any:
         rows = OutboxMessage.objects.filter(**self.query(Filters))
         items, cursor = paginate(rows, request, order=("-created_at", "task", "-id"))
         return listed([row.pk for row in items], cursor)
 
 
+class WholeListView(ApiView):
+    """A short list, made anew for every page."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    items: ClassVar[list[str]] = []
+
+    @extend_schema(responses=Filters(many=True))
+    def get(self, request: Any) -> Any:
+        return listed(*paginate_list(self.items, request, key=lambda item: item))
+
+
 urlpatterns = [
+    path("v1/whole", WholeListView.as_view()),
     path("v1/list", ListView.as_view()),
     path("v1/other", ListView.as_view()),
     path("", include("config.urls")),
@@ -108,3 +123,34 @@ def test_unknown_parameter(client: Client) -> None:
         "code": "unknown_field",
         "message": "",
     }
+
+
+@pytest.fixture
+def whole() -> Any:
+    WholeListView.items = [f"item {n}" for n in range(30)]
+    yield WholeListView.items
+    WholeListView.items = []
+
+
+@pytest.mark.parametrize("limit", [1, 7, 29, 30, 31])
+def test_a_short_list_page_by_page(client: Client, whole: list[str], limit: int) -> None:
+    assert walk(client, limit, "/v1/whole?") == whole
+
+
+def test_a_short_list_comes_whole(client: Client, whole: list[str]) -> None:
+    body = client.get("/v1/whole").json()
+    assert (body["data"], body["meta"]["next_cursor"]) == (whole, None)
+
+
+def test_a_short_list_that_changes(client: Client, whole: list[str]) -> None:
+    cursor = client.get("/v1/whole?limit=3").json()["meta"]["next_cursor"]
+    whole.remove("item 0")
+    assert client.get("/v1/whole", {"cursor": cursor}).json()["data"][0] == "item 3"
+    whole.remove("item 2")  # the page before ended with it
+    answer = client.get("/v1/whole", {"cursor": cursor})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "validation_error")
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "cursor=x", "cursor="])
+def test_a_short_list_asked_for_wrongly(client: Client, whole: list[str], query: str) -> None:
+    assert client.get(f"/v1/whole?{query}").status_code == 422

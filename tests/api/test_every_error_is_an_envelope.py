@@ -389,3 +389,74 @@ def test_every_line_django_logs_of_a_request_has_its_id() -> None:
     assert add_request_id(None, "", {"_record": record})["request_id"] == "the-id-of-it"
     assert add_request_id(None, "", {"_record": logging.makeLogRecord({})}).get("request_id") is None
     assert not logging.getLogger("django.request").isEnabledFor(logging.WARNING)
+
+
+MACHINE_PATHS = [
+    "/v1",
+    "/v1/nothing",
+    "/api",
+    "/api/account/nothing",
+    "/stripe",
+    "/stripe/nothing",
+    "/stripe/webhook/",
+    "/stripe/webhook/not-a-uuid/",
+    "/stripe/webhook/00000000-0000-4000-8000-000000000000/",
+]
+BROWSER = {"Accept": "text/html"}
+
+
+@pytest.mark.parametrize("address", MACHINE_PATHS)
+@pytest.mark.parametrize("debug", [False, True])
+def test_where_programs_call_what_is_missing_is_json(client: Client, address: str, debug: bool) -> None:
+    with override_settings(DEBUG=debug):
+        assert_error(client.post(address, b"{}", "application/json", headers=BROWSER), 404, "not_found")
+
+
+@pytest.mark.parametrize("address", ["/v1/auth/token", "/v1/openapi.json", "/healthz", "/readyz", "/metrics"])
+def test_where_programs_call_a_wrong_method_is_json(address: str) -> None:
+    strict = Client(raise_request_exception=False, enforce_csrf_checks=True)
+    answer = strict.delete(address, headers=BROWSER)
+    assert_error(answer, 405, "method_not_allowed")
+    assert answer["Allow"]
+
+
+@pytest.mark.parametrize("address", [*MACHINE_PATHS, "/v1/openapi.json", "/healthz", "/readyz", "/metrics"])
+def test_where_programs_call_a_wrong_host_is_json(client: Client, address: str) -> None:
+    answer = client.get(address, headers=BROWSER | {"Host": "evil.example"})
+    assert_error(answer, 400, "malformed_request")
+
+
+def test_a_body_too_large_for_the_webhook_is_json(client: Client, webhook_url: str) -> None:
+    answer = client.post(webhook_url, b"x" * 1_100_000, "application/json", headers=BROWSER)
+    assert_error(answer, 413, "payload_too_large")
+
+
+def test_a_webhook_without_its_slash_is_told_so(client: Client, webhook_url: str) -> None:
+    """A redirect would lose the body, and look like Stripe's fault."""
+    for debug in (False, True):
+        with override_settings(DEBUG=debug):
+            answer = client.post(webhook_url.rstrip("/"), b"{}", "application/json")
+        assert_error(answer, 404, "not_found")
+    assert client.get("/account/notifications").status_code == 301
+
+
+@pytest.fixture
+def webhook_url() -> str:
+    from djstripe.models import WebhookEndpoint
+
+    endpoint = WebhookEndpoint.objects.create(
+        id="we_1", enabled_events=["*"], url="https://palier.test/", secret="whsec_x", livemode=False
+    )
+    return f"/stripe/webhook/{endpoint.djstripe_uuid}/"
+
+
+def test_a_bug_in_a_webhook_is_json(
+    client: Client, webhook_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any) -> None:
+        raise RuntimeError("a secret detail")
+
+    monkeypatch.setattr("billing.webhooks._signed_body", fail)
+    answer = client.post(webhook_url, b"{}", "application/json", headers=BROWSER)
+    assert_error(answer, 500, "internal_error")
+    assert b"secret detail" not in answer.content
