@@ -5,4 +5,6 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        from accounts import openapi  # noqa: F401 - registers itself
+        from accounts import erasing, openapi, personal  # noqa: F401 - openapi registers itself
+
+        personal.register(personal.Holder("account", erasing.export, erasing.erase))

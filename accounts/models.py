@@ -188,3 +188,18 @@ class Notification(models.Model):
                 name="notification_sent_has_time",
             ),
         ]
+
+
+class AccountDeletion(models.Model):
+    """A person's wish to be forgotten: written first, carried out by the request or, after a crash, by a task.
+
+    What stays is this row. `kept` names what the law has kept elsewhere: the customer at Stripe whose invoices stay.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.OneToOneField(User, on_delete=models.PROTECT, related_name="deletion")
+    account = models.ForeignKey(Account, null=True, on_delete=models.PROTECT, related_name="+")
+    request_id = models.CharField(max_length=64, blank=True)
+    kept = models.JSONField(default=dict)
+    requested_at = models.DateTimeField()
+    done_at = models.DateTimeField(null=True)

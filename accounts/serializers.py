@@ -8,7 +8,13 @@ from rest_framework import serializers
 from accounts.enums import Channel, NotificationKind
 from accounts.models import Language, Theme
 from accounts.rules import LARGEST_THRESHOLD, MOST_THRESHOLDS, SMALLEST_THRESHOLD, Choices
-from common.api import ApiSerializer, StrictCharField, StrictChoiceField, StrictIntegerField
+from common.api import (
+    ApiSerializer,
+    StrictBooleanField,
+    StrictCharField,
+    StrictChoiceField,
+    StrictIntegerField,
+)
 from common.timezones import timezone_names
 
 MAX_PASSWORD = 4096
@@ -91,3 +97,26 @@ class SettingsData(serializers.Serializer[object]):
 class PasswordRequest(ApiSerializer):
     current_password = StrictCharField(max_length=MAX_PASSWORD, trim_whitespace=False)
     new_password = StrictCharField(max_length=MAX_PASSWORD, trim_whitespace=False)
+
+
+class DeletionRequest(ApiSerializer):
+    password = StrictCharField(max_length=MAX_PASSWORD, trim_whitespace=False)
+    confirm = StrictBooleanField(help_text="Has to be true.")
+
+    def validate_confirm(self, value: bool) -> bool:
+        if not value:
+            raise serializers.ValidationError(_("Say true to delete the account."), code="required")
+        return value
+
+
+class DeletionData(serializers.Serializer[object]):
+    status = serializers.ChoiceField(
+        choices=["deleted", "pending"],
+        help_text="`pending`: Stripe has to be waited for; it goes on by itself.",
+    )
+
+
+class PersonalData(serializers.Serializer[object]):
+    account = serializers.DictField()
+    billing = serializers.DictField()
+    usage = serializers.DictField()

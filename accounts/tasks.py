@@ -5,6 +5,7 @@ from uuid import UUID
 from celery import shared_task
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
+from accounts.deletion import CARRY_OUT, deletion_carry_out
 from accounts.notifications.mail import notification_send
 from accounts.notifications.services import MAIL
 from common import clock
@@ -22,3 +23,9 @@ def tokens_prune() -> None:
 def notification_mail(*, notification_id: str) -> None:
     """Send a notification's mail; an error of the mail server is tried again later."""
     notification_send(notification_id=UUID(notification_id), now=clock.now())
+
+
+@outbox_task(CARRY_OUT, atomic=False)
+def account_deletion(*, deletion_id: str) -> None:
+    """Finish what a request began; until Stripe has answered it is tried again."""
+    deletion_carry_out(deletion_id=UUID(deletion_id), now=clock.now())

@@ -16,6 +16,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/auth/token", auth.TokenView.as_view(), name="auth-token"),
     path("v1/auth/token/refresh", auth.TokenRefreshView.as_view(), name="auth-token-refresh"),
     path("v1/auth/token/revoke", auth.TokenRevokeView.as_view(), name="auth-token-revoke"),
+    path("account/deletion/", pages.deletion, name="account_deletion"),
+    path("account/export/", pages.export, name="account_export"),
+    *account_paths("export", account.ExportView.as_view(), name="account-export-api"),
+    *account_paths("deletion", account.DeletionView.as_view(), name="account-deletion-api"),
     *account_paths("settings", account.SettingsView.as_view(), name="account-settings"),
     *account_paths("notifications", notifications.NotificationsView.as_view(), name="account-notifications"),
     *account_paths(

@@ -1,16 +1,18 @@
 """What Celery does for billing. The rules are in services."""
 
+from datetime import timedelta
 from uuid import UUID
 
 import stripe
 import structlog
 from celery import shared_task
 from django.conf import settings
-from django.db import IntegrityError, InterfaceError, OperationalError
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from djstripe.models import WebhookEventTrigger
 
 from billing import metrics
 from billing.gateways.stripe import gateway
+from billing.mirror import FORGET, mirror_forget
 from billing.models import Subscription
 from billing.reactions import event_follow
 from billing.services import (
@@ -36,9 +38,12 @@ from billing.services.withdrawals import RECEIPT
 from billing.webhooks import APPLY, mirrored_with
 from common import clock
 from common.locks import locked
-from common.outbox import Hopeless, outbox_task
+from common.outbox import Hopeless, outbox_task, promise
 
 UNIQUE_VIOLATION = "23505"  # PostgreSQL's: somebody else inserted the same object first
+FORGET_MIRROR = "billing.tasks.mirror_forget_again"
+LAST_EVENTS = timedelta(days=4)
+"""Stripe tries to deliver an event for three days."""
 
 log = structlog.get_logger(__name__)
 
@@ -171,3 +176,20 @@ def overage_sweep() -> None:
 def plan_credits_sweep() -> None:
     """Beat: gives the credits that a crash, or an event that never came, has left owing."""
     sweep_plan_credits(now=clock.now())
+
+
+@outbox_task(FORGET, atomic=False)
+def customer_forget(*, customer_id: str, cards: list[str]) -> None:
+    """A deleted account's customer: gone at Stripe, and nameless in our copy, which its last events may renew."""
+    gateway.customer_delete(customer_id)
+    ids = [customer_id, *cards]
+    mirror_forget(ids=ids)
+    with transaction.atomic():
+        later = {"dedupe_key": f"forget-again:{customer_id}", "due_at": clock.now() + LAST_EVENTS}
+        promise(FORGET_MIRROR, {"ids": ids}, now=clock.now(), **later)
+
+
+@outbox_task(FORGET_MIRROR)
+def mirror_forget_again(*, ids: list[str]) -> None:
+    """When the last events about the customer have come."""
+    mirror_forget(ids=ids)

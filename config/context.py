@@ -36,6 +36,7 @@ SECTIONS = {
     "account_set_password": "password",
     "account_email": "email",
     "account_settings_page": "settings",
+    "account_deletion": "settings",
     "notifications": "notifications",
     "usersessions_list": "sessions",
 }

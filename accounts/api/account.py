@@ -7,10 +7,22 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import tokens
+from accounts.deletion import account_delete, personal_data
 from accounts.selectors import person_of
-from accounts.serializers import PasswordRequest, SettingsData, SettingsRequest, TokenPairData
+from accounts.serializers import (
+    DeletionData,
+    DeletionRequest,
+    PasswordRequest,
+    PersonalData,
+    SettingsData,
+    SettingsRequest,
+    TokenPairData,
+)
 from accounts.settings import password_change, settings_json, settings_update
+from common import clock
 from common.api import ApiView
+from common.errors import ServiceUnavailable
+from common.request_id import current_request_id
 
 
 class SettingsView(ApiView):
@@ -49,3 +61,34 @@ class PasswordView(ApiView):
         """Change the password. All tokens so far stop working; the answer has a new pair for this client."""
         user = password_change(user=person_of(request), **self.body(PasswordRequest))
         return Response(tokens.issue(user).as_json())
+
+
+class ExportView(ApiView):
+    """All that is kept about the caller."""
+
+    rate_limits = ("global", "user", "password")
+    errors = (ServiceUnavailable,)
+
+    @extend_schema(operation_id="account_export", responses=PersonalData)
+    def get(self, request: Request) -> Response:
+        """Everything, by the part of the product that keeps it."""
+        return Response(personal_data(person_of(request)))
+
+
+class DeletionView(ApiView):
+    """Leaving."""
+
+    rate_limits = ("global", "user", "password")
+    idempotent = False  # what is kept of a deleted person is no answer to them
+
+    @extend_schema(operation_id="account_deletion", request=DeletionRequest, responses=DeletionData)
+    def post(self, request: Request) -> Response:
+        """Delete the account: the live subscription ends, personal data is erased, invoices stay. No way back."""
+        body = self.body(DeletionRequest)
+        deletion = account_delete(
+            user=person_of(request),
+            password=body["password"],
+            request_id=current_request_id(),
+            now=clock.now(),
+        )
+        return Response({"status": "deleted" if deletion.done_at else "pending"})

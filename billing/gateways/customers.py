@@ -34,6 +34,12 @@ class CustomerGateway:
         return convert.customer(api().customers.retrieve(customer_id).to_dict())
 
     @gateway_call
+    @none_when_missing
+    def customer_delete(self, customer_id: str) -> None:
+        """Removes the customer and its cards; its invoices stay. Gone already: nothing."""
+        api().customers.delete(customer_id)
+
+    @gateway_call
     def default_payment_method_set(self, *, customer_id: str, payment_method_id: str | None) -> CustomerState:
         params = {"invoice_settings": {"default_payment_method": payment_method_id or ""}}
         return convert.customer(api().customers.update(customer_id, params).to_dict())

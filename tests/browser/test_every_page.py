@@ -44,6 +44,7 @@ PREMIUM = {
     "home-signed-in": "/",
     "settings": "/account/settings/",
     "notifications": "/account/notifications/",
+    "deletion": "/account/deletion/",
     "password-change": "/accounts/password/change/",
     "email": "/accounts/email/",
     "two-factor": "/accounts/2fa/",

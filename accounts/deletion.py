@@ -1,0 +1,121 @@
+"""Leaving: everything about a person handed out, and everything about them erased that the law does not keep.
+
+The wish is a row first. From then on the person cannot sign in. Then what costs money ends (the live subscription, at
+Stripe), then one transaction erases. A crash between two of these leaves the row, and a promise carries it out.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from accounts.models import Account, AccountDeletion, Membership, Role, User
+from accounts.personal import Person, holders, person
+from common import audit, outbox
+from common.errors import DomainError, PermissionDenied, ValidationError
+
+logger = structlog.get_logger(__name__)
+
+CARRY_OUT = "accounts.account_deletion"
+
+
+def personal_data(user: User) -> dict[str, Any]:
+    """All that is kept about a person, by holder."""
+    who = person(user)
+    return {holder.name: holder.export(who) for holder in reversed(holders())}
+
+
+def deletion_consequences(user: User) -> list[str]:
+    """What ends and what goes, in sentences."""
+    who = person(user)
+    return [line for holder in holders() if holder.lost for line in holder.lost(who)]
+
+
+def account_delete(*, user: User, password: str, request_id: str, now: datetime) -> AccountDeletion:
+    """Forget this person. `done_at` is None when something outside (Stripe) has to be waited for; it goes on by itself.
+
+    ValidationError for a wrong password, PermissionDenied for an organisation's last owner; nothing changes then.
+    """
+    if not user.check_password(password):
+        raise ValidationError.of("password", "wrong", _("This is not your current password."))
+    _check_no_orphans(user)
+    deletion = _begin(user, request_id, now)
+    try:
+        return deletion_carry_out(deletion_id=deletion.pk, now=now)
+    except DomainError as error:
+        logger.warning("account_deletion_waits", deletion=str(deletion.pk), code=error.code)
+        return deletion
+
+
+def _check_no_orphans(user: User) -> None:
+    """An organisation must not be left without an owner."""
+    owned = Account.objects.filter(memberships__user=user, memberships__role=Role.OWNER)
+    others = Membership.objects.filter(role=Role.OWNER).exclude(user=user)
+    orphans = list(owned.exclude(memberships__in=others).values_list("name", flat=True))
+    if orphans:
+        raise PermissionDenied(
+            _("You are the last owner of an organisation. Make somebody else an owner first."),
+            details={"organisations": orphans},
+        )
+
+
+@transaction.atomic
+def _begin(user: User, request_id: str, now: datetime) -> AccountDeletion:
+    locked = User.objects.select_for_update().get(pk=user.pk)
+    deletion, is_new = AccountDeletion.objects.get_or_create(
+        user=locked,
+        defaults={"account": person(locked).account, "request_id": request_id, "requested_at": now},
+    )
+    if is_new:
+        locked.is_active = False
+        locked.save(update_fields=["is_active"])
+        audit.record(
+            actor=locked,
+            account_id=deletion.account_id,
+            action="account.deletion_requested",
+            subject=str(deletion.pk),
+            now=now,
+        )
+        outbox.promise(CARRY_OUT, {"deletion_id": str(deletion.pk)}, now=now)
+    return deletion
+
+
+def deletion_carry_out(*, deletion_id: UUID, now: datetime) -> AccountDeletion:
+    """End what runs, then erase. Done before: nothing. A DomainError leaves it to be done later."""
+    deletion = AccountDeletion.objects.select_related("user", "account").get(pk=deletion_id)
+    if deletion.done_at is not None:
+        return deletion
+    who = Person(deletion.user, deletion.account)
+    for holder in holders():
+        if holder.end:
+            holder.end(who, now)
+    return _erase(deletion_id, now)
+
+
+@transaction.atomic
+def _erase(deletion_id: UUID, now: datetime) -> AccountDeletion:
+    deletion = (
+        AccountDeletion.objects.select_for_update(of=("self",))
+        .select_related("user", "account")
+        .get(pk=deletion_id)
+    )
+    if deletion.done_at is not None:
+        return deletion
+    who = Person(deletion.user, deletion.account)
+    if who.account is not None:
+        deletion.kept = {"stripe_customer": who.account.stripe_customer_id}
+    for holder in holders():
+        holder.erase(who, now)
+    deletion.done_at = now
+    deletion.save()
+    audit.record(
+        actor=deletion.user,
+        account_id=deletion.account_id,
+        action="account.deleted",
+        subject=str(deletion.pk),
+        now=now,
+    )
+    return deletion

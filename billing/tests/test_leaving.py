@@ -1,0 +1,123 @@
+"""Deleting an account whose subscription is paid: it ends first, and what stops half way is carried out later."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from accounts.deletion import account_delete, deletion_carry_out
+from accounts.models import AccountDeletion, Membership, Role, User
+from accounts.services import account_create_organisation
+from accounts.tests.factories import PASSWORD, hashed_password
+from billing.mirror import without_person
+from billing.models import Subscription
+from billing.selectors import live_subscription
+from billing.services import plan_changes_sweep
+from billing.services.sweep import SETTLE_AFTER
+from billing.tests.conftest import person
+from billing.tests.helpers import ask, fault, no_faults, only, state
+from common import clock, outbox
+from common.errors import PermissionDenied, ValidationError
+from quotas.selectors import quota_status
+
+pytestmark = [pytest.mark.req("AC-3")]
+
+
+def leave(account, password=PASSWORD):
+    User.objects.filter(pk=account.personal_owner_id).update(password=hashed_password())
+    user = User.objects.get(pk=account.personal_owner_id)
+    return account_delete(user=user, password=password, request_id="req-leave", now=clock.now())
+
+
+def test_what_is_paid_ends_first(catalog):
+    account = person()
+    ask(account, "premium")
+    assert leave(account).done_at
+    assert live_subscription(account.pk) is None
+    assert quota_status(account_id=account.pk) == []
+    outbox.run_due(now=clock.now())
+    there = state(catalog)
+    assert only(there["subscriptions"])["status"] == "canceled"
+    assert [one["status"] for one in there["invoices"].values()] == ["paid"], "invoices stay"
+    user = User.objects.get(pk=account.personal_owner_id)
+    assert (user.is_active, user.display_name, user.email) == (
+        False,
+        "",
+        f"deleted-{user.pk}@deleted.invalid",
+    )
+
+
+def test_a_scheduled_change_is_no_hindrance(catalog):
+    account = person()
+    ask(account, "premium")
+    ask(account, "basic")
+    assert leave(account).done_at
+    assert live_subscription(account.pk) is None
+
+
+def test_stripe_away_then_back(catalog):
+    """The person is signed out at once; the rest waits until Stripe has ended what is paid."""
+    account = person()
+    ask(account, "basic")
+    email = account.personal_owner.email
+    fault(catalog, path="/v1/subscriptions", method="DELETE", effect="error_before", times=50)
+    assert leave(account).done_at is None
+    user = User.objects.get(pk=account.personal_owner_id)
+    assert (user.is_active, user.email) == (False, email)
+    assert live_subscription(account.pk).stripe_subscription_id
+    no_faults(catalog)
+    later = clock.now() + 2 * SETTLE_AFTER
+    plan_changes_sweep(now=later)  # the cancellation that Stripe did not answer
+    outbox.run_due(now=later + timedelta(hours=1))
+    assert AccountDeletion.objects.get().done_at
+    assert only(state(catalog)["subscriptions"])["status"] == "canceled"
+
+
+def test_twice_is_once(catalog):
+    account = person()
+    ask(account, "basic")
+    first = leave(account)
+    again = deletion_carry_out(deletion_id=first.pk, now=clock.now())
+    assert again.done_at == first.done_at
+    assert AccountDeletion.objects.count() == 1
+
+
+def test_a_wrong_password_changes_nothing(catalog):
+    account = person()
+    before = list(Subscription.objects.values())
+    with pytest.raises(ValidationError):
+        leave(account, password="another")
+    assert User.objects.get(pk=account.personal_owner_id).is_active
+    assert list(Subscription.objects.values()) == before
+    assert not AccountDeletion.objects.exists()
+
+
+def test_an_organisations_last_owner_stays(catalog):
+    account = person()
+    owner = account.personal_owner
+    organisation = account_create_organisation(name="Acme", owner=owner, now=clock.now())
+    with pytest.raises(PermissionDenied) as raised:
+        leave(account)
+    assert raised.value.details == {"organisations": ["Acme"]}
+    assert not AccountDeletion.objects.exists()
+    other = person().personal_owner
+    Membership.objects.create(account=organisation, user=other, role=Role.OWNER)
+    assert leave(account).done_at
+
+
+def test_what_a_copy_keeps():
+    invoice = {
+        "object": "invoice",
+        "customer": {"object": "customer", "id": "cus_1", "name": "Ada", "email": "ada@example.test"},
+        "customer_email": "ada@example.test",
+        "lines": {"data": [{"description": "Premium", "price": {"name": "Premium"}}]},
+        "total": 2000,
+    }
+    assert without_person(invoice) == {
+        "object": "invoice",
+        "customer": {"object": "customer", "id": "cus_1", "name": None, "email": None},
+        "customer_email": None,
+        "lines": {"data": [{"description": "Premium", "price": {"name": "Premium"}}]},
+        "total": 2000,
+    }
