@@ -41,7 +41,6 @@ def account_delete(*, user: User, password: str, request_id: str, now: datetime)
     """
     if not user.check_password(password):
         raise ValidationError.of("password", "wrong", _("This is not your current password."))
-    _check_no_orphans(user)
     deletion = _begin(user, request_id, now)
     try:
         return deletion_carry_out(deletion_id=deletion.pk, now=now)
@@ -51,10 +50,15 @@ def account_delete(*, user: User, password: str, request_id: str, now: datetime)
 
 
 def _check_no_orphans(user: User) -> None:
-    """An organisation must not be left without an owner."""
+    """An organisation must not be left without an owner; one who is leaving too is none.
+
+    The organisations stay locked until the wish is written, so that of its last two owners only one can leave.
+    """
     owned = Account.objects.filter(memberships__user=user, memberships__role=Role.OWNER)
-    others = Membership.objects.filter(role=Role.OWNER).exclude(user=user)
-    orphans = list(owned.exclude(memberships__in=others).values_list("name", flat=True))
+    locked = list(Account.objects.select_for_update(no_key=True).filter(pk__in=owned).order_by("pk"))
+    others = Membership.objects.filter(role=Role.OWNER, user__is_active=True).exclude(user=user)
+    kept = set(others.filter(account__in=locked).values_list("account_id", flat=True))
+    orphans = sorted(account.name for account in locked if account.pk not in kept)
     if orphans:
         raise PermissionDenied(
             _("You are the last owner of an organisation. Make somebody else an owner first."),
@@ -64,6 +68,10 @@ def _check_no_orphans(user: User) -> None:
 
 @transaction.atomic
 def _begin(user: User, request_id: str, now: datetime) -> AccountDeletion:
+    begun = AccountDeletion.objects.filter(user=user).first()
+    if begun is not None:
+        return begun
+    _check_no_orphans(user)
     locked = User.objects.select_for_update().get(pk=user.pk)
     deletion, is_new = AccountDeletion.objects.get_or_create(
         user=locked,

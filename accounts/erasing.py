@@ -12,7 +12,7 @@ from django.contrib.sessions.models import Session
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from accounts.inbox import notification_json
-from accounts.models import Account, Membership, Notification, User
+from accounts.models import Account, Membership, Notification, Role, User
 from accounts.personal import Person
 from accounts.settings import settings_json
 from common.personal import answers_forget, audit_of
@@ -46,6 +46,7 @@ def export(who: Person) -> dict[str, Any]:
 def erase(who: Person, now: datetime) -> None:  # noqa: ARG001 - one signature for all
     """The person's row stays as a number, so that history and books keep their sums; nothing in it says who it was."""
     user = who.user
+    organisations = list(Account.objects.filter(memberships__user=user).order_by("pk"))
     sessions = UserSession.objects.filter(user=user)
     Session.objects.filter(session_key__in=list(sessions.values_list("session_key", flat=True))).delete()
     for rows in (
@@ -57,6 +58,7 @@ def erase(who: Person, now: datetime) -> None:  # noqa: ARG001 - one signature f
         Notification.objects.filter(user=user),
     ):
         rows.delete()
+    _forget_in_organisations(user, organisations)
     _forget_in_admin_log(who)
     answers_forget(caller=f"user:{user.pk}")
     _pseudonymise(user)
@@ -64,6 +66,32 @@ def erase(who: Person, now: datetime) -> None:  # noqa: ARG001 - one signature f
         Account.objects.filter(pk=who.account.pk).update(
             name=f"deleted-{who.account.pk}", billing_email="", stripe_customer_id=None
         )
+
+
+def _forget_in_organisations(user: User, organisations: list[Account]) -> None:
+    """Who stays pays: the organisation's invoices go to another owner. What colleagues were told of them goes."""
+    names = {user.email, user.display_name} - {""}
+    for organisation in organisations:
+        if organisation.billing_email.lower() == user.email:
+            heirs = User.objects.filter(memberships__account=organisation, is_active=True)
+            heir = (
+                heirs.filter(memberships__role=Role.OWNER).order_by("memberships__created_at", "pk").first()
+            )
+            organisation.billing_email = heir.email if heir else ""
+            organisation.save(update_fields=["billing_email"])
+    colleagues = Membership.objects.filter(account__in=organisations).values("user")
+    told = Notification.objects.filter(user__in=colleagues, account__in=organisations).only("pk", "context")
+    naming = [one.pk for one in told.iterator() if names & _texts(one.context)]
+    Notification.objects.filter(pk__in=naming).delete()
+
+
+def _texts(value: Any) -> set[str]:
+    """Every text in a JSON value."""
+    if isinstance(value, str):
+        return {value}
+    if isinstance(value, dict):
+        value = list(value.values())
+    return set().union(*map(_texts, value)) if isinstance(value, list) else set()
 
 
 def _forget_in_admin_log(who: Person) -> None:

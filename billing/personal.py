@@ -1,6 +1,7 @@
 """What billing keeps about a person: what is paid ends first; invoices and the history of changes stay, without names."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,14 @@ from django.utils.translation import gettext as _
 from accounts.models import Account
 from accounts.personal import Holder, Person, register
 from billing.gateways.stripe import gateway
-from billing.mirror import FORGET, cards_of
+from billing.mirror import EMAIL, FORGET, cards_of, words_forget
+from billing.models import (
+    OverageCharge,
+    PaymentAttempt,
+    Refund,
+    SpendCap,
+    Withdrawal,
+)
 from billing.selectors import (
     live_subscription,
     plan_change_history,
@@ -17,6 +25,7 @@ from billing.selectors import (
     scheduled_change,
     subscription_json,
 )
+from billing.services.customers import payment_methods_list
 from billing.services.endings import plan_change_undo, subscription_cancel
 from billing.services.entitlements import subscription_entitle
 from billing.services.outcomes import subscription_close
@@ -25,16 +34,37 @@ from common.formats import date_text
 
 REQUEST = "account-deletion"
 PAGE = 100
+SUM = ("amount_minor", "currency")
+PAYMENT = (*SUM, "refunded_minor", "card_brand", "card_last4", "outcome", "reason_code", "attempted_at")
+WITHDRAWAL = ("paid_minor", "refund_minor", "currency", "requested_at", "completed_at")
+REFUND = (*SUM, "kind", "status", "reason", "requested_at", "settled_at")
+CHARGE = (*SUM, "metric", "units", "work_ref", "status", "requested_at", "reversed_at", "reversal_reason")
 
 
 def export(who: Person) -> dict[str, Any]:
     if who.account is None:
         return {}
     live = live_subscription(who.account.pk)
+    cap = SpendCap.objects.filter(account=who.account).first()
     return {
+        "customer": who.account.stripe_customer_id,
+        "payment_methods": [asdict(one) for one in payment_methods_list(account=who.account)[0]],
         "subscription": subscription_json(live) if live else None,
-        "plan_changes": [plan_change_json(one) for one in plan_change_history(who.account.pk)],
+        "plan_changes": [
+            plan_change_json(one) | {"reason": one.reason} for one in plan_change_history(who.account.pk)
+        ],
         "invoices": list(_invoices(who.account)),
+        "payments": list(
+            PaymentAttempt.objects.filter(account=who.account).order_by("attempted_at").values(*PAYMENT)
+        ),
+        "withdrawals": list(
+            Withdrawal.objects.filter(account=who.account).order_by("requested_at").values(*WITHDRAWAL)
+        ),
+        "refunds": list(Refund.objects.filter(account=who.account).order_by("requested_at").values(*REFUND)),
+        "charges": list(
+            OverageCharge.objects.filter(account=who.account).order_by("requested_at").values(*CHARGE)
+        ),
+        "spend_cap": {"cap_minor": cap.cap_minor, "currency": cap.currency} if cap else None,
     }
 
 
@@ -83,6 +113,10 @@ def end(who: Person, now: datetime) -> None:
 
 
 def erase(who: Person, now: datetime) -> None:
+    for organisation in Account.objects.filter(
+        memberships__user=who.user, billing_email__iexact=who.user.email
+    ).exclude(stripe_customer_id=None):
+        outbox.promise(EMAIL, {"account_id": organisation.pk}, now=now)
     if who.account is None:
         return
     live = live_subscription(who.account.pk)
@@ -90,9 +124,14 @@ def erase(who: Person, now: datetime) -> None:
         assert live.stripe_subscription_id is None, "what is paid has ended before anything is erased"
         subscription_close(live, status="canceled", moment=now)
     subscription_entitle(account_id=who.account.pk, subscription=None, scheduled=None, now=now)
+    words_forget(account_id=who.account.pk)
     if who.account.stripe_customer_id:
         customer_id = who.account.stripe_customer_id
-        payload = {"customer_id": customer_id, "cards": cards_of(customer_id)}
+        payload = {
+            "account_id": who.account.pk,
+            "customer_id": customer_id,
+            "cards": cards_of(customer_id),
+        }
         outbox.promise(FORGET, payload, dedupe_key=f"forget:{customer_id}", now=now)
 
 

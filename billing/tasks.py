@@ -10,9 +10,10 @@ from django.conf import settings
 from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from djstripe.models import WebhookEventTrigger
 
+from accounts.models import Account
 from billing import metrics
 from billing.gateways.stripe import gateway
-from billing.mirror import FORGET, mirror_forget
+from billing.mirror import EMAIL, FORGET, mirror_forget, words_forget
 from billing.models import Subscription
 from billing.reactions import event_follow
 from billing.services import (
@@ -179,17 +180,31 @@ def plan_credits_sweep() -> None:
 
 
 @outbox_task(FORGET, atomic=False)
-def customer_forget(*, customer_id: str, cards: list[str]) -> None:
+def customer_forget(*, account_id: int, customer_id: str, cards: list[str]) -> None:
     """A deleted account's customer: gone at Stripe, and nameless in our copy, which its last events may renew."""
     gateway.customer_delete(customer_id)
     ids = [customer_id, *cards]
     mirror_forget(ids=ids)
     with transaction.atomic():
-        later = {"dedupe_key": f"forget-again:{customer_id}", "due_at": clock.now() + LAST_EVENTS}
-        promise(FORGET_MIRROR, {"ids": ids}, now=clock.now(), **later)
+        promise(
+            FORGET_MIRROR,
+            {"account_id": account_id, "ids": ids},
+            dedupe_key=f"forget-again:{customer_id}",
+            due_at=clock.now() + LAST_EVENTS,
+            now=clock.now(),
+        )
 
 
 @outbox_task(FORGET_MIRROR)
-def mirror_forget_again(*, ids: list[str]) -> None:
+def mirror_forget_again(*, account_id: int, ids: list[str]) -> None:
     """When the last events about the customer have come."""
     mirror_forget(ids=ids)
+    words_forget(account_id=account_id)
+
+
+@outbox_task(EMAIL, atomic=False)
+def customer_email_follow(*, account_id: int) -> None:
+    """Who got an organisation's invoices has left: Stripe sends them to whom the account names now."""
+    account = Account.objects.get(pk=account_id)
+    if account.stripe_customer_id and account.billing_email:
+        gateway.customer_email_set(customer_id=account.stripe_customer_id, email=account.billing_email)

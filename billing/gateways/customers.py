@@ -34,6 +34,11 @@ class CustomerGateway:
         return convert.customer(api().customers.retrieve(customer_id).to_dict())
 
     @gateway_call
+    def customer_email_set(self, *, customer_id: str, email: str) -> CustomerState:
+        """Where Stripe's invoices go."""
+        return convert.customer(api().customers.update(customer_id, {"email": email}).to_dict())
+
+    @gateway_call
     @none_when_missing
     def customer_delete(self, customer_id: str) -> None:
         """Removes the customer and its cards; its invoices stay. Gone already: nothing."""

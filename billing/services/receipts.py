@@ -4,19 +4,30 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from billing.models import Withdrawal
 from billing.rules.withdrawal import deadline
 from common.mail import mail_send
 
+log = structlog.get_logger(__name__)
+
 
 def receipt_send(*, withdrawal_id: UUID) -> None:
-    """Mails what was bought, when, when it was withdrawn from, and what is given back."""
+    """Mails what was bought, when, when it was withdrawn from, and what is given back.
+
+    Not to somebody who was erased meanwhile: their address is gone.
+    """
     withdrawal = Withdrawal.objects.select_related(
         "account", "user", "subscription__price", "subscription__plan_version__plan"
     ).get(pk=withdrawal_id)
     user = withdrawal.user
+    address = user.email if user else withdrawal.account.billing_email
+    if not address or (user and not user.is_active):
+        log.warning("receipt_without_address", withdrawal=str(withdrawal.pk))
+        return
     mail_send(
-        to=user.email if user else withdrawal.account.billing_email,
+        to=address,
         template="withdrawal",
         context=partial(receipt_context, withdrawal),
         language=user.language if user else "fr",

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
+from django.db import connection
 
 from accounts.deletion import account_delete, deletion_carry_out
-from accounts.models import AccountDeletion, Membership, Role, User
+from accounts.enums import NotificationKind
+from accounts.models import AccountDeletion, Membership, Notification, Role, User
+from accounts.notifications import notify
 from accounts.services import account_create_organisation
 from accounts.tests.factories import PASSWORD, hashed_password
 from billing.mirror import without_person
 from billing.models import Subscription
 from billing.selectors import live_subscription
 from billing.services import plan_changes_sweep
+from billing.services.customers import customer_ensure
 from billing.services.sweep import SETTLE_AFTER
 from billing.tests.conftest import person
 from billing.tests.helpers import ask, fault, no_faults, only, state
 from common import clock, outbox
 from common.errors import PermissionDenied, ValidationError
+from enterprise.models import Invitation
 from quotas.selectors import quota_status
 
 pytestmark = [pytest.mark.req("AC-3")]
@@ -103,7 +110,60 @@ def test_an_organisations_last_owner_stays(catalog):
     assert not AccountDeletion.objects.exists()
     other = person().personal_owner
     Membership.objects.create(account=organisation, user=other, role=Role.OWNER)
+    User.objects.filter(pk=other.pk).update(is_active=False)
+    with pytest.raises(PermissionDenied):
+        leave(account)
+    User.objects.filter(pk=other.pk).update(is_active=True)
     assert leave(account).done_at
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_last_owners_one_leaves(catalog):
+    first, second = person(), person()
+    organisation = account_create_organisation(name="Acme", owner=first.personal_owner, now=clock.now())
+    Membership.objects.create(account=organisation, user=second.personal_owner, role=Role.OWNER)
+    at_once = Barrier(2)
+
+    def go(account):
+        try:
+            at_once.wait()
+            return leave(account).done_at is not None
+        except PermissionDenied:
+            return False
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(go, (first, second))) == [False, True]
+    owners = Membership.objects.filter(account=organisation, role=Role.OWNER)
+    assert [one.user.is_active for one in owners] == [True]
+
+
+def test_an_organisation_forgets_who_left(catalog):
+    """Its invoices go to another owner, here and at Stripe; colleagues' messages and invitations name nobody."""
+    account = person()
+    gone, heir = account.personal_owner, person().personal_owner
+    organisation = account_create_organisation(name="Acme", owner=gone, now=clock.now())
+    Membership.objects.create(account=organisation, user=heir, role=Role.OWNER)
+    customer_id = customer_ensure(account=organisation)
+    Invitation.objects.create(
+        account=organisation,
+        email=gone.email.upper(),
+        role=Role.MEMBER,
+        created_at=clock.now(),
+        expires_at=clock.now(),
+    )
+    told = {"account": organisation, "users": [heir], "template": "any", "kind": NotificationKind.values[0]}
+    notify(**told, cause="one", context={"who": {"address": gone.email}}, now=clock.now())
+    notify(**told, cause="other", context={"who": heir.email}, now=clock.now())
+    address = gone.email
+    assert leave(account).done_at
+    outbox.run_due(now=clock.now())
+    organisation.refresh_from_db()
+    assert (organisation.billing_email, organisation.name) == (heir.email, "Acme")
+    assert state(catalog)["customers"][customer_id]["email"] == heir.email
+    assert [one.cause for one in Notification.objects.filter(user=heir)] == ["other"]
+    assert not Invitation.objects.filter(email__iexact=address).exists()
 
 
 def test_what_a_copy_keeps():
@@ -113,6 +173,7 @@ def test_what_a_copy_keeps():
         "customer_email": "ada@example.test",
         "lines": {"data": [{"description": "Premium", "price": {"name": "Premium"}}]},
         "total": 2000,
+        "card": {"last4": "4242"},
     }
     assert without_person(invoice) == {
         "object": "invoice",
@@ -120,4 +181,18 @@ def test_what_a_copy_keeps():
         "customer_email": None,
         "lines": {"data": [{"description": "Premium", "price": {"name": "Premium"}}]},
         "total": 2000,
+        "card": None,
     }
+
+
+def test_a_card_and_a_tax_id_leave_no_trace_in_a_copy():
+    card = {"object": "payment_method", "id": "pm_1", "type": "sepa_debit", "sepa_debit": {"last4": "3000"}}
+    assert without_person(card) == {**card, "sepa_debit": None}
+    tax_id = {
+        "object": "tax_id",
+        "id": "txi_1",
+        "type": "eu_vat",
+        "value": "FR40303265045",
+        "verification": {},
+    }
+    assert without_person(tax_id) == {**tax_id, "value": None, "verification": None}

@@ -117,6 +117,7 @@ def test_pages_in_french(visitor: Open, check):
         "sessions",
         "settings",
         "notifications",
+        "deletion",
     ):
         found += check(one.open(PREMIUM[name]), f"{name}-fr")
     page.get_by_role("button", name="English").click()

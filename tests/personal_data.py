@@ -1,0 +1,79 @@
+"""Looking for a person in every table there is, so that one added later is looked through as well."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from tests.stack import Stack
+
+TABLES = """
+SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'
+"""
+# How a column of a row that is about somebody, or a key of a JSON value in it, is called when it says who or from where.
+PERSONAL = re.compile(
+    r"(.*_)?(email|last4|brand|fingerprint|exp_year|ip|ip_address|remote_addr|user_agent|phone|postal_code|line1|city"
+    r"|tax_ids?|vat|display_name|first_name|last_name|full_name|address|billing_details|shipping)$"
+)
+NOT_OF_PEOPLE = frozenset({"quotas_operationkey.fingerprint"})  # of a request
+NOBODY = "@deleted.invalid"
+
+
+def tables(stack: Stack) -> list[str]:
+    return [name for (name,) in stack.sql(TABLES)]
+
+
+def words_found(stack: Stack, words: Iterable[str]) -> set[str]:
+    """The tables in which one of these words stands anywhere: as text, within JSON, or within bytes."""
+    found = set()
+    for table in tables(stack):
+        for word in words:
+            in_bytes = word.encode().hex()
+            query = f'SELECT 1 FROM "{table}" AS row WHERE row::text ILIKE %s OR row::text LIKE %s LIMIT 1'
+            if stack.sql(query, f"%{word}%", f"%{in_bytes}%"):
+                found.add(f"{table}: {word}")
+    return found
+
+
+def personal_fields(stack: Stack, owners: dict[str, int], ids: Iterable[str]) -> set[str]:
+    """The fields by a personal name that hold anything, in the rows of these owners or that name one of these ids."""
+    found = set()
+    for table in tables(stack):
+        for row in _rows_about(stack, table, owners, tuple(ids)):
+            found |= {f"{table}.{path}" for path in _personal(row)}
+    return found - NOT_OF_PEOPLE
+
+
+def _rows_about(stack: Stack, table: str, owners: dict[str, int], ids: tuple[str, ...]) -> Iterator[Any]:
+    columns = {
+        name
+        for (name,) in stack.sql(
+            "SELECT column_name FROM information_schema.columns WHERE table_name = %s", table
+        )
+    }
+    tests = [f'row."{name}"::text = %s' for name in owners if name in columns]
+    values: list[Any] = [str(owners[name]) for name in owners if name in columns]
+    own = {"accounts_user": "user_id", "accounts_account": "account_id"}.get(table)
+    if own:
+        tests.append("row.id::text = %s")
+        values.append(str(owners[own]))
+    tests += ["row::text LIKE %s"] * len(ids)
+    values += [f"%{one}%" for one in ids]
+    for (row,) in stack.sql(
+        f'SELECT to_jsonb(row) FROM "{table}" AS row WHERE {" OR ".join(tests)}', *values
+    ):
+        yield row
+
+
+def _personal(value: Any, path: str = "") -> Iterator[str]:
+    if isinstance(value, list):
+        for one in value:
+            yield from _personal(one, path)
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            here = f"{path}.{key}" if path else key
+            if PERSONAL.fullmatch(key) and one and not str(one).endswith(NOBODY):
+                yield here
+            else:
+                yield from _personal(one, here)
