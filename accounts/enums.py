@@ -1,4 +1,4 @@
-"""What a person can be told about, and by which way."""
+"""What a person can be told about, and by which way; what they are in an organisation."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -22,3 +22,23 @@ class NotificationKind(models.TextChoices):
 class Channel(models.TextChoices):
     EMAIL = "email", _("E-mail")
     IN_APP = "in_app", _("In the app")
+
+
+class Role(models.TextChoices):
+    """What a member of an organisation is. What each may do: accounts.roles."""
+
+    OWNER = "owner", _("Owner")
+    ADMIN = "admin", _("Administrator")
+    DEVELOPER = "developer", _("Developer")
+    BILLING = "billing", _("Billing")
+    VIEWER = "viewer", _("Viewer")
+
+
+class Permission(models.TextChoices):
+    """What a role may let somebody do for an organisation."""
+
+    VIEW = "view", _("See limits, use, costs, contract and members")
+    KEYS = "keys", _("Make, rotate and revoke API keys")
+    MEMBERS = "members", _("Invite, change and remove members")
+    BILLING = "billing", _("Change the plan, pay, set the spend cap")
+    OWNERS = "owners", _("Make and remove owners")

@@ -11,7 +11,7 @@ from django.db.models.functions import Lower
 from django.utils.timezone import now as real_now
 from django.utils.translation import gettext_lazy as _
 
-from accounts.enums import NotificationKind
+from accounts.enums import NotificationKind, Role
 
 DEFAULT_USAGE_THRESHOLDS = (80, 95)
 
@@ -126,23 +126,18 @@ class Account(models.Model):
         return self.billing_email
 
 
-class Role(models.TextChoices):
-    OWNER = "owner", _("Owner")
-    ADMIN = "admin", _("Administrator")
-    MEMBER = "member", _("Member")
-
-
 class Membership(models.Model):
     """A person's place in an account."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
-    role = models.CharField(max_length=8, choices=Role.choices)
+    role = models.CharField(max_length=9, choices=Role.choices)
     created_at = models.DateTimeField(default=real_now)
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["account", "user"], name="membership_once"),
+            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="membership_role_known"),
         ]
 
 

@@ -7,20 +7,38 @@ from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import Token
 
 from accounts import tokens
-from accounts.models import Account, Role, User
+from accounts.enums import Permission
+from accounts.models import Account, User
+from accounts.roles import roles_that_may
 from common.errors import PermissionDenied
+
+# In the session: the account that its person chose to act for.
+CHOSEN_ACCOUNT = "account"
 
 
 def account_of(request: Any) -> Account:
-    """The account the caller acts for: their own, else the organisation they have managed longest.
+    """The account the caller acts for: the one chosen on the pages, else their own, else the organisation they have
+    managed longest. Whose billing a person manages (accounts.roles), for that they act.
 
-    PermissionDenied for a person without any (staff, as a rule; mere members act for themselves only).
+    PermissionDenied for a person without any (staff, as a rule).
     """
     account: Account | None = getattr(request, "palier_account", None)
     if account is None:
-        account = account_of_user(request.user)
+        account = _chosen_account(request) or account_of_user(request.user)
         request.palier_account = account
     return account
+
+
+def _chosen_account(request: Any) -> Account | None:
+    """The organisation this browser's person switched to, while they may act for it. A token acts for no choice."""
+    if getattr(request, "auth", None) is not None:
+        return None
+    chosen = request.session.get(CHOSEN_ACCOUNT) if hasattr(request, "session") else None
+    if chosen is None:
+        return None
+    managed = request.user.memberships.filter(account_id=chosen, role__in=roles_that_may(Permission.BILLING))
+    membership = managed.select_related("account").first()
+    return membership.account if membership else None
 
 
 def person_of(request: Any) -> User:
@@ -35,8 +53,8 @@ def account_of_user(user: User) -> Account:
     own = getattr(user, "personal_account", None)
     if own is not None:
         return own
-    managed = user.memberships.filter(role__in=(Role.OWNER, Role.ADMIN)).select_related("account")
-    membership = managed.order_by("created_at", "id").first()
+    managed = user.memberships.filter(role__in=roles_that_may(Permission.BILLING))
+    membership = managed.select_related("account").order_by("created_at", "id").first()
     if membership is None:
         raise PermissionDenied(_("You have no account to do this for."))
     return membership.account

@@ -18,7 +18,7 @@ from common.request_id import HEADER, bound_request_id, request_id_from
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 FIRST_ERROR_STATUS = 400
-SECRET_IN_PATH = re.compile(r"(/(?:key|confirm-email|webhook)/)[^/]+")
+SECRET_IN_PATH = re.compile(r"(/(?:key|confirm-email|webhook|invitation)/)[^/]+")
 
 
 class RequestIdMiddleware:

@@ -52,12 +52,20 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
         "demo_people": demo_people if settings.SANDBOX else (),
         "theme": theme_of(request),
         "unread_notifications": lambda: _unread(request),
-        "here": "mfa" if name.startswith("mfa_") else SECTIONS.get(name, ""),
+        "here": section_of(name),
         "timezone_name": timezone.get_current_timezone_name(),
         "chat_url": _address("chat"),
         "personas_url": _address("personas-page"),
         "api_docs_url": _address("api-docs"),
     }
+
+
+def section_of(name: str) -> str:
+    """The navigation entry of the page whose address has that name."""
+    for prefix, section in (("mfa_", "mfa"), ("organisation", "organisation")):
+        if name.startswith(prefix):
+            return section
+    return SECTIONS.get(name, "")
 
 
 def _unread(request: HttpRequest) -> int:

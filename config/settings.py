@@ -264,6 +264,7 @@ RATE_LIMITS = {
     "user": (env.str("RATE_LIMIT_USER", default="30000/60"), "caller"),
     "plan_change": (env.str("RATE_LIMIT_PLAN_CHANGE", default="300/60"), "user_plan"),
     "auth": (env.str("RATE_LIMIT_AUTH", default="60/60"), "ip_email"),
+    "invitation": (env.str("RATE_LIMIT_INVITATION", default="60/3600"), "caller"),
     "password": (env.str("RATE_LIMIT_PASSWORD", default="20/60"), "caller"),
     "auth_ip": (env.str("RATE_LIMIT_AUTH_IP", default="600/60"), "ip"),
     "b2b_account": (env.str("RATE_LIMIT_B2B_ACCOUNT", default="60000/60"), "account"),

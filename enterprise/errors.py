@@ -2,7 +2,8 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from common.errors import DomainError, NotAuthenticated
+from accounts.enums import Permission, Role
+from common.errors import DomainError, NotAuthenticated, PermissionDenied
 from quotas.errors import QuotaExceeded
 
 
@@ -23,3 +24,14 @@ class ScopeMissing(DomainError):
 class B2bQuotaExceeded(QuotaExceeded):
     code = "b2b_quota_exceeded"
     default_message = _("The organisation has reached a limit of its contract or plan.")
+
+
+class RoleMissing(PermissionDenied):
+    """`details`: the `role` that the person has in the organisation, and what it does not let them do, `required`."""
+
+    @classmethod
+    def of(cls, role: str, permission: Permission) -> "RoleMissing":
+        return cls(
+            _("Your role in this organisation does not allow this. Ask one of its owners."),
+            details={"role": str(Role(role)), "required": str(Permission(permission))},
+        )

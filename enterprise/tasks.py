@@ -6,6 +6,8 @@ import structlog
 from celery import shared_task
 
 from common import clock
+from common.outbox import outbox_task
+from enterprise.services.invitations import MAIL, invitation_mail_send
 from enterprise.services.period_invoices import period_invoices_carry_out, periods_close
 
 log = structlog.get_logger(__name__)
@@ -19,3 +21,9 @@ def contract_periods_invoice() -> None:
     report = period_invoices_carry_out(now=now)
     if closed or any(report.values()):
         log.info("contract_periods_invoiced", closed=closed, **report)
+
+
+@outbox_task(MAIL, atomic=False)
+def invitation_mail(*, invitation_id: int) -> None:
+    """An invitation, by e-mail. Sent again after a crash it carries the same Message-ID and the same link."""
+    invitation_mail_send(invitation_id=invitation_id, now=clock.now())

@@ -3,8 +3,10 @@
 from django.urls import URLPattern, URLResolver, path
 
 from enterprise.api import credentials, gate, usage
+from enterprise.pages.urls import urlpatterns as pages
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    *pages,
     path("v1/b2b/credentials", credentials.CredentialsView.as_view(), name="b2b-credentials"),
     path(
         "v1/b2b/credentials/<uuid:credential_id>/rotate",

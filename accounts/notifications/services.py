@@ -8,8 +8,9 @@ from uuid import UUID
 from django.core import signing
 from django.db import transaction
 
-from accounts.enums import Channel, NotificationKind
-from accounts.models import Account, EmailStatus, Notification, Role, User
+from accounts.enums import Channel, NotificationKind, Permission
+from accounts.models import Account, EmailStatus, Notification, User
+from accounts.roles import roles_that_may
 from accounts.rules import chosen_way
 from accounts.settings import settings_update
 from common import outbox
@@ -20,11 +21,11 @@ UNSUBSCRIBE_SALT = "accounts.unsubscribe"
 
 
 def recipients_of(account: Account) -> list[User]:
-    """Who is told about an account: the person whose it is, or an organisation's owners and administrators."""
+    """Who is told about an account: the person whose it is, or those who manage an organisation's billing."""
     people = User.objects.filter(is_active=True)
     if account.personal_owner_id is not None:
         return list(people.filter(pk=account.personal_owner_id))
-    roles = [Role.OWNER, Role.ADMIN]
+    roles = roles_that_may(Permission.BILLING)
     return list(people.filter(memberships__account=account, memberships__role__in=roles).order_by("pk"))
 
 

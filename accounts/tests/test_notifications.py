@@ -165,7 +165,7 @@ def test_who_is_told_about_an_organisation(person: User) -> None:
     organisation = account_create_organisation(name="Acme", owner=person, now=NOW)
     assert organisation.kind == AccountKind.ORGANISATION
     admin, member, gone = make_person(), make_person(), make_person(is_active=False)
-    for user, role in ((admin, Role.ADMIN), (member, Role.MEMBER), (gone, Role.ADMIN)):
+    for user, role in ((admin, Role.ADMIN), (member, Role.VIEWER), (gone, Role.ADMIN)):
         Membership.objects.create(account=organisation, user=user, role=role)
     assert recipients_of(organisation) == [person, admin]
 

@@ -108,11 +108,12 @@ def test_account_of_a_manager_without_one_is_the_first_joined(role: str) -> None
     assert account_of(_Request(member)) == second
 
 
-def test_a_mere_member_does_not_act_for_the_organisation() -> None:
+@pytest.mark.parametrize("role", ["developer", "viewer"])
+def test_a_mere_member_does_not_act_for_the_organisation(role: str) -> None:
     """Else everybody who was ever invited could change its plan."""
     member = UserFactory.create()
     account = account_create_organisation(name="Acme", owner=make_person(), now=NOW)
-    Membership.objects.create(account=account, user=member, role="member", created_at=NOW)
+    Membership.objects.create(account=account, user=member, role=role, created_at=NOW)
     with pytest.raises(PermissionDenied):
         account_of(_Request(member))
 

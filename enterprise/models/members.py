@@ -11,13 +11,17 @@ from accounts.models import Account, Role
 
 
 class Invitation(models.Model):
-    """An offer of a role, mailed to an address. Open until it is accepted, withdrawn or expired; one open per address."""
+    """An offer of a role, mailed to an address. Open until it is accepted, withdrawn or expired; one open per address.
+
+    `token_hash`: SHA-256 of what the mailed link carries, which is nowhere else.
+    """
 
     id = models.BigAutoField(primary_key=True)
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="invitations")
     email = models.EmailField(max_length=254)
-    role = models.CharField(max_length=8, choices=Role.choices)
+    role = models.CharField(max_length=9, choices=Role.choices)
+    token_hash = models.BinaryField(max_length=32, unique=True)
     invited_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
@@ -32,6 +36,10 @@ class Invitation(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["account", "email"], condition=Q(closed_at__isnull=True), name="invitation_one_open"
+            ),
+            models.CheckConstraint(
+                condition=Q(accepted_by__isnull=True) | Q(closed_at__isnull=False),
+                name="invitation_taken_is_closed",
             ),
         ]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from common.money import Money
 from common.periods import anchored_period
@@ -37,6 +37,12 @@ def contract_at(account_id: int, at: datetime) -> Contract | None:
         .prefetch_related("terms__limits")
         .first()
     )
+
+
+def contracts_of(account_id: int) -> QuerySet[Contract]:
+    """All of the account's contracts with their terms and limits, the latest first."""
+    rows = Contract.objects.filter(account_id=account_id).prefetch_related("terms__limits")
+    return rows.order_by("-starts_at", "-pk")
 
 
 def terms_of(terms: ContractTerms) -> tuple[LimitTerms, ...]:

@@ -1,4 +1,4 @@
-"""What changes organisations: keys, contracts."""
+"""What changes organisations: keys, contracts, members."""
 
 from enterprise.services.contracts import contract_amend, contract_create, entitlements_push
 from enterprise.services.credentials import (
@@ -6,6 +6,18 @@ from enterprise.services.credentials import (
     credential_create,
     credential_revoke,
     credential_rotate,
+)
+from enterprise.services.invitations import (
+    invitation_accept,
+    invitation_resend,
+    invitation_withdraw,
+    member_invite,
+)
+from enterprise.services.members import (
+    member_remove,
+    member_role_change,
+    organisation_create,
+    ownership_transfer,
 )
 
 __all__ = [
@@ -16,4 +28,12 @@ __all__ = [
     "credential_revoke",
     "credential_rotate",
     "entitlements_push",
+    "invitation_accept",
+    "invitation_resend",
+    "invitation_withdraw",
+    "member_invite",
+    "member_remove",
+    "member_role_change",
+    "organisation_create",
+    "ownership_transfer",
 ]

@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
+from accounts.enums import Permission
 from accounts.locks import lock_account
 from accounts.models import Account, User
 from common import audit
@@ -27,8 +28,10 @@ from enterprise.enums import CredentialStatus, KeyFailure, Scope
 from enterprise.errors import InvalidApiKey, ScopeMissing
 from enterprise.models import Credential
 from enterprise.rules import keys
+from enterprise.rules.scopes import scopes_of
 from enterprise.sampling import Sampler
 from enterprise.selectors import credential_found, credentials_of
+from enterprise.selectors.members import role_checked
 
 MOST_ACTIVE = 100
 LONGEST_OVERLAP = timedelta(days=7)
@@ -59,7 +62,9 @@ def credential_create(
     expires_at: datetime | None = None,
     now: datetime,
 ) -> MadeCredential:
-    """A new key. ScopeMissing when a key asks for more than it has itself; ValidationError for what cannot be."""
+    """A new key. ScopeMissing when a key or a person's role would hand on more than it has; ValidationError for what
+    cannot be; RoleMissing for a person who may not make keys.
+    """
     lock_account(account.pk)
     _check_room(account.pk, now)
     made = _insert(
@@ -116,7 +121,12 @@ def credential_rotate(
 def credential_revoke(
     *, account_id: int, credential_id: UUID, actor: User | Credential | None, reason: str = "", now: datetime
 ) -> Credential:
-    """End a key at once, everywhere: every call that comes after the commit is refused. Twice is once. NotFound."""
+    """End a key at once, everywhere: every call that comes after the commit is refused. Twice is once.
+
+    NotFound; RoleMissing for a person who may not manage keys.
+    """
+    if isinstance(actor, User) and not actor.is_staff:
+        role_checked(account_id=account_id, user=actor, permission=Permission.KEYS)
     credential = _locked(account_id, credential_id)
     if credential.revoked_at is None:
         credential.revoked_at = now
@@ -185,7 +195,7 @@ def _insert(
     now: datetime,
     rotated_from: Credential | None = None,
 ) -> MadeCredential:
-    _check_holds(actor, scopes)
+    _check_holds(account_id, actor, scopes)
     if expires_at is not None and expires_at <= now:
         raise ValidationError.of("expires_at", "past", _("This moment has passed."))
     key = keys.compose(
@@ -230,10 +240,17 @@ def _known_scopes(scopes: Iterable[str]) -> set[str]:
     return wanted
 
 
-def _check_holds(actor: Any, scopes: Collection[str]) -> None:
-    """A key hands on no more than it has: else one that may make keys could do everything."""
-    if isinstance(actor, Credential) and (lacking := sorted(set(scopes) - set(actor.scopes))):
-        raise ScopeMissing(details={"required": lacking, "scopes": sorted(actor.scopes)})
+def _check_holds(account_id: int, actor: Any, scopes: Collection[str]) -> None:
+    """Nobody hands on more than they have: else a key or a person that may make keys could do everything."""
+    if actor is None:
+        return
+    if isinstance(actor, Credential):
+        held = sorted(actor.scopes)
+    else:
+        role = role_checked(account_id=account_id, user=actor, permission=Permission.KEYS)
+        held = [scope.value for scope in scopes_of(role)]
+    if lacking := sorted(set(scopes) - set(held)):
+        raise ScopeMissing(details={"required": lacking, "scopes": held})
 
 
 def _clean_name(name: str) -> str:

@@ -101,7 +101,7 @@ def test_an_organisations_owners_and_administrators(account_with):
     account = account_with(day=10)
     owner, member = make_person(), make_person()
     Membership.objects.create(account=account, user=owner, role=Role.OWNER)
-    Membership.objects.create(account=account, user=member, role=Role.MEMBER)
+    Membership.objects.create(account=account, user=member, role=Role.VIEWER)
     usage_consume(account_id=account.pk, metric="messages", units=9)
     assert look() == [80]
     assert Notification.objects.get().user == owner

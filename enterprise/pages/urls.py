@@ -1,0 +1,32 @@
+"""Addresses of organisations' pages."""
+
+from django.urls import URLPattern, path
+
+from enterprise.pages import joining, members, overview
+
+urlpatterns: list[URLPattern] = [
+    path("organisation/", overview.overview, name="organisation"),
+    path("organisation/new/", joining.organisation_new, name="organisation_new"),
+    path("organisation/switch/", joining.organisation_switch, name="organisation_switch"),
+    path("organisation/members/", members.members, name="organisation_members"),
+    path(
+        "organisation/members/<int:membership_id>/role/", members.member_role, name="organisation_member_role"
+    ),
+    path("organisation/members/<int:membership_id>/end/", members.member_end, name="organisation_member_end"),
+    path(
+        "organisation/members/<int:membership_id>/transfer/",
+        members.member_transfer,
+        name="organisation_member_transfer",
+    ),
+    path(
+        "organisation/invitations/<uuid:invitation_id>/again/",
+        members.invitation_again,
+        name="organisation_invitation_again",
+    ),
+    path(
+        "organisation/invitations/<uuid:invitation_id>/end/",
+        members.invitation_end,
+        name="organisation_invitation_end",
+    ),
+    path("organisation/invitation/<str:token>/", joining.invitation, name="invitation"),
+]
