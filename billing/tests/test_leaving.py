@@ -149,9 +149,10 @@ def test_an_organisation_forgets_who_left(catalog):
     Invitation.objects.create(
         account=organisation,
         email=gone.email.upper(),
-        role=Role.MEMBER,
+        role=Role.VIEWER,
         created_at=clock.now(),
         expires_at=clock.now(),
+        token_hash=bytes(32),
     )
     told = {"account": organisation, "users": [heir], "template": "any", "kind": NotificationKind.values[0]}
     notify(**told, cause="one", context={"who": {"address": gone.email}}, now=clock.now())

@@ -123,8 +123,8 @@ def invitation_mail_send(*, invitation_id: int, now: datetime) -> None:
 
     Hopeless when the site's secret has changed since: the link would lead nowhere.
     """
-    invitation = Invitation.objects.select_related("account", "invited_by").get(pk=invitation_id)
-    if not is_open(invitation, now):
+    invitation = Invitation.objects.select_related("account", "invited_by").filter(pk=invitation_id).first()
+    if invitation is None or not is_open(invitation, now):  # none: its person had themselves forgotten
         return
     token = _token(invitation.public_id)
     if not hmac.compare_digest(token_hash(token), bytes(invitation.token_hash)):
