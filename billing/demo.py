@@ -1,8 +1,9 @@
 """Who lives in the demo. Each person is made by the services that real people meet, and only where missing."""
 
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 from allauth.account.models import EmailAddress
 
@@ -22,6 +23,8 @@ from billing.services import (
     subscription_refresh,
 )
 from billing.services.outcomes import subscription_close
+from quotas.past_use import PastUse, past_use_add
+from quotas.reports import usage_days_of
 from quotas.selectors import quota_status
 from quotas.services import entitlements_replace, usage_consume
 
@@ -30,6 +33,8 @@ PASSWORD = "palier-demo"  # noqa: S105 - everybody may know it
 CARD = "pm_card_visa"
 REFUSED_CARD = "pm_card_chargeCustomerFail"  # can be put on file; every charge fails
 NEAR_USED = 48
+FIRST_DAY = date(2000, 1, 1)
+PAST_DAYS = 70
 
 
 def seed(*, now: datetime) -> Iterator[str]:
@@ -130,6 +135,24 @@ def used_today(metric: str, units: int) -> Step:
     return step
 
 
+def used_before(metric: str, most: int) -> Step:
+    def step(account: Account, now: datetime) -> str | None:
+        """Ten weeks of use, at most `most` a day, so that charts have something to show. Once."""
+        if usage_days_of(account_id=account.pk, metric=metric, first=FIRST_DAY, last=now.date()).exists():
+            return None
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        dice = random.Random(account.name)  # noqa: S311 - examples
+        uses = [
+            PastUse(midnight - timedelta(days=day, minutes=-minute), dice.randint(1, max(most // 10, 1)))
+            for day in range(1, PAST_DAYS)
+            for minute in dice.sample(range(7 * 60, 22 * 60), dice.randint(0, 4 if day % 7 in (0, 1) else 10))
+        ]
+        past_use_add(account_id=account.pk, metric=metric, uses=uses, subject="demo", now=now)
+        return f"{sum(use.units for use in uses)} {metric} used before"
+
+    return step
+
+
 def without_subscription(account: Account, now: datetime) -> str | None:
     """Their free plan is ended; it is not taken away again from somebody who has subscribed since."""
     subscription = live_subscription(account.pk)
@@ -155,8 +178,19 @@ STAFF = ("support", "ops", "admin")
 PEOPLE = (
     Person("free", "Farah Free", (card_on_file,)),
     Person("basic", "Basile Basic", (card_on_file, subscribed_to("basic"))),
-    Person("premium", "Prune Premium", (card_on_file, subscribed_to("premium"))),
-    Person("near", "Nora Near", (card_on_file, subscribed_to("basic"), used_today("messages", NEAR_USED))),
+    Person(
+        "premium", "Prune Premium", (card_on_file, subscribed_to("premium"), used_before("messages", 700))
+    ),
+    Person(
+        "near",
+        "Nora Near",
+        (
+            card_on_file,
+            subscribed_to("basic"),
+            used_before("messages", 50),
+            used_today("messages", NEAR_USED),
+        ),
+    ),
     Person("pastdue", "Paul Pastdue", (card_on_file, subscribed_to("basic"), overdue)),
     Person("nosub", "Noé Nosub", (without_subscription,)),
 )

@@ -67,7 +67,7 @@ def percent_text(part: int, whole: int) -> str:
 
 def date_text(at: datetime) -> str:
     """3 December 2026, 1er décembre 2026; in the active time zone."""
-    local = timezone.localtime(at) if timezone.is_aware(at) else at
+    local = _local(at)
     text = dateformat.format(local, "j F Y").replace(" ", NBSP)
     return text.replace(f"1{NBSP}", f"1er{NBSP}", 1) if is_french() and local.day == 1 else text
 
@@ -79,10 +79,23 @@ def day_text(at: datetime, *, now: datetime) -> str:
     return text.removesuffix(f"{NBSP}{year}")
 
 
+def short_day_text(at: datetime) -> str:
+    """21 Nov, 21 nov.; for the axis of a chart, in the active time zone."""
+    return f"{_local(at).day}{NBSP}{dateformat.format(_local(at), 'M')}"
+
+
+def month_text(at: datetime, *, short: bool = False) -> str:
+    """November 2026; Nov 2026."""
+    return dateformat.format(_local(at), f"{'M' if short else 'F'}{NBSP}Y")
+
+
+def _local(at: datetime) -> datetime:
+    return timezone.localtime(at) if timezone.is_aware(at) else at
+
+
 def time_text(at: datetime) -> str:
     """14:05, 14 h 05; in the active time zone."""
-    local = timezone.localtime(at) if timezone.is_aware(at) else at
-    return dateformat.format(local, f"G{NBSP}\\h{NBSP}i" if is_french() else "H:i")
+    return dateformat.format(_local(at), f"G{NBSP}\\h{NBSP}i" if is_french() else "H:i")
 
 
 def moment_text(at: datetime, *, now: datetime) -> str:

@@ -17,6 +17,8 @@ from billing.pages.demo import demo_people
 SECTIONS = {
     "home": "home",
     "account_overview": "overview",
+    "account_usage": "usage",
+    "account_usage_thresholds": "usage",
     "plans": "plans",
     "plan_preview": "plans",
     "plan_result": "plans",

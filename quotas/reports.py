@@ -88,7 +88,7 @@ def usage_series(
     rows = usage_days_of(account_id=account_id, metric=metric, first=first, last=last)
     if credential_id is not None:
         rows = rows.filter(credential_id=credential_id)
-    sums = dict.fromkeys(_starts(first, last, granularity), 0)
+    sums = dict.fromkeys(starts_of(first, last, granularity), 0)
     for day, units, hours in rows.values_list("day", "units", "hour_units"):
         if granularity == Granularity.HOUR:
             for hour, counted in enumerate(hours):
@@ -127,7 +127,8 @@ def records_of(
     return rows
 
 
-def _starts(first: date, last: date, granularity: Granularity) -> Iterator[datetime]:
+def starts_of(first: date, last: date, granularity: Granularity) -> Iterator[datetime]:
+    """The beginning of each hour, or for each day that of it or of its month (so months come once for each day)."""
     days: Iterable[date] = (first + timedelta(days=n) for n in range((last - first).days + 1))
     for day in days:
         if granularity == Granularity.HOUR:

@@ -16,6 +16,7 @@ from quotas import catalog
 from quotas.errors import UnknownMetric
 from quotas.reports import Granularity, records_of, usage_series
 from quotas.selectors import first_metric, quota_status
+from quotas.usage_files import NEWEST_FIRST, operation_rows
 from quotas.usage_queries import (
     RECORD_FIELDS,
     FilterQuery,
@@ -25,9 +26,6 @@ from quotas.usage_queries import (
     record_json,
     series_json,
 )
-
-NEWEST_FIRST = ("-occurred_at", "-id")
-CHUNK = 2000
 
 
 class UsageView(ApiView):
@@ -83,8 +81,7 @@ class UsageReportView(ApiView):
     def get(self, request: Request) -> HttpResponseBase:
         """The same records as CSV, all of them, newest first."""
         rows = records_of(account_id=account_of(request).pk, **self.query(FilterQuery))
-        told = (record_json(row) for row in rows.order_by(*NEWEST_FIRST).iterator(CHUNK))
-        return csv_response("usage.csv", RECORD_FIELDS, (tuple(row.values()) for row in told))
+        return csv_response("usage.csv", RECORD_FIELDS, (row[:-1] for row in operation_rows(rows)))
 
 
 def default_metric(account_id: int) -> str:

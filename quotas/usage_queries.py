@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from quotas.catalog import metric_id
 from quotas.reports import LONGEST_DAYS, Granularity
 
 DEFAULT_DAYS = 30
-FIRST_DAY = date(2000, 1, 1)
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(9000, 1, 1)
 
 
 class FilterQuery(ApiSerializer):
@@ -33,7 +34,7 @@ class FilterQuery(ApiSerializer):
         """`first` and `last` instead of `from` and `to`."""
         first, last = attrs.pop("from", None), attrs.pop("to", None)
         for name, day in (("from", first), ("to", last)):
-            if day is not None and not FIRST_DAY <= day <= date(9000, 1, 1):
+            if day is not None and not FIRST_DAY <= day <= LAST_DAY:
                 raise serializers.ValidationError(
                     {name: [_("Give a day of this century.")]}, code="out_of_range"
                 )
@@ -47,7 +48,9 @@ class FilterQuery(ApiSerializer):
 
 
 class DaysQuery(FilterQuery):
-    """Without days, the 30 days that end today."""
+    """Without days, the 30 days that end today. `longest`: how many days may be asked for."""
+
+    longest: Mapping[Granularity, int] = LONGEST_DAYS
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs = super().validate(attrs)
@@ -57,7 +60,7 @@ class DaysQuery(FilterQuery):
         return attrs | {"first": first, "last": last}
 
     def check_span(self, first: date, last: date, attrs: dict[str, Any]) -> None:
-        longest = LONGEST_DAYS[Granularity(attrs.get("granularity", Granularity.DAY))]
+        longest = self.longest[Granularity(attrs.get("granularity", Granularity.DAY))]
         if (last - first).days >= longest:
             raise serializers.ValidationError(
                 {"from": [_("That is too long: at most %(days)s days.") % {"days": longest}]},

@@ -143,8 +143,9 @@
     }
   });
   document.body.addEventListener("htmx:beforeSwap", (event) => {
-    /* A refusal is an answer too: the desk shows it. Any other page of error is no part of this one. */
-    if (event.target.id === "desk" && event.detail.serverResponse.includes('id="desk"')) {
+    /* A refusal that has the part asked for is an answer too. Any other page of error is no part of this one. */
+    const part = event.detail.target.id;
+    if (part && event.detail.serverResponse.includes(`id="${part}"`)) {
       event.detail.shouldSwap = true;
       event.detail.isError = false;
     }

@@ -14,8 +14,8 @@ from django.views.decorators.http import require_http_methods
 from accounts.access import signed_in
 from accounts.enums import Channel, NotificationKind
 from accounts.models import Language, Theme, User
+from accounts.pages.thresholds import ThresholdsField
 from accounts.preferences import PREFERENCE_FIELDS, remember
-from accounts.rules import LARGEST_THRESHOLD, MOST_THRESHOLDS, SMALLEST_THRESHOLD
 from accounts.selectors import person_of
 from accounts.settings import settings_json, settings_update
 from common.timezones import timezone_names
@@ -38,36 +38,13 @@ class SettingsForm(forms.Form):
         help_text=gettext_lazy("For example Europe/Paris. Times on your pages and in mails are shown in it."),
     )
     theme = forms.ChoiceField(label=gettext_lazy("Theme"), choices=Theme.choices)
-    usage_thresholds = forms.CharField(
-        label=gettext_lazy("Tell me at these percentages of a limit"),
-        max_length=40,
-        required=False,
-        widget=forms.TextInput(attrs={"inputmode": "text", "autocomplete": "off"}),
-        help_text=gettext_lazy(
-            "Up to five whole numbers from 1 to 100, with commas between. 100 is always told."
-        ),
-    )
+    usage_thresholds = ThresholdsField()
 
     def clean_timezone(self) -> str:
         name: str = self.cleaned_data["timezone"].strip()
         if name not in timezone_names():
             raise forms.ValidationError(_("There is no such time zone. Choose one of the list."))
         return name
-
-    def clean_usage_thresholds(self) -> list[int]:
-        parts = [
-            part.strip().rstrip("%").strip() for part in self.cleaned_data["usage_thresholds"].split(",")
-        ]
-        given = [part for part in parts if part]
-        if len(given) > MOST_THRESHOLDS or not all(_is_threshold(part) for part in given):
-            raise forms.ValidationError(
-                _("Give up to five whole numbers from 1 to 100, with commas between.")
-            )
-        return sorted({int(part) for part in given})
-
-
-def _is_threshold(text: str) -> bool:
-    return text.isascii() and text.isdigit() and SMALLEST_THRESHOLD <= int(text[:4]) <= LARGEST_THRESHOLD
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -93,8 +70,7 @@ def _save(request: HttpRequest, user: User, cleaned: dict[str, Any]) -> HttpResp
 
 
 def _initial(user: User) -> dict[str, Any]:
-    told = settings_json(user)
-    return {**told, "usage_thresholds": ", ".join(str(one) for one in told["usage_thresholds"])}
+    return settings_json(user)
 
 
 def _ticked(request: HttpRequest) -> dict[str, dict[str, bool]]:

@@ -7,8 +7,9 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 
 from billing.pages.words import Names, window_heading
-from common.formats import number_text, percent_text
+from common.formats import moment_text, number_text, percent_text
 from quotas.enums import Mode, Source, Window
+from quotas.pace import pace_of
 from quotas.values import Bound
 
 FULL = 100
@@ -16,7 +17,10 @@ FULL = 100
 
 @dataclass(frozen=True)
 class Meter:
-    """One quota. `share`: whole per cent of the limit, at most 100; None where unlimited."""
+    """One quota. `share`: whole per cent of the limit, at most 100; None where unlimited.
+
+    `pace` says where its use will be at the window's end; its tone is `near` when that is past the limit.
+    """
 
     metric: str
     window: str
@@ -32,6 +36,8 @@ class Meter:
     reset_at: datetime | None
     charges: bool
     source: str
+    pace: str = ""
+    pace_tone: str = ""
 
     @property
     def key(self) -> str:
@@ -59,7 +65,9 @@ class Meter:
         }
 
 
-def meter_of(bound: Bound, names: Names) -> Meter:
+def meter_of(bound: Bound, names: Names, *, now: datetime | None = None) -> Meter:
+    """Without `now` nothing is said of the pace."""
+    pace, tone = _pace(bound, now) if now else ("", "")
     return Meter(
         metric=bound.metric,
         window=bound.window,
@@ -75,14 +83,36 @@ def meter_of(bound: Bound, names: Names) -> Meter:
         reset_at=bound.reset_at,
         charges=bound.mode == Mode.OVERAGE,
         source=str(Source(bound.source).label),
+        pace=pace,
+        pace_tone=tone,
     )
 
 
-def meters_of(bounds: Iterable[Bound], names: Names) -> list[Meter]:
+def meters_of(bounds: Iterable[Bound], names: Names, *, now: datetime | None = None) -> list[Meter]:
     """One for each bound, metrics in the catalogue's order, the shortest window of each first."""
     order = {code: index for index, code in enumerate(names)}
     ranked = sorted(bounds, key=lambda bound: order.get(bound.metric, len(order)))
-    return [meter_of(bound, names) for bound in ranked]
+    return [meter_of(bound, names, now=now) for bound in ranked]
+
+
+def _pace(bound: Bound, now: datetime) -> tuple[str, str]:
+    """Nothing where a limit is reached that refuses: use cannot go on as until now."""
+    if bound.limit is not None and bound.mode == Mode.BLOCK and bound.used >= bound.limit:
+        return "", ""
+    pace = pace_of(
+        used=bound.used, limit=bound.limit, starts_at=bound.starts_at, ends_at=bound.reset_at, at=now
+    )
+    if pace is None:
+        return "", ""
+    words = {"units": number_text(pace.units)}
+    if pace.reached_at is not None and bound.mode != Mode.CREDITS:
+        words["moment"] = moment_text(pace.reached_at, now=now)
+        if bound.mode == Mode.OVERAGE:
+            return _(
+                "At this pace %(units)s by then; what is past the limit, from %(moment)s on, is charged."
+            ) % words, "near"
+        return _("At this pace the limit is reached %(moment)s.") % words, "near"
+    return _("At this pace %(units)s by then.") % words, ""
 
 
 def _share(taken: int, limit: int | None) -> int | None:

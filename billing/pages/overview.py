@@ -63,5 +63,5 @@ def quotas_context(account: Account, metric: str | None = None) -> dict[str, Any
         bounds = quota_status(account_id=account.pk, metric=metric)
     except (DatabaseError, ServiceUnavailable):
         logger.exception("quotas_unreadable", account_id=account.pk)
-        return {"meters": [], "meters_error": True, "now": now}
-    return {"meters": meters_of(bounds, metric_names()), "now": now}
+        return {"meters": [], "bounds": [], "meters_error": True, "now": now}
+    return {"meters": meters_of(bounds, metric_names(), now=now), "bounds": bounds, "now": now}

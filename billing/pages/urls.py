@@ -14,11 +14,16 @@ from billing.pages import (
     overdue,
     overview,
     plans,
+    usage,
 )
 
 urlpatterns: list[URLPattern] = [
     path("", home.home, name="home"),
     path("account/", overview.overview, name="account_overview"),
+    path("account/usage/", usage.usage, name="account_usage"),
+    path("account/usage/shown.csv", usage.usage_shown_file, name="account_usage_shown"),
+    path("account/usage/operations.csv", usage.usage_operations_file, name="account_usage_operations"),
+    path("account/usage/thresholds/", usage.usage_thresholds, name="account_usage_thresholds"),
     path("account/quotas/", overview.quotas, name="account_quotas"),
     path("account/billing/", dashboard.billing, name="account_billing"),
     path("account/billing/cancel/", ending.cancel, name="subscription_cancel"),

@@ -31,7 +31,8 @@ from enterprise.selectors.usage import usage_summary
 from quotas.catalog import metric_code
 from quotas.errors import UnknownMetric
 from quotas.reports import Granularity, records_of, usage_days_of, usage_series
-from quotas.usage_api import CHUNK, NEWEST_FIRST, default_metric
+from quotas.usage_api import default_metric
+from quotas.usage_files import NEWEST_FIRST, operation_rows
 from quotas.usage_queries import RECORD_FIELDS, SeriesData, record_json, series_json
 
 OLDEST_FIRST = ("day", "id")
@@ -142,8 +143,5 @@ class ReportView(UsageReadView):
         """The same records as CSV, all of them, newest first."""
         rows = records_of(account_id=self.account.pk, **self.asked(B2bFilterQuery))
         ids = credential_public_ids(self.account.pk)
-        told = (
-            (*record_json(row).values(), ids.get(row.credential_id, ""))
-            for row in rows.order_by(*NEWEST_FIRST).iterator(CHUNK)
-        )
+        told = ((*row, ids.get(key, "")) for *row, key in operation_rows(rows))
         return csv_response("usage.csv", (*RECORD_FIELDS, "credential"), told)

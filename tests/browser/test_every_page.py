@@ -28,6 +28,10 @@ NOBODY = {
 }
 PREMIUM = {
     "overview": "/account/",
+    "usage": "/account/usage/",
+    "usage-today": "/account/usage/?granularity=hour",
+    "usage-year": "/account/usage/?granularity=month",
+    "usage-none": "/account/usage/?metric=exports",
     "plans": "/account/billing/plans/",
     "plans-yearly": "/account/billing/plans/?interval=year",
     "preview-downgrade": "/account/billing/plans/basic/month/",
@@ -52,10 +56,15 @@ PREMIUM = {
     "sign-out": "/accounts/logout/",
 }
 OTHERS = {
-    "near": {"overview-near": "/account/", "preview-upgrade": "/account/billing/plans/premium/month/"},
+    "near": {
+        "overview-near": "/account/",
+        "usage-near": "/account/usage/",
+        "preview-upgrade": "/account/billing/plans/premium/month/",
+    },
     "pastdue": {"overview-overdue": "/account/", "billing-overdue": "/account/billing/"},
     "nosub": {
         "overview-no-plan": "/account/",
+        "usage-no-plan": "/account/usage/",
         "plans-no-plan": "/account/billing/plans/",
         "start-free": "/account/billing/plans/free/month/",
         "start-paid": "/account/billing/plans/basic/month/",
@@ -109,6 +118,8 @@ def test_pages_in_french(visitor: Open, check):
     assert page.locator("html").get_attribute("lang") == "fr"
     found = check(page, "overview-fr")
     for name in (
+        "usage",
+        "usage-today",
         "plans",
         "preview-downgrade",
         "preview-yearly",
