@@ -54,20 +54,26 @@ MIRRORED = (
 TERMS = ("price_id", "status", "anchor_at", "current_period_start", "current_period_end", "cancel_at")
 
 
-def free_subscription_open(*, account_id: int, audience: str, moment: datetime) -> Subscription | None:
-    """Puts the account on its audience's free plan, with its limits. None when there is no such plan."""
+def free_subscription_open(
+    *, account_id: int, audience: str, moment: datetime, since: datetime | None = None
+) -> Subscription | None:
+    """Puts the account on its audience's free plan, with its limits. None when there is no such plan.
+
+    `since`: when that began, where it is found out only at `moment`; its periods are counted from there.
+    """
     price = free_price(audience)
     if price is None:
         return None
+    began = min(since or moment, moment)
     subscription = Subscription.objects.create(
         account_id=account_id,
         plan_version=price.version,
         price=price,
         status=SubscriptionStatus.ACTIVE,
         access=Access.FULL,
-        anchor_at=moment,
-        current_period_start=moment,
-        started_at=moment,
+        anchor_at=began,
+        current_period_start=began,
+        started_at=began,
     )
     subscription_entitle(account_id=account_id, subscription=subscription, scheduled=None, now=moment)
     return subscription
@@ -278,12 +284,18 @@ def _price_of(subscription: Subscription, state: SubscriptionState) -> Price:
 
 
 def after_the_end(subscription: Subscription, moment: datetime) -> Subscription | None:
-    """What an account has after its paid subscription: the free plan of its audience, or nothing."""
+    """What an account has after its paid subscription: the free plan of its audience, or nothing.
+
+    It has that since the end, however late we hear of it.
+    """
     account_id = subscription.account_id
     if lock_live_subscription(account_id) is not None:
         return None
     opened = free_subscription_open(
-        account_id=account_id, audience=subscription.plan_version.plan.audience, moment=moment
+        account_id=account_id,
+        audience=subscription.plan_version.plan.audience,
+        moment=moment,
+        since=subscription.ended_at,
     )
     if opened is None:
         subscription_entitle(account_id=account_id, subscription=None, scheduled=None, now=moment)

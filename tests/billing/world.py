@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from django.db import connection
 
 from sandbox.stripe import StripeStandIn
 from sandbox.stripe.store import copied
+
+if TYPE_CHECKING:
+    from tests.billing.post import PostOffice
 
 TICK = timedelta(milliseconds=1)
 BEGIN = datetime(2027, 1, 1, tzinfo=UTC)
@@ -65,11 +68,14 @@ class StandingClock:
 
 
 class World:
-    """`now`, and the ways to move it. Nobody is told what happens at Stripe unless the proof delivers it."""
+    """`now`, and the ways to move it. Nobody is told what happens at Stripe unless the proof delivers it, or has opened
+    a `post` office.
+    """
 
     def __init__(self, stand_in: StripeStandIn, clock: StandingClock) -> None:
         self.stand_in = stand_in
         self.clock = clock
+        self.post: PostOffice | None = None
         self._stock: list[dict[str, Any]] = []
 
     @property
@@ -84,6 +90,7 @@ class World:
     def begin(self, moment: datetime) -> None:
         """An empty stand-in with the catalogue, at any moment."""
         core = self.stand_in.core
+        self.post = None
         with core.lock:
             core.reset()
             self.clock.set(moment)
@@ -95,11 +102,20 @@ class World:
     def tick(self) -> datetime:
         """A millisecond passes: between two requests there is always some time. Never into the next second."""
         self.clock.set(self.now + TICK)
+        if self.post is not None:
+            self.post.bring()
         return self.now
 
     def to(self, moment: datetime) -> None:
         """Time passes; what is due at Stripe on the way happens at its moment."""
         assert moment >= self.now.replace(microsecond=0), "time goes forward"
+        if self.post is not None:
+            self.post.live_to(moment)
+        else:
+            self.move(moment)
+
+    def move(self, moment: datetime) -> None:
+        """As `to`, and whatever the post brings stays where it is."""
         self.stand_in.core.move(int(moment.timestamp()))
 
     def stop(self) -> list[datetime]:
