@@ -83,11 +83,11 @@ def _passes(error: Exception) -> bool:
 
 
 @outbox_task(RELEASE_SCHEDULE, atomic=False)
-def schedule_release(*, subscription_id: str) -> None:
+def schedule_release(*, subscription_id: str, schedule_id: str) -> None:
     """After a scheduled switch the schedule has done its work; without it the price can be changed again."""
     subscription = Subscription.objects.get(pk=subscription_id)
-    if subscription.stripe_schedule_id and subscription.stripe_subscription_id and subscription.is_live:
-        gateway.schedule_release(subscription.stripe_schedule_id)
+    if subscription.stripe_subscription_id and subscription.is_live:
+        gateway.schedule_release(schedule_id)
         subscription_refresh(stripe_subscription_id=subscription.stripe_subscription_id)
 
 

@@ -190,7 +190,7 @@ def _settle_scheduled(subscription: Subscription, state: SubscriptionState, mome
     change.save()
     change_record(change, moment)
     if state.schedule_id is not None:
-        schedule_release_promise(subscription, moment)
+        schedule_release_promise(subscription, state.schedule_id, moment)
     return True
 
 

@@ -160,9 +160,13 @@ def _settle(change: PlanChange, state: SubscriptionState, moment: datetime) -> N
     change_record(change, moment)
 
 
-def schedule_release_promise(subscription: Subscription, moment: datetime) -> None:
-    """A schedule whose switch is done would only stand in the way of the next change."""
-    outbox.promise(RELEASE_SCHEDULE, {"subscription_id": str(subscription.pk)}, now=moment)
+def schedule_release_promise(subscription: Subscription, schedule_id: str, moment: datetime) -> None:
+    """A schedule whose switch is done would only stand in the way of the next change.
+
+    It is named: by the time the promise is kept, the subscription may have another one, which is wanted.
+    """
+    payload = {"subscription_id": str(subscription.pk), "schedule_id": schedule_id}
+    outbox.promise(RELEASE_SCHEDULE, payload, now=moment)
 
 
 def _has_switched(change: PlanChange, state: SubscriptionState) -> bool:

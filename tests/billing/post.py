@@ -12,10 +12,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
 import stripe
 from django.test import Client
 from djstripe.models import WebhookEndpoint
 
+from billing import tasks
 from billing.services.endpoint import EVENTS
 from common import outbox
 from sandbox.stripe.render import render
@@ -29,12 +31,14 @@ Event = dict[str, Any]
 class PostOffice:
     """`delay`: how long an event is on its way while time passes; None keeps all of them back.
 
-    What happened before it was opened is none of its business.
+    What happened before it was opened is none of its business. Without `mirror` dj-stripe's copy, which is made after
+    ours and which nothing of ours follows from, is left out: it takes half of the time.
     """
 
-    def __init__(self, world: World, delay: timedelta | None) -> None:
+    def __init__(self, world: World, delay: timedelta | None, *, mirror: bool = False) -> None:
         self.world = world
         self.delay = delay
+        self.mirror = mirror
         self.delivered: list[Event] = []
         self._is_out = False
         self._client = Client()
@@ -60,11 +64,14 @@ class PostOffice:
             return [render(tx, one) for one in tx.scan("event") if one["type"] in EVENTS]
 
     def deliver(self, events: Iterable[Event]) -> None:
-        for event in events:
-            self._known.add(event["id"])
-            self.delivered.append(event)
-            self._send(json.dumps(event))
-            outbox.run_due(now=self.world.tick())
+        with pytest.MonkeyPatch.context() as patch:
+            if not self.mirror:
+                patch.setattr(tasks, "_mirror", lambda _trigger: None)
+            for event in events:
+                self._known.add(event["id"])
+                self.delivered.append(event)
+                self._send(json.dumps(event))
+                outbox.run_due(now=self.world.tick())
 
     def _send(self, body: str) -> None:
         at = int(time.time())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from billing.gateways.client import api
 from billing.services import invoice_pay, invoice_refund, subscription_resume, withdrawal_make
@@ -17,10 +16,10 @@ from tests.billing.world import World
 
 @dataclass(frozen=True)
 class Happening:
-    """`agrees`: the reference follows, so that it can be asked how things must be afterwards."""
+    """`act` answers what somebody was told. `agrees`: the reference follows, and can say how things must be then."""
 
     before: Callable[[World], Life]
-    act: Callable[[Life], Any]
+    act: Callable[[Life], str | None]
     agrees: bool = True
 
 
@@ -42,6 +41,10 @@ def _end(life: Life) -> datetime:
 
 def _days(life: Life, days: int) -> None:
     life.live_to(life.second + timedelta(days=days))
+
+
+def _started(life: Life) -> None:
+    life.change("premium/month")
 
 
 def _renewed(life: Life) -> None:
@@ -201,7 +204,7 @@ def _refunded(life: Life) -> None:
 
 
 HAPPENINGS = {
-    "a start": Happening(_with(), lambda life: life.change("premium/month")),
+    "a start": Happening(_with(), _started),
     "a renewal": Happening(_with("basic/month"), _renewed),
     "a failed renewal, cured by the retry": Happening(_with("basic/month"), _cured_by_the_retry),
     "a failed renewal, cured by the payer": Happening(_with("basic/month"), _cured_by_the_payer),

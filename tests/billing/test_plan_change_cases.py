@@ -65,7 +65,7 @@ def test_the_table_is_as_large_as_it_says(record_property):
 @pytest.mark.req("PC-1", "PC-2", "PC-4", "PC-5", "PC-8", "PC-13")
 @pytest.mark.parametrize("case", TABLE, ids=str)
 def test_a_change_of_plan(world: World, case: Case):
-    life = _arrived(world, case)
+    life = arrived(world, case)
     for _ in range(USED):
         assert usage_consume(account_id=life.account.pk, metric="messages").allowed
     if case.moment not in UNHEARD:
@@ -82,7 +82,7 @@ def test_a_change_of_plan(world: World, case: Case):
 # The way to the case -------------------------------------------------------------------------------------------------
 
 
-def _arrived(world: World, case: Case) -> Life:
+def arrived(world: World, case: Case) -> Life:
     """Somebody who has the source, at the case's moment, with the case's circumstances."""
     begin = BEGINNINGS.get(case.moment, BEGINNING)
     world.begin(begin)
