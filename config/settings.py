@@ -250,6 +250,7 @@ SPECTACULAR_SETTINGS = {
     # Where two things have fields of one name with other choices, and each occurs in more than one place.
     "ENUM_NAME_OVERRIDES": {
         "CardRefundStatus": "billing.enums.CardRefundStatus",
+        "ChargeStatus": "billing.enums.ChargeStatus",
         "CreditNoteStatus": "billing.enums.CreditNoteStatus",
         "InvoiceStatus": "billing.enums.InvoiceStatus",
         "WithdrawalStatus": "billing.enums.WithdrawalStatus",
@@ -341,6 +342,12 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "contract-periods-invoice": {"task": "enterprise.tasks.contract_periods_invoice", "schedule": 60.0},
     "tokens-prune": {"task": "accounts.tokens_prune", "schedule": 86_400.0},
 }
+if "showcase" in INSTALLED_APPS:
+    SPECTACULAR_SETTINGS["ENUM_NAME_OVERRIDES"]["GenerationStatus"] = "showcase.enums.GenerationStatus"
+    CELERY_BEAT_SCHEDULE["generations-sweep"] = {
+        "task": "showcase.tasks.generations_sweep",
+        "schedule": 20.0,
+    }
 # A run of a promised task that neither ended nor failed within this time has died; another may begin.
 OUTBOX_LEASE = timedelta(seconds=env.int("OUTBOX_LEASE_S", default=60))
 OUTBOX_RETENTION = timedelta(days=env.int("OUTBOX_RETENTION_DAYS", default=30))

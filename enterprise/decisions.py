@@ -56,3 +56,8 @@ def use_noted(decision: Decision) -> None:
     """Count an operation that was accepted; one that is told again was counted the first time."""
     if decision.allowed and not decision.replayed:
         metrics.EVENTS.labels(decision.metric).inc()
+
+
+def spend_noted(metric: str) -> None:
+    """Count an operation that was paid with credits or charged."""
+    metrics.EVENTS.labels(metric).inc()

@@ -34,6 +34,7 @@ __all__ = [
     "grants_expire",
     "metrics_sync",
     "raise_for_refusal",
+    "reservation_found",
     "reservations_expire",
     "usage_check",
     "usage_consume",
@@ -109,6 +110,13 @@ def usage_reserve(
         ttl_s=ttl_s,
         overage_units=overage_units,
     )
+
+
+def reservation_found(*, account_id: int, key: str) -> Reservation | None:
+    """The reservation that the account made under this `key`; None when nothing was set aside under it."""
+    reservation_id, _fingerprint = _identify(account_id, Kind.RESERVE, key, ())
+    assert reservation_id is not None, "a key that was given makes an id"
+    return Reservation.objects.filter(pk=reservation_id, account_id=account_id).first()
 
 
 def usage_settle(

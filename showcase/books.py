@@ -1,11 +1,13 @@
-"""The sample product's invariant, checked after every test and by `manage.py verify_books`."""
+"""The sample product's invariants, checked after every test and by `manage.py verify_books`."""
 
 from collections.abc import Iterator
 
 from django.db import connection
 
 from common.books import check
+from showcase.enums import GenerationState
 from showcase.keeping import COUNTING_TASK, PERSONAS, SECOND_LOOK, SUBJECT_PREFIX
+from showcase.models import WORK_PREFIX
 
 MISCOUNTED = """
 SELECT coalesce(p.account_id, r.account_id), coalesce(p.subject, r.subject), coalesce(p.units, 0), coalesce(r.units, 0)
@@ -29,3 +31,26 @@ def personas_are_counted() -> Iterator[str]:
                 f"account {account}: {subject} counts {counted} instead of {should_be} "
                 f"(after a crash the promised task {COUNTING_TASK} mends this within {SECOND_LOOK})"
             )
+
+
+# What is under way is left out: being paid, being taken back, or charged and not recorded yet.
+NOT_AS_PAID = """
+SELECT g.id, g.state, g.count, coalesce(sum(u.units), 0)
+FROM showcase_generation g LEFT JOIN quotas_usagerecord u
+  ON u.account_id = g.account_id AND u.subject = %(prefix)s || g.id
+WHERE g.state NOT IN ('new', 'failing', 'reversing') AND NOT EXISTS (
+  SELECT 1 FROM billing_overagecharge c
+  WHERE c.id = g.overage_charge_id AND c.status = 'accepted' AND c.record_id IS NULL)
+GROUP BY g.id, g.state, g.count
+HAVING coalesce(sum(u.units), 0) <> CASE WHEN g.state IN ('waiting', 'failed', 'reversed') THEN 0 ELSE g.count END
+"""
+
+
+@check("showcase.generations_are_paid")
+def generations_are_paid() -> Iterator[str]:
+    """What is queued, drawn or done is counted, each chart once; what is refused, failed or taken back is not."""
+    with connection.cursor() as cursor:
+        cursor.execute(NOT_AS_PAID, {"prefix": WORK_PREFIX})
+        for job, state, count, counted in cursor.fetchall():
+            named = GenerationState(state).value
+            yield f"generation {job} is {named} with {count} charts, and {counted} units are counted for it"

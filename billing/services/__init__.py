@@ -15,7 +15,7 @@ from billing.services.dunning import overdue_apply
 from billing.services.endings import plan_change_undo, subscription_cancel, subscription_resume
 from billing.services.invoices import invoice_detail, invoice_get, invoice_pdf_url, invoices_list
 from billing.services.overage import Spend, overage_terms, spend_of, spent_minor, usage_spend
-from billing.services.overage_reversals import overage_charge_reverse, spend_reverse
+from billing.services.overage_reversals import overage_charge_reverse, spend_cancel, spend_reverse
 from billing.services.overage_sweep import overage_charges_sweep
 from billing.services.payments import invoice_pay, invoice_payments_sweep
 from billing.services.plan_credits import plan_credits_after, plan_credits_ensure, plan_credits_sweep
@@ -67,6 +67,7 @@ __all__ = [
     "plan_credits_ensure",
     "plan_credits_sweep",
     "refunds_sweep",
+    "spend_cancel",
     "spend_cap_set",
     "spend_of",
     "spend_reverse",

@@ -44,6 +44,7 @@ CHARGEABLE = (SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING)
 # What we know of a subscription counts as certain for this long; then Stripe is asked.
 CERTAIN_FOR = timedelta(hours=1)
 HOLD_S = 3600
+SUBJECT_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +126,10 @@ def usage_spend(
     if known is not None:
         return _resumed(known)
     work = _Work(account, metric, units, key, credential_id, subject, request_id, now)
-    held, terms = _hold(work, f"spend:{key}"), None
+    within_credits, past_credits = hold_keys(key)
+    held, terms = _hold(work, within_credits), None
     if held.refusal == Refusal.INSUFFICIENT_CREDITS and (terms := overage_terms(account=account, now=now)):
-        held = _hold(work, f"spend:{key}:overage", overage_units=units)
+        held = _hold(work, past_credits, overage_units=units)
     raise_for_refusal(held)
     if not held.split.overage:
         return _recorded(held, key)
@@ -138,6 +140,11 @@ def usage_spend(
         _release(held.account_id, held.reservation_id, metric)
         raise
     return spend_of(overage_charge_run(charge))
+
+
+def hold_keys(key: str) -> tuple[str, str]:
+    """The meter's keys under which a spend sets units aside: within the credits, and past them."""
+    return f"spend:{key}", f"spend:{key}:overage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +358,7 @@ def overage_charge_record(charge: OverageCharge) -> None:
             units=charge.total_units,
             key=f"late:{charge.pk}",
             credential_id=charge.credential_id,
+            subject=charge.work_ref[:SUBJECT_LENGTH],
             request_id=charge.request_id,
             overage_units=charge.total_units,
         )

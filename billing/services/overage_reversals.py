@@ -13,10 +13,10 @@ from billing.errors import PaymentProviderUnavailable
 from billing.gateways.stripe import gateway
 from billing.locks import lock_account
 from billing.models import OverageCharge
-from billing.services.overage import Spend, charge_log, overage_item_find
+from billing.services.overage import Spend, charge_log, hold_keys, overage_item_find
 from common.clock import database_now
 from quotas.models import Reservation
-from quotas.services import usage_release, usage_reverse
+from quotas.services import reservation_found, usage_release, usage_reverse
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +26,21 @@ def spend_reverse(*, account_id: int, spend: Spend, reason: str, now: datetime) 
     if spend.charge is not None:
         return overage_charge_reverse(charge_id=str(spend.charge.pk), reason=reason, now=now)
     _undo_use(account_id, spend.reservation_id, spend.record_id, reason, now)
+    return True
+
+
+def spend_cancel(*, account_id: int, key: str, reason: str, now: datetime) -> bool:
+    """Undoes whatever `usage_spend` took under this `key`, however far it came; whether it is all done.
+
+    For work whose spend nobody heard the end of. Only when no such call can be under way any more.
+    """
+    charge = OverageCharge.objects.filter(account_id=account_id, work_ref=key).first()
+    if charge is not None:
+        return overage_charge_reverse(charge_id=str(charge.pk), reason=reason, now=now)
+    for hold_key in hold_keys(key):
+        held = reservation_found(account_id=account_id, key=hold_key)
+        if held is not None:
+            _undo_use(account_id, str(held.pk), held.record_id, reason, now)
     return True
 
 

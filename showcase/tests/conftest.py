@@ -7,7 +7,12 @@ from rest_framework.test import APIClient
 
 from accounts.models import Account, AccountKind
 from accounts.tests.factories import UserFactory, bearer
-from billing.tests.conftest import travel  # noqa: F401 - a fixture: who archives needs a plan that changes
+from billing.tests.conftest import (  # noqa: F401 - fixtures: who archives or pays needs plans that change
+    _stand_in,
+    stand_in,
+    trading,
+    travel,
+)
 from common import clock
 from quotas import catalog
 from quotas.engine.meter import meter

@@ -24,6 +24,8 @@ from enterprise.tests.conftest import Holder, key_of, organisation
 from enterprise.tests.helpers import block, contract
 from quotas.models import Reservation, UsageRecord
 from quotas.services import MetricSpec, metrics_sync, usage_reserve
+from showcase.enums import GenerationState
+from showcase.models import Chart, Generation
 
 METHODS = ("get", "post", "put", "patch", "delete")
 NOBODYS_UUID = "00000000-0000-4000-8000-000000000000"
@@ -36,6 +38,22 @@ def reserved(holder: Holder) -> str:
     return str(usage_reserve(account_id=holder.account.pk, metric="api_calls", units=3).reservation_id)
 
 
+def ordered(holder: Holder) -> str:
+    """A generation with one drawing."""
+    now = clock.database_now()
+    job = Generation.objects.create(
+        account=holder.account,
+        prompt="x",
+        count=1,
+        chart_at=now,
+        requested_at=now,
+        tried_at=now,
+        state=GenerationState.REVERSING,
+    )
+    Chart.objects.create(generation=job, number=1, at=now, svg="<svg/>")
+    return str(job.pk)
+
+
 # For each parameter of a route: how to make a thing of the holder's and tell its id, and an id that nobody has.
 IDS: dict[str, tuple[Callable[[Holder], str], str]] = {
     "reservation_id": (reserved, NOBODYS_UUID),
@@ -43,6 +61,8 @@ IDS: dict[str, tuple[Callable[[Holder], str], str]] = {
         lambda holder: str(holder.another(name="asked for").credential.public_id),
         NOBODYS_UUID,
     ),
+    "generation_id": (ordered, NOBODYS_UUID),
+    "number": (lambda _holder: "1", "1"),
 }
 # Bodies that the routes' own validation lets through, so that the id is what is refused.
 BODIES: dict[str, dict[str, Any]] = {}
