@@ -6,8 +6,18 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import reverse
+
+from accounts.selectors import has_account
 
 View = Callable[..., HttpResponseBase]
+
+
+def start_address(request: HttpRequest) -> str:
+    """Where a signed-in person begins: the overview; for who has no account to see there, what they can use."""
+    if has_account(request):
+        return reverse("account_overview")
+    return reverse("admin:index" if getattr(request.user, "is_staff", False) else "account_settings_page")
 
 
 def signed_in(view: View) -> View:

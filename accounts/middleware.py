@@ -4,9 +4,9 @@ import zoneinfo
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponseBase
-from django.utils import timezone, translation
+from django.utils import timezone
 
-from accounts.preferences import timezone_of
+from accounts.preferences import speak_as_person, timezone_of
 
 # The API speaks by Accept-Language and in UTC; asking for a user here would cost its calls a session.
 WITHOUT_PREFERENCES = ("/v1/", "/api/", "/stripe/", "/healthz", "/readyz", "/metrics", "/static/")
@@ -23,8 +23,7 @@ class PreferencesMiddleware:
         if not request.path_info.startswith(WITHOUT_PREFERENCES):
             timezone.activate(zoneinfo.ZoneInfo(timezone_of(request)))
             if request.user.is_authenticated:
-                translation.activate(request.user.language)
-                request.LANGUAGE_CODE = translation.get_language()
+                speak_as_person(request, request.user)
         return self.get_response(request)
 
 

@@ -1,12 +1,15 @@
 """A reader's language, theme and time zone: from the person when signed in, otherwise from cookies."""
 
 import zoneinfo
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
+from django.utils import timezone, translation
 
-from accounts.models import Theme
+from accounts.models import Theme, User
 
 THEME_COOKIE = "palier_theme"
 TIMEZONE_COOKIE = "palier_timezone"
@@ -17,6 +20,23 @@ YEAR_S = 31_536_000
 @cache
 def timezone_names() -> frozenset[str]:
     return frozenset(zoneinfo.available_timezones())
+
+
+def speak_as_person(request: HttpRequest, user: User) -> None:
+    """For the rest of this request: in the person's language, and with times in their zone."""
+    translation.activate(user.language)
+    request.LANGUAGE_CODE = translation.get_language()
+    timezone.activate(zoneinfo.ZoneInfo(user.timezone if user.timezone in timezone_names() else "UTC"))
+
+
+@contextmanager
+def speaking_to(person: User | None) -> Iterator[None]:
+    """For a text that a person reads elsewhere, a mail: in their language and time zone. Nobody known: as it is."""
+    if person is None:
+        yield
+        return
+    with translation.override(person.language), timezone.override(zoneinfo.ZoneInfo(person.timezone)):
+        yield
 
 
 def theme_of(request: HttpRequest) -> str:

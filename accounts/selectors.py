@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from allauth.account.models import EmailAddress
 from django.utils.translation import gettext_lazy as _
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import Token
@@ -39,6 +40,23 @@ def _chosen_account(request: Any) -> Account | None:
     managed = request.user.memberships.filter(account_id=chosen, role__in=roles_that_may(Permission.BILLING))
     membership = managed.select_related("account").first()
     return membership.account if membership else None
+
+
+def has_account(request: Any) -> bool:
+    """Whether there is an account that the signed-in person acts for; False for a visitor."""
+    if not request.user.is_authenticated:
+        return False
+    try:
+        account_of(request)
+    except PermissionDenied:
+        return False
+    return True
+
+
+def person_by_email(email: str) -> User | None:
+    """Who has this address, the main one or another."""
+    known = EmailAddress.objects.filter(email__iexact=email).select_related("user").first()
+    return known.user if known else User.objects.filter(email__iexact=email).first()
 
 
 def person_of(request: Any) -> User:

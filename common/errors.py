@@ -17,11 +17,13 @@ class DomainError(Exception):
     """An outcome that the caller is told about, not a bug.
 
     code: stable, documented. status: HTTP. retryable: the same request may succeed later unchanged.
+    page: the name of its error page where neither the code's nor the status's says enough.
     """
 
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
+    page: ClassVar[str] = ""
     default_message: ClassVar[Text] = _("Something went wrong on our side.")
 
     def __init__(self, message: Text | None = None, *, details: Mapping[str, Any] | None = None) -> None:

@@ -1,5 +1,6 @@
 """What every page knows."""
 
+from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -7,9 +8,11 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
+from accounts.access import start_address
 from accounts.inbox import unread_count
 from accounts.models import User
 from accounts.preferences import theme_of
+from accounts.selectors import has_account
 from billing.demo import PASSWORD as DEMO_PASSWORD
 from billing.pages.demo import demo_people
 
@@ -48,15 +51,19 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
     """Theme, navigation, sandbox; cheap, and safe on an error page."""
     match = getattr(request, "resolver_match", None)
     name = (match.url_name or "") if match else ""
+    with_account = cache(lambda: _has_account(request))
     return {
         "SANDBOX": settings.SANDBOX,
         "DEMO_PASSWORD": DEMO_PASSWORD if settings.SANDBOX else "",
         "demo_people": demo_people if settings.SANDBOX else (),
         "theme": theme_of(request),
-        "unread_notifications": lambda: _unread(request),
+        # Asked for by some pages only, and there more than once.
+        "unread_notifications": cache(lambda: _unread(request)),
+        "has_account": with_account,
+        "start_address": lambda: start_address(request),
         "here": section_of(name),
         "timezone_name": timezone.get_current_timezone_name(),
-        "chat_url": _address("chat"),
+        "chat_url": cache(lambda: _address("chat") if with_account() or not _is_signed_in(request) else ""),
         "personas_url": _address("personas-page"),
         "api_docs_url": _address("api-docs"),
     }
@@ -74,6 +81,15 @@ def _unread(request: HttpRequest) -> int:
     """How many notifications are not read; asked only by pages that show it."""
     user = getattr(request, "user", None)
     return unread_count(user) if isinstance(user, User) else 0
+
+
+def _has_account(request: HttpRequest) -> bool:
+    """Whether the links to an account's pages lead anywhere for this reader."""
+    return hasattr(request, "user") and has_account(request)
+
+
+def _is_signed_in(request: HttpRequest) -> bool:
+    return hasattr(request, "user") and request.user.is_authenticated
 
 
 def _address(name: str) -> str:

@@ -145,7 +145,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 LOGIN_URL = "account_login"
-LOGIN_REDIRECT_URL = "/account/"
+LOGIN_REDIRECT_URL = "/account/"  # for who has an account: accounts.access.start_address
 LOGOUT_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
@@ -158,8 +158,11 @@ ACCOUNT_RATE_LIMITS = {
     "login": env.str("RATE_LIMIT_SIGN_IN_PAGE", default="120/m/ip")
 }  # others: allauth's own
 ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""  # the subjects name the product themselves
+ACCOUNT_EMAIL_NOTIFICATIONS = True  # of what changes how one signs in
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_ISSUER = "Palier"  # what the authenticator shows
 MFA_TOTP_TOLERANCE = 1  # the code before and after pass too: clocks differ, and typing takes time
 USERSESSIONS_TRACK_ACTIVITY = False
 
@@ -181,6 +184,7 @@ X_FRAME_OPTIONS = "DENY"
 # Printed is for development only: config/checks.py refuses to start so elsewhere.
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
+EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT_S", default=10)  # some mails are sent while their visitor waits
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Palier <no-reply@palier.test>")
 # Where a refused caller is sent when no plan helps.
 SUPPORT_EMAIL = env.str("SUPPORT_EMAIL", default="support@palier.test")

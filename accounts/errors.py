@@ -1,0 +1,12 @@
+"""What accounts refuse."""
+
+from django.utils.translation import gettext_lazy as _
+
+from common.errors import ServiceUnavailable
+
+
+class MailUnavailable(ServiceUnavailable):
+    """The mail server did not take a mail that the visitor waits for."""
+
+    page = "mail_unavailable"
+    default_message = _("We could not send the mail. Nothing else was changed; try again in a few minutes.")
