@@ -151,3 +151,11 @@ class CollectionStatus(models.TextChoices):
     PAID = "paid", _("paid")
     UNPAID = "unpaid", _("unpaid")
     NOT_NEEDED = "not_needed", _("not needed")
+
+
+class ReminderKind(models.TextChoices):
+    """What Stripe is asked about before somebody is reminded."""
+
+    RENEWAL = "renewal", _("a renewal")
+    TRIAL = "trial", _("the end of a trial")
+    CARD = "card", _("a card's last month")

@@ -34,6 +34,7 @@ from billing.services.outcomes import RELEASE_SCHEDULE
 from billing.services.payments import invoice_payments_sweep
 from billing.services.receipts import receipt_send
 from billing.services.reconcile import reconcile
+from billing.services.reminders import reminders_notify
 from billing.services.stored import FIT
 from billing.services.withdrawals import RECEIPT
 from billing.webhooks import APPLY, mirrored_with
@@ -124,6 +125,14 @@ def overdue() -> None:
     report = overdue_apply(now=clock.now())
     if any(vars(report).values()):
         log.info("overdue_applied", **vars(report))
+
+
+@shared_task(name="billing.tasks.reminders_notify")
+def remind() -> None:
+    """Beat: tells of renewals, trials' ends, planned changes and cards that are near."""
+    looked = reminders_notify(now=clock.now())
+    if any(looked.values()):
+        log.info("reminders_looked_at", **looked)
 
 
 @shared_task(name="billing.tasks.refunds_sweep")

@@ -340,6 +340,8 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "payments-sweep": {"task": "billing.tasks.payments_sweep", "schedule": 20.0},
     "reconcile": {"task": "billing.tasks.reconcile", "schedule": 21_600.0},
     "overdue-apply": {"task": "billing.tasks.overdue_apply", "schedule": 60.0},
+    "reminders-notify": {"task": "billing.tasks.reminders_notify", "schedule": 300.0},
+    "keys-remind": {"task": "enterprise.tasks.keys_remind", "schedule": 300.0},
     "refunds-sweep": {"task": "billing.tasks.refunds_sweep", "schedule": 20.0},
     "overage-sweep": {"task": "billing.tasks.overage_sweep", "schedule": 20.0},
     "plan-credits-sweep": {"task": "billing.tasks.plan_credits_sweep", "schedule": 60.0},

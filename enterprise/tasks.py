@@ -8,6 +8,7 @@ from celery import shared_task
 from common import clock
 from common.outbox import outbox_task
 from enterprise.services.invitations import MAIL, invitation_mail_send
+from enterprise.services.key_reminders import keys_remind as remind_of_keys
 from enterprise.services.period_invoices import period_invoices_carry_out, periods_close
 
 log = structlog.get_logger(__name__)
@@ -27,3 +28,10 @@ def contract_periods_invoice() -> None:
 def invitation_mail(*, invitation_id: int) -> None:
     """An invitation, by e-mail. Sent again after a crash it carries the same Message-ID and the same link."""
     invitation_mail_send(invitation_id=invitation_id, now=clock.now())
+
+
+@shared_task(name="enterprise.tasks.keys_remind")
+def keys_remind() -> None:
+    """Beat: tells of API keys whose time is near."""
+    if told := remind_of_keys(now=clock.now()):
+        log.info("keys_reminded", told=told)

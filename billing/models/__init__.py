@@ -11,6 +11,7 @@ from billing.models.drift import Drift
 from billing.models.overdue import UnpaidInvoice
 from billing.models.payments import InvoicePayment, PaymentAttempt
 from billing.models.refunds import Refund, Withdrawal
+from billing.models.reminders import ReminderLook
 from billing.models.stored import StoredFit
 from billing.models.subscriptions import Subscription
 
@@ -28,6 +29,7 @@ __all__ = [
     "PlanVersion",
     "Price",
     "Refund",
+    "ReminderLook",
     "SpendCap",
     "StoredFit",
     "Subscription",

@@ -27,6 +27,7 @@ from billing.models import OverageCharge, OverageCollection, SpendCap, Subscript
 from billing.selectors import live_subscription
 from billing.services.collecting import collection_promise
 from billing.services.converge import subscription_refresh
+from billing.services.overage_told import overage_tell
 from common.clock import database_now
 from common.errors import DomainError
 from common.money import Money
@@ -335,6 +336,7 @@ def overage_charge_accept(charge: OverageCharge, item: InvoiceItemState) -> Over
                 settled_at=charge.settled_at,
             )
             collection_promise(charge)
+            overage_tell(charge, spent=spent_minor(charge.subscription), now=charge.settled_at)
         overage_charge_record(charge)
     except (DatabaseError, MeterUnavailable) as error:
         metrics.coherence_errors_total.labels("overage_not_recorded").inc()

@@ -21,8 +21,8 @@ def plan_change_told(change: PlanChange, *, now: datetime) -> None:
         cause=f"plan_change:{change.pk}:{change.status}",
         context={
             "change": str(change.pk),
-            "from": _names(change, change.from_price),
-            "to": _names(change, change.to_price),
+            "from": change_names(change, change.from_price),
+            "to": change_names(change, change.to_price),
             "charged_minor": change.charged_minor,
             "currency": change.currency,
             "effective_at": change.effective_at.isoformat() if change.effective_at else None,
@@ -32,7 +32,7 @@ def plan_change_told(change: PlanChange, *, now: datetime) -> None:
     )
 
 
-def _names(change: PlanChange, price: Price | None) -> dict[str, Any] | None:
+def change_names(change: PlanChange, price: Price | None) -> dict[str, Any] | None:
     """A plan's names and interval, with its version where that is all that changes; None for no plan."""
     if price is None:
         return None

@@ -18,6 +18,7 @@ CURSORS = "SELECT name FROM pg_cursors WHERE name LIKE '\\_django\\_curs%'"
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.req("AC-4", "QU-13")
 @pytest.mark.django_db
 def test_a_million_operations_stream_in_constant_memory(catalog: StripeStandIn):

@@ -13,7 +13,7 @@ from common.formats import date_text, is_french, money_text
 
 @message("plan_change_applied")
 def plan_change_applied(context: Context) -> Message:
-    names = _names(context)
+    names = names_of(context)
     if context["to"] is None:
         subject, line = (
             _("Your subscription has ended"),
@@ -29,7 +29,7 @@ def plan_change_applied(context: Context) -> Message:
 
 @message("plan_change_scheduled")
 def plan_change_scheduled(context: Context) -> Message:
-    names = _names(context)
+    names = names_of(context)
     until = {**names, "date": date_text(datetime.fromisoformat(context["effective_at"]))}
     if context["to"] is None:
         subject = _("%(from)s ends on %(date)s") % until
@@ -41,7 +41,7 @@ def plan_change_scheduled(context: Context) -> Message:
 
 @message("plan_change_undone")
 def plan_change_undone(context: Context) -> Message:
-    names = _names(context)
+    names = names_of(context)
     return Message(
         subject=_("You stay on %(from)s") % names,
         lines=[_("The change that was planned is taken back. Nothing was charged for it.")],
@@ -82,7 +82,7 @@ def _dated(moment: str | None, then: str, never: str) -> str:
     return then % {"date": date_text(datetime.fromisoformat(moment))} if moment else never
 
 
-def _names(context: Context) -> dict[str, str]:
+def names_of(context: Context) -> dict[str, str]:
     """`from` and `to` in the active language, with the interval where only that tells the two apart."""
     same = context["from"] and context["to"] and context["from"]["en"] == context["to"]["en"]
     return {side: _name(context[side], with_interval=bool(same)) for side in ("from", "to")}
