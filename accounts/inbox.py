@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
+from accounts.enums import NotificationKind
 from accounts.models import Notification, User
 from accounts.notifications.messages import Message, message_of
 
@@ -25,6 +26,12 @@ class InboxItem:
 def inbox(user: User) -> QuerySet[Notification]:
     """What is shown to this person in the app, newest first."""
     return Notification.objects.filter(user=user, in_app=True).order_by("-created_at", "-id")
+
+
+def news_unread(user: User) -> InboxItem | None:
+    """The newest piece of news that they have not read."""
+    found = inbox(user).filter(kind=NotificationKind.NEWS, read_at=None).first()
+    return inbox_item(found) if found else None
 
 
 def unread_count(user: User, *, most: int = 100) -> int:

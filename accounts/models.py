@@ -198,3 +198,22 @@ class AccountDeletion(models.Model):
     kept = models.JSONField(default=dict)
     requested_at = models.DateTimeField()
     done_at = models.DateTimeField(null=True)
+
+
+# At the end: it refers to people.
+from accounts.news_models import News, NewsAudience  # noqa: E402
+
+__all__ = [
+    "Account",
+    "AccountDeletion",
+    "AccountKind",
+    "EmailStatus",
+    "Language",
+    "Membership",
+    "News",
+    "NewsAudience",
+    "Notification",
+    "Role",
+    "Theme",
+    "User",
+]

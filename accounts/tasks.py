@@ -6,6 +6,7 @@ from celery import shared_task
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from accounts.deletion import CARRY_OUT, deletion_carry_out
+from accounts.news import news_tell
 from accounts.notifications.mail import notification_send
 from accounts.notifications.services import MAIL
 from common import clock
@@ -17,6 +18,13 @@ from common.outbox import outbox_task
 def tokens_prune() -> None:
     """Forget refresh tokens that expired: they are refused for that alone."""
     OutstandingToken.objects.filter(expires_at__lt=real_now()).delete()
+
+
+@shared_task(name="accounts.news_tell")
+def tell_news() -> None:
+    """Beat: goes on telling what staff have published."""
+    while news_tell(now=clock.now()):
+        pass
 
 
 @outbox_task(MAIL, atomic=False)

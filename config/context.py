@@ -9,7 +9,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from accounts.access import start_address
-from accounts.inbox import unread_count
+from accounts.inbox import InboxItem, news_unread, unread_count
 from accounts.models import User
 from accounts.preferences import theme_of
 from accounts.selectors import has_account
@@ -59,6 +59,7 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
         "theme": theme_of(request),
         # Asked for by some pages only, and there more than once.
         "unread_notifications": cache(lambda: _unread(request)),
+        "news": cache(lambda: _news(request)),
         "has_account": with_account,
         "start_address": lambda: start_address(request),
         "here": section_of(name),
@@ -81,6 +82,12 @@ def _unread(request: HttpRequest) -> int:
     """How many notifications are not read; asked only by pages that show it."""
     user = getattr(request, "user", None)
     return unread_count(user) if isinstance(user, User) else 0
+
+
+def _news(request: HttpRequest) -> InboxItem | None:
+    """News not read yet; asked only by the pages of an account, which show it once."""
+    user = getattr(request, "user", None)
+    return news_unread(user) if isinstance(user, User) else None
 
 
 def _has_account(request: HttpRequest) -> bool:

@@ -346,6 +346,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "overage-sweep": {"task": "billing.tasks.overage_sweep", "schedule": 20.0},
     "plan-credits-sweep": {"task": "billing.tasks.plan_credits_sweep", "schedule": 60.0},
     "contract-periods-invoice": {"task": "enterprise.tasks.contract_periods_invoice", "schedule": 60.0},
+    "news-tell": {"task": "accounts.news_tell", "schedule": 60.0},
     "tokens-prune": {"task": "accounts.tokens_prune", "schedule": 86_400.0},
 }
 if "showcase" in INSTALLED_APPS:

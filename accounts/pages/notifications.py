@@ -14,6 +14,7 @@ from accounts.access import signed_in
 from accounts.inbox import inbox, inbox_item
 from accounts.notifications import notification_read, notifications_read_all
 from accounts.notifications.services import unsubscribe, unsubscribe_kind
+from accounts.pages.preferences import own_address
 from accounts.selectors import person_of
 from common import clock
 from common.errors import NotFound
@@ -40,11 +41,13 @@ def notifications(request: HttpRequest) -> HttpResponse:
 @require_POST
 @signed_in
 def notification_open(request: HttpRequest, notification_id: UUID) -> HttpResponse:
-    """Marks it as read and goes where it says."""
+    """Marks it as read and goes where it says, or back to the page that asks for that."""
     try:
         one = notification_read(user=person_of(request), notification_id=notification_id, now=clock.now())
     except NotFound as error:
         return render_error(request, error)
+    if target := own_address(request, request.POST.get("next", "")):
+        return HttpResponseRedirect(target)
     action = inbox_item(one).message.action
     return HttpResponseRedirect(action.path if action else reverse("notifications"))
 

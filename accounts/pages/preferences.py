@@ -27,9 +27,12 @@ def _keep_for(user: User, chosen: dict[str, str]) -> None:
     user.save(update_fields=list(chosen))
 
 
-def _back(request: HttpRequest) -> str:
-    target = request.POST.get("next", "")
+def own_address(request: HttpRequest, target: str) -> str:
+    """The target if it is on this site, else nothing."""
     here = {request.get_host()}
-    if url_has_allowed_host_and_scheme(target, allowed_hosts=here, require_https=request.is_secure()):
-        return target
-    return "/"
+    own = url_has_allowed_host_and_scheme(target, allowed_hosts=here, require_https=request.is_secure())
+    return target if own else ""
+
+
+def _back(request: HttpRequest) -> str:
+    return own_address(request, request.POST.get("next", "")) or "/"
