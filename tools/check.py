@@ -42,6 +42,7 @@ def checks(sandbox: dict[str, str]) -> dict[str, tuple[list[str], dict[str, str]
         "mypy": ([str(scripts / "mypy"), "."], sandbox),
         "import-linter": ([str(scripts / "lint-imports")], sandbox),
         "migrations in step": ([*MANAGE, "makemigrations", "--check", "--dry-run"], sandbox),
+        "environment table": ([PYTHON, "-m", "tools.environment_table", "--check"], sandbox),
         "check --deploy": ([*MANAGE, "check", "--deploy", "--fail-level", "WARNING"], production),
     }
 

@@ -21,13 +21,27 @@ class EndpointState:
 
 
 @gateway_call
-def endpoint_ensure(*, url: str, uuid: str, events: Sequence[str]) -> EndpointState:
-    """The endpoint of ours at Stripe with this address and these events; made when there is none."""
+def endpoint_find(*, url: str, uuid: str) -> EndpointState | None:
+    """The endpoint of ours at Stripe as it is; None when there is none, or when it is switched off."""
+    known = _known(url, uuid)
+    if known is None or known["status"] != "enabled":
+        return None
+    return EndpointState(known["id"], known["url"], tuple(known["enabled_events"]), None, made=False)
+
+
+def _known(url: str, uuid: str) -> dict[str, Any] | None:
     known = None
     for one in api().webhook_endpoints.list({"limit": 100}).auto_paging_iter():
         data = one.to_dict()
         if (data.get("metadata") or {}).get(UUID_KEY) == uuid or data["url"] == url:
             known = data
+    return known
+
+
+@gateway_call
+def endpoint_ensure(*, url: str, uuid: str, events: Sequence[str]) -> EndpointState:
+    """The endpoint of ours at Stripe with this address and these events; made when there is none."""
+    known = _known(url, uuid)
     params: dict[str, Any] = {"url": url, "enabled_events": list(events), "metadata": {UUID_KEY: uuid}}
     if known is None:
         made = api().webhook_endpoints.create(params).to_dict()
