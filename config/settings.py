@@ -60,6 +60,7 @@ MIDDLEWARE = [
     "common.middleware.MetricsMiddleware",
     "common.middleware.JsonErrorsMiddleware",
     "common.middleware.RequestLogMiddleware",
+    "common.middleware.ProbesMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",

@@ -22,6 +22,13 @@ def test_alive(client: Client) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+@override_settings(ALLOWED_HOSTS=["palier.example"], SECURE_SSL_REDIRECT=True, METRICS_TOKEN="")
+def test_probes_ask_by_the_address_of_the_process(client: Client, path: str) -> None:
+    assert client.get(path, headers={"host": "10.0.0.7:8000"}).status_code == 200
+    assert client.get("/", headers={"host": "10.0.0.7:8000"}).status_code == 400
+
+
 def test_ready(client: Client) -> None:
     response = client.get("/readyz")
     assert (response.status_code, response.json()["status"]) == (200, "ok")
