@@ -236,7 +236,7 @@ SIMPLE_JWT = {
     "USER_ID_FIELD": "id",
     "USER_ID_CLAIM": "sub",
 }
-SPECTACULAR_SETTINGS = {
+SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "Palier API",
     "VERSION": "1",
     "DESCRIPTION": "Subscriptions, exact quotas, credits and usage. Every error has a stable code.",

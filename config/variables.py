@@ -38,6 +38,7 @@ MEANINGS: dict[str, dict[str, str]] = {
     },
     "Mail": {
         "EMAIL_URL": "`smtp+tls://user:password@host:587`. Printing mails into the log is refused outside development.",
+        "EMAIL_TIMEOUT_S": "How long the mail server may take to answer; some mails are sent while their visitor waits.",
         "DEFAULT_FROM_EMAIL": "The sender of all mails.",
         "EMAIL_VERIFICATION": "`mandatory`, `optional` or `none`: whether an address must be confirmed to sign in.",
     },
@@ -59,6 +60,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "RATE_LIMIT_AUTH": "Attempts to get a token, by address and e-mail.",
         "RATE_LIMIT_AUTH_IP": "Attempts to get a token, by address.",
         "RATE_LIMIT_PASSWORD": "Changes of password of one person.",
+        "RATE_LIMIT_INVITATION": "Invitations of one person into organisations.",
         "RATE_LIMIT_SIGN_IN_PAGE": "Attempts on the sign-in page, in allauth's form.",
         "RATE_LIMIT_B2B_ACCOUNT": "Calls of one organisation.",
         "RATE_LIMIT_B2B_CREDENTIAL": "Calls with one key.",

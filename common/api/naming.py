@@ -3,7 +3,7 @@
 A name that is not known is a typing mistake, and silence about it would be an answer to another question.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -19,7 +19,7 @@ UNKNOWN_FIELD, REPEATED = "unknown_field", "repeated"
 
 def check_parameters(view: APIView, method: str, asked: QueryDict) -> None:
     """ValidationError for a parameter that this operation does not describe, and for one that comes twice."""
-    known = _described(type(view), "GET" if method == "HEAD" else method)
+    known = _described(type(view), "GET" if method == "HEAD" else method)  # type: ignore[arg-type]  # a class is hashable
     wrong = [
         _field(name, UNKNOWN_FIELD, _("There is no such parameter.")) for name in asked if name not in known
     ]
@@ -32,7 +32,7 @@ def check_parameters(view: APIView, method: str, asked: QueryDict) -> None:
         raise ValidationError(details={"fields": wrong})
 
 
-def check_no_fields(body: Mapping[str, Any]) -> None:
+def check_no_fields(body: Iterable[str]) -> None:
     """ValidationError for each field of a body where none can mean anything: of GET and DELETE."""
     if body:
         told = _("This method takes no body.")
