@@ -97,9 +97,11 @@ def _invoice_of(collection: OverageCollection) -> str:
             if open_minor(last):
                 raise
             return ""
+    _note_invoices(
+        collection
+    )  # before the invoice is known here: who finds it known has nothing more to note
     OverageCollection.objects.filter(pk=collection.pk).update(stripe_invoice_id=found)
     collection.stripe_invoice_id = found
-    _note_invoices(collection)
     return found
 
 

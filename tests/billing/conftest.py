@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from billing.gateways import client
 from billing.tests.conftest import point_to, sync
 from sandbox import databases
 from sandbox.stripe import StripeStandIn
+from tests.billing.trouble import PATIENCE_S
 from tests.billing.world import BEGIN, FORGET_CATALOGUE, KEEP_CATALOGUE, World, run_sql, standing_clock
 
 
@@ -51,3 +53,11 @@ def world(published: World, committed_db: None) -> World:
     """Empty but for the catalogue, at the beginning of 2027. What is written is really committed."""
     published.begin(BEGIN)
     return published
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(client, "READ_TIMEOUT_S", PATIENCE_S)
+    client._client.cache_clear()
+    yield
+    client._client.cache_clear()

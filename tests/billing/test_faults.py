@@ -6,97 +6,22 @@ nothing is charged twice, what was charged is had, and who asks again gets what 
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from billing.errors import PaymentProviderUnavailable
-from billing.gateways import client
 from billing.models import PlanChange
 from billing.services import plan_changes_sweep
 from billing.services.sweep import SETTLE_AFTER
 from common import outbox
 from common.errors import DomainError
-from sandbox.stripe.faults import EFFECTS, Fault
+from sandbox.stripe.faults import EFFECTS
 from tests.billing.flows import FLOWS, Flow, Scene
+from tests.billing.trouble import READS, Trouble, troubled
 from tests.billing.world import World
 
 LONG = SETTLE_AFTER + timedelta(minutes=1)
-PATIENCE_S = 0.5  # of our client; nothing that is not held takes that long
-GATE_S = 20.0
-READS = (
-    "drop_after",
-    "rate_limit",
-    "garbage_after",
-)  # a read has no effect, so before and after are the same
-
-
-class Held(Fault):
-    """A delay that lasts until the client has given up, however slow the machine is."""
-
-    def __init__(self, gate: threading.Event) -> None:
-        super().__init__(path="", effect="delay")
-        self.gate = gate
-
-    def __getattribute__(self, name: str) -> Any:
-        if name == "delay_s":
-            self.gate.wait(GATE_S)
-            return 0.0
-        return super().__getattribute__(name)
-
-
-@dataclass
-class Trouble:
-    """Lets the calls pass, counting them, until the `at`-th; that one has the fault, its repetitions too."""
-
-    effect: str = ""
-    at: int = 0
-    calls: list[tuple[str, str]] = field(default_factory=list)
-    gate: threading.Event = field(default_factory=threading.Event)
-    landed: threading.Event = field(default_factory=threading.Event)
-    _hit: tuple[str, str] | None = None
-
-    def take(self, method: str, path: str) -> Fault | None:
-        self.calls.append((method, path))
-        if len(self.calls) == self.at:
-            self._hit = (method, path)
-            return Held(self.gate) if self.effect == "delay" else Fault(path=path, effect=self.effect)
-        if self._hit == (method, path) and len(self.calls) <= self.at + client.MAX_RETRIES:
-            # held: the bank of calls behind the first one hears that the same key is being worked on
-            return None if self.effect == "delay" else Fault(path=path, effect=self.effect)
-        return None
-
-
-@contextmanager
-def troubled(world: World, trouble: Trouble) -> Iterator[None]:
-    core = world.stand_in.core
-    logged = core.requests.add
-
-    def add(row: dict[str, Any]) -> None:
-        logged(row)
-        if row["fault"] == "delay":
-            trouble.landed.set()
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(core.faults, "take", trouble.take)
-        patch.setattr(core.requests, "add", add)
-        yield
-        trouble.gate.set()
-        if trouble.effect == "delay":
-            assert trouble.landed.wait(GATE_S)
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(client, "READ_TIMEOUT_S", PATIENCE_S)
-    client._client.cache_clear()
-    yield
-    client._client.cache_clear()
 
 
 @pytest.mark.req("CR-8", "PC-1", "PC-6", "BI-1", "BI-4")
