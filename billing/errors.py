@@ -1,28 +1,44 @@
 """What billing refuses, and how the payment provider can fail. Codes are those of the API's contract."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
+from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from common.errors import Conflict, DomainError, PaymentRequired, ServiceUnavailable, Text
-from quotas.remedies import PLANS_URL
+from common.errors import Conflict, PaymentRequired, ServiceUnavailable, Text
+from quotas.errors import WithRemedy
+from quotas.remedies import PLANS_URL, Remedy
 
 CARD_URL = "/account/billing/card/"
+ACCOUNT_URL = "/account/"
+INVOICES_URL = "/account/billing/invoices/"
+CANCEL_URL = "/account/billing/cancel/"
+
+UPGRADE: Remedy = {"action": "upgrade", "url": PLANS_URL}
+CHOOSE: Remedy = {"action": "choose_plan", "url": PLANS_URL}
+SEE_PLAN: Remedy = {"action": "see_plan", "url": ACCOUNT_URL}
+UNDO: Remedy = {"action": "undo", "url": ACCOUNT_URL}
+RESUME: Remedy = {"action": "resume", "url": ACCOUNT_URL}
+WAIT: Remedy = {"action": "wait", "url": ACCOUNT_URL}
+PAY: Remedy = {"action": "pay", "url": INVOICES_URL}
 
 
-class WithRemedy(DomainError):
-    """Base of what another plan or another card would mend: `details.remedies` says where."""
+class HasInvoiceId(Protocol):
+    stripe_invoice_id: str
 
-    remedy: ClassVar[dict[str, str]]
 
-    def __init__(self, message: Text | None = None, *, details: Mapping[str, Any] | None = None) -> None:
-        super().__init__(message, details={"remedies": [dict(self.remedy)]} | dict(details or {}))
+def pay_remedy(unpaid: Sequence[HasInvoiceId]) -> Remedy:
+    """Paying the oldest invoice, on its page; where none is known yet, the list of them all."""
+    if not unpaid:
+        return dict(PAY)
+    invoice_id = unpaid[0].stripe_invoice_id
+    return {"action": "pay", "url": f"{INVOICES_URL}{invoice_id}/", "invoice": invoice_id}
 
 
 class PlanWanted(WithRemedy):
-    remedy: ClassVar = {"action": "upgrade", "url": PLANS_URL}
+    remedy: ClassVar = UPGRADE
 
 
 class CardWanted(WithRemedy):
@@ -34,32 +50,63 @@ class NoLiveSubscription(PlanWanted, PaymentRequired):
     default_message = _("There is no active subscription. Choose a plan to go on.")
 
 
-class InvalidTargetPlan(DomainError):
+class InvalidTargetPlan(WithRemedy):
     """`details.available`: the plans that the account could take; `details.intervals`: those of the plan asked for."""
 
     code, status = "invalid_target_plan", 422
+    remedy: ClassVar = CHOOSE
     default_message = _("There is no such plan. Choose one of the plans on offer.")
 
 
-class PlanChangeNotAllowed(Conflict):
-    """`details.reason`: audience, forbidden, change_scheduled, change_in_progress, payment_overdue, free_plan."""
+class PlanChangeNotAllowed(WithRemedy, Conflict):
+    """`details.reason`: audience, forbidden, change_scheduled, cancellation_scheduled, change_in_progress,
+    changed_meanwhile, payment_overdue, free_plan, another_plan.
+    """
 
     code = "plan_change_not_allowed"
+    remedy: ClassVar = CHOOSE
+    remedy_for: ClassVar = {
+        "change_scheduled": UNDO,
+        "cancellation_scheduled": RESUME,
+        "change_in_progress": WAIT,
+        "changed_meanwhile": SEE_PLAN,
+        "another_plan": SEE_PLAN,
+        "payment_overdue": PAY,
+    }
     default_message = _("This change of plan is not possible.")
 
 
-class DuplicatePlanChange(Conflict):
-    """`details.current` or `details.in_progress` says what there is already."""
+class DuplicatePlanChange(WithRemedy, Conflict):
+    """`details.current` says what there is already, `details.plan_change` what is under way to it."""
 
     code = "duplicate_plan_change"
+    remedy: ClassVar = SEE_PLAN
     default_message = _("You are on this plan already. Nothing was changed and nothing charged.")
 
 
-class QuoteStale(Conflict):
-    """`details.preview` is a new preview with a new quote, to be shown and confirmed again."""
+class QuoteStale(WithRemedy, Conflict):
+    """`details.preview` is a new preview with a new quote, to be shown and confirmed again.
+
+    `details.reason`: expired, changed (the subscription or the plan's terms, since), amount_changed, used (and what
+    came of it does not hold any more), for_another_change (`details.quoted` says for which).
+    """
 
     code = "quote_stale"
+    remedy: ClassVar = CHOOSE
     default_message = _("The price shown is no longer right. Nothing was changed; here is the new one.")
+    message_for: ClassVar[Mapping[str, Text]] = {
+        "expired": _("This quote has expired. Nothing was changed; here is a new one."),
+        "changed": _(
+            "Your subscription or the plan has changed since this quote. Nothing was changed now; here is a new one."
+        ),
+        "used": _(
+            "This quote was used, and what came of it was changed since. Nothing was changed now; here is a new one."
+        ),
+    }
+
+    def __init__(self, message: Text | None = None, *, details: Mapping[str, Any] | None = None) -> None:
+        reason = (details or {}).get("reason", "")
+        super().__init__(message or self.message_for.get(reason), details=details)
 
 
 class AlreadySubscribed(PlanWanted, Conflict):
@@ -69,8 +116,9 @@ class AlreadySubscribed(PlanWanted, Conflict):
     default_message = _("There is a subscription already. Change its plan instead.")
 
 
-class NothingToUndo(PlanWanted, Conflict):
+class NothingToUndo(WithRemedy, Conflict):
     code = "nothing_to_undo"
+    remedy: ClassVar = SEE_PLAN
     default_message = _("No change is scheduled.")
 
 
@@ -91,17 +139,24 @@ class Refused(CardWanted, PaymentRequired):
     charge: RefusedCharge = RefusedCharge()
 
 
-class RefundNotAllowed(Conflict):
+class RefundNotAllowed(WithRemedy, Conflict):
     """`details.reason`: not_paid, too_much (`details.refundable_minor`), refund_in_progress."""
 
     code = "refund_not_allowed"
+    remedy: ClassVar = {"action": "see_invoices", "url": INVOICES_URL}
     default_message = _("This invoice cannot be refunded like that. Nothing was refunded.")
 
 
-class WithdrawalNotAllowed(PlanWanted, Conflict):
+class WithdrawalNotAllowed(WithRemedy, Conflict):
     """`details.reason`: free_plan, business, too_late (`details.deadline`), already_withdrawn, change_in_progress."""
 
     code = "withdrawal_not_allowed"
+    remedy: ClassVar = SEE_PLAN
+    remedy_for: ClassVar = {
+        "too_late": {"action": "cancel", "url": CANCEL_URL},
+        "business": {"action": "cancel", "url": CANCEL_URL},
+        "change_in_progress": WAIT,
+    }
     default_message = _("There is no contract to withdraw from. Nothing was changed.")
 
 
@@ -149,10 +204,11 @@ class ProviderRefused(PaymentProviderUnavailable):
         self.param = param
 
 
-class OverageCapReached(DomainError):
+class OverageCapReached(WithRemedy):
     """`details`: `cap`, `spent` and `amount` (money), `period_end`."""
 
     code, status = "overage_cap_reached", 402
+    remedy: ClassVar = {"action": "raise_cap", "url": settings.CREDITS_URL}
     default_message = _(
         "This would go over the limit you have set for overage in this period. Raise it to go on."
     )
@@ -162,6 +218,7 @@ class OverageChargeFailed(CardWanted, PaymentRequired):
     """Stripe certainly did not take the charge, or an overage invoice was not paid. Nothing was used."""
 
     code = "overage_charge_failed"
+    remedy_for: ClassVar = {"unpaid": PAY}
     default_message = _("The overage could not be charged. Nothing was used. Check the card on file.")
 
 

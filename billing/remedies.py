@@ -1,33 +1,64 @@
-"""What somebody can buy who was refused; registered with the meter."""
+"""What somebody who was refused can pay or buy; registered with the meter."""
 
-from typing import Any
+from collections.abc import Callable
 
+from accounts.models import Account
+from billing.enums import Access, ChangeKind
+from billing.errors import pay_remedy
 from billing.models import PlanVersion
-from billing.selectors import current_versions, live_subscription, plans_with_feature
+from billing.selectors import live_subscription, upgrades_open_to
+from billing.selectors.overdue import access_at, held_up_by_debts, unpaid_invoices
+from billing.selectors.plans import includes
+from common import clock
 from quotas import remedies
-from quotas.remedies import PLANS_URL
+from quotas.enums import Source
+from quotas.remedies import PLANS_URL, Remedy
 from quotas.values import Decision
 
 
-def upgrades(account_id: int, decision: Decision) -> list[dict[str, Any]]:
-    """The plans of the same audience that allow more than the bound that refused, cheapest first."""
-    subscription = live_subscription(account_id)
+def for_limit(account_id: int, decision: Decision) -> list[Remedy]:
+    """The ways to more of the metric than the bound that refused allows."""
     bound = decision.deciding
-    audience = subscription.plan.audience if subscription else None
-    rank = subscription.plan.rank if subscription else -1
+    if bound is not None and bound.source in (Source.CONTRACT, Source.OVERRIDE):
+        return []  # such a limit stands above any plan's
+    subscription = live_subscription(account_id)
     credits_now = subscription.plan_version.credits_per_period if subscription else 0
-    found = []
-    for version in current_versions():
-        plan = version.plan
-        if audience is not None and (plan.audience != audience or plan.rank <= rank):
-            continue
-        if (
-            version.credit_metrics.get(decision.metric) and version.credits_per_period > credits_now
-        ) or _allows_more(
-            version, decision.metric, bound.window if bound else None, bound.limit if bound else 0
-        ):
-            found.append({"action": "upgrade", "url": f"{PLANS_URL}?plan={plan.code}", "plan": plan.code})
-    return found
+
+    def suits(version: PlanVersion) -> bool:
+        if version.credit_metrics.get(decision.metric) and version.credits_per_period > credits_now:
+            return True
+        window, limit = (bound.window, bound.limit) if bound else (None, 0)
+        return _allows_more(version, decision.metric, window, limit)
+
+    return _ways(account_id, suits)
+
+
+def for_feature(account_id: int, wanted: str) -> list[Remedy]:
+    """The ways to a feature, or to a metric, that the account does not have."""
+    return _ways(account_id, lambda version: includes(version, wanted))
+
+
+def _ways(account_id: int, suits: Callable[[PlanVersion], bool]) -> list[Remedy]:
+    """Paying what is owed, where that gives the own plan back or lets the account go up; then the plans to go up to."""
+    subscription, now = live_subscription(account_id), clock.now()
+    account = Account.objects.get(pk=account_id)
+    larger = [
+        one for one in upgrades_open_to(account, subscription.plan if subscription else None) if suits(one)
+    ]
+    offered = [_upgrade(version) for version in larger]
+    if subscription is None:
+        return offered
+    held_up = held_up_by_debts(subscription, ChangeKind.UPGRADE, now=now)
+    has_lost = access_at(subscription, now=now) == Access.DEGRADED and suits(subscription.plan_version)
+    if not has_lost and not (held_up and larger):
+        return offered
+    pay = pay_remedy(unpaid_invoices(subscription))
+    return [pay | ({"plan": subscription.plan.code} if has_lost else {}), *([] if held_up else offered)]
+
+
+def _upgrade(version: PlanVersion) -> Remedy:
+    code = version.plan.code
+    return {"action": "upgrade", "url": f"{PLANS_URL}?plan={code}", "plan": code}
 
 
 def _allows_more(version: PlanVersion, metric: str, window: str | None, limit: int | None) -> bool:
@@ -39,5 +70,5 @@ def _allows_more(version: PlanVersion, metric: str, window: str | None, limit: i
 
 
 def register() -> None:
-    remedies.register(upgrades)
-    remedies.register_features(plans_with_feature)
+    remedies.register(for_limit)
+    remedies.register_features(for_feature)

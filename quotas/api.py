@@ -14,7 +14,7 @@ from common.api.views import Response
 from quotas import catalog
 from quotas.enums import Mode, Source, Window
 from quotas.errors import FeatureNotInPlan, NoActiveSubscription, UnknownMetric
-from quotas.remedies import feature_remedies, plan_remedies, plans_with
+from quotas.remedies import feature_details
 from quotas.selectors import quota_status
 from quotas.serialize import quota_json
 
@@ -60,14 +60,11 @@ class QuotaView(ApiView):
             catalog.metric_id(metric)
         bounds = quota_status(account_id=account_id)
         if not bounds:
-            raise NoActiveSubscription(details={"remedies": plan_remedies()})
+            raise NoActiveSubscription
         wanted = metric or catalog.first_code({bound.metric for bound in bounds})
         found = [bound for bound in bounds if bound.metric == wanted]
         if not found:
-            plans = plans_with(wanted)
-            raise FeatureNotInPlan(
-                details={"metric": wanted, "plans": plans, "remedies": feature_remedies(plans)}
-            )
+            raise FeatureNotInPlan(details={"metric": wanted, **feature_details(account_id, wanted)})
         tightest = min(found, key=lambda b: (b.limit is None, b.remaining or 0))
         return Response(quota_json(tightest))
 

@@ -27,7 +27,7 @@ from quotas.errors import (
     QuotaExceeded,
 )
 from quotas.metering import metering
-from quotas.remedies import feature_remedies, plans_with
+from quotas.remedies import feature_details
 from quotas.selectors import has_feature
 from quotas.serialize import quota_headers
 from quotas.services import DEFAULT_TTL_S
@@ -85,10 +85,7 @@ def requires_feature(feature: str) -> Callable[[View], View]:
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             account_id = account_of(_request_among(args)).id
             if not has_feature(account_id=account_id, feature=feature, at=clock.now()):
-                plans = plans_with(feature)
-                raise FeatureNotInPlan(
-                    details={"feature": feature, "plans": plans, "remedies": feature_remedies(plans)}
-                )
+                raise FeatureNotInPlan(details={"feature": feature, **feature_details(account_id, feature)})
             return view(*args, **kwargs)
 
         return raises(FeatureNotInPlan)(wrapper)  # type: ignore[return-value]

@@ -7,7 +7,7 @@ from math import ceil
 from typing import Any
 
 from quotas.enums import Mode
-from quotas.remedies import plans_with, remedies_for
+from quotas.remedies import feature_details, remedies_for
 from quotas.values import Bound, Decision, Refusal
 
 
@@ -50,10 +50,6 @@ def bound_json(bound: Bound) -> dict[str, Any]:
 def refusal_details(decision: Decision) -> dict[str, Any]:
     """`details` of a refusal: the deciding bound's figures, every bound, and the ways on."""
     bound = decision.deciding
-    remedies = [
-        remedy | {"until": instant(remedy["until"])} if "until" in remedy else remedy
-        for remedy in remedies_for(decision)
-    ]
     details: dict[str, Any] = {
         "metric": decision.metric,
         "window": str(bound.window) if bound else None,
@@ -63,16 +59,19 @@ def refusal_details(decision: Decision) -> dict[str, Any]:
         "requested": decision.units,
         "reset_at": instant(bound.reset_at) if bound else None,
         "bounds": [bound_json(each) for each in decision.bounds],
-        "remedies": remedies,
     }
+    if bound is None and decision.refusal != Refusal.INSUFFICIENT_CREDITS:
+        return details | feature_details(decision.account_id, decision.metric)
+    details["remedies"] = [
+        remedy | {"until": instant(remedy["until"])} if "until" in remedy else remedy
+        for remedy in remedies_for(decision)
+    ]
     if decision.refusal == Refusal.INSUFFICIENT_CREDITS:
         details["credits"] = {
             "balance_units": decision.credits_spendable,
             "needed_units": decision.credits_needed,
         }
-    elif bound is None:
-        details["plans"] = plans_with(decision.metric)
-    elif bound.reset_at is not None:
+    elif bound is not None and bound.reset_at is not None:
         details["retry_after_s"] = max(1, ceil((bound.reset_at - decision.decided_at).total_seconds()))
     return details
 

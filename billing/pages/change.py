@@ -33,7 +33,7 @@ from billing.pages.plan_now import name_of, plan_now_of
 from billing.pages.previews import PreviewPage, preview_page, prices_by_stripe_id, start_page
 from billing.pages.problems import problem_of
 from billing.rules.changes import MONTHS
-from billing.selectors import live_subscription, plan_change_history, price_on_offer
+from billing.selectors import live_subscription, plan_change_attempts, price_on_offer
 from billing.services import (
     payment_methods_list,
     plan_change_preview,
@@ -42,6 +42,7 @@ from billing.services import (
     subscription_start,
 )
 from billing.services.preview import target_price
+from billing.services.starts import audience_check
 from common import clock
 from common.errors import ValidationError
 from common.formats import date_text, money_text
@@ -87,13 +88,15 @@ def _page(
     now = clock.now()
     subscription = live_subscription(account.pk)
     target = target_price(plan=plan, interval=interval, account=account, subscription=subscription)
-    card = _card(account) if target.amount_minor else None
     if subscription is None:
+        audience_check(account, target)
+        card = _card(account) if target.amount_minor else None
         next_at = add_months(now, MONTHS[target.interval])
         return start_page(target, card=card, now=now, next_at=next_at)
     preview = plan_change_preview(
         account=account, user=_user(request), target_plan=plan, interval=interval, now=now
     )
+    card = _card(account) if target.amount_minor else None
     prices = prices_by_stripe_id(preview.lines)
     return preview_page(preview, current=subscription.price, card=card, prices=prices, chosen=chosen)
 
@@ -164,7 +167,7 @@ def _shown_before(request: HttpRequest, plan: str, interval: str) -> dict[str, A
 def plan_result(request: HttpRequest, change_id: UUID) -> HttpResponse:
     """What became of one change, and when the next charge is."""
     account = account_of(request)
-    change = plan_change_history(account.pk).filter(pk=change_id).first()
+    change = plan_change_attempts(account.pk).filter(pk=change_id).first()
     if change is None:
         raise Http404
     plan_now = plan_now_of(account)

@@ -4,14 +4,12 @@ from typing import Any
 
 import structlog
 from django.db import DatabaseError
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from accounts.models import Account
 from accounts.selectors import account_of
-from billing.models import PlanChange
 from billing.pages.access import signed_in
 from billing.pages.changes import change_rows
 from billing.pages.forms import new_key
@@ -34,16 +32,11 @@ def overview(request: HttpRequest) -> HttpResponse:
     account = account_of(request)
     context = {
         "plan_now": plan_now_of(account),
-        "changes": change_rows(attempts_of(account)[:RECENT]),
+        "changes": change_rows(plan_change_history(account.pk)[:RECENT]),
         "form_key": new_key(),
         **quotas_context(account),
     }
     return render(request, "pages/overview.html", context)
-
-
-def attempts_of(account: Account) -> QuerySet[PlanChange]:
-    """The history without what was refused before anything was tried."""
-    return plan_change_history(account.pk).filter(last_tried_at__isnull=False)
 
 
 @require_safe

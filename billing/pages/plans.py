@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import Account
 from accounts.selectors import account_of
-from billing.enums import Audience, Interval
+from billing.enums import Interval
 from billing.models import Plan, PlanTransition, Subscription
 from billing.pages.access import signed_in
 from billing.pages.forms import new_key
@@ -19,7 +19,7 @@ from billing.pages.offers import Offer, limit_rows, offers
 from billing.pages.plan_now import plan_now_of
 from billing.pages.words import feature_names, metric_names, per_window
 from billing.rules.changes import change_kind
-from billing.selectors import change_in_flight, live_subscription
+from billing.selectors import audience_of, change_in_flight, live_subscription
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,7 @@ def plans(request: HttpRequest) -> HttpResponse:
     account = account_of(request)
     subscription = live_subscription(account.pk)
     interval = _interval(request, subscription)
-    audience = subscription.plan.audience if subscription else Audience.CONSUMER
-    on_offer = [offer for offer in offers(interval) if offer.audience == audience]
+    on_offer = [offer for offer in offers(interval) if offer.audience == audience_of(account)]
     choices = _choices(account, subscription, on_offer)
     context = {
         "offers": choices,

@@ -60,6 +60,7 @@ def _way_on(remedy: Mapping[str, Any], names: Mapping[str, str]) -> WayOn:
         "buy_credits": _("Buy credits"),
         "raise_cap": _("Raise your spend cap"),
         "contact": _("Ask us for more"),
+        "pay": _("Pay what is owed"),
     }
     url = remedy.get("url") or ""
     if action == "upgrade":

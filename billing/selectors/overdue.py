@@ -8,7 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from billing.enums import Access
+from billing.enums import Access, ChangeKind, SubscriptionStatus
 from billing.errors import OverdueRulesInvalid
 from billing.models import Subscription, UnpaidInvoice
 from billing.rules.overdue import (
@@ -57,6 +57,14 @@ def overdue_rule(subscription: Subscription, *, now: datetime) -> OverdueRule | 
     if subscription.status not in OWING:
         return None
     return rule_at(overdue_policy(), status=subscription.status, debt=debt_on(subscription), now=now)
+
+
+def held_up_by_debts(subscription: Subscription, kind: ChangeKind, *, now: datetime) -> bool:
+    """Whether what is unpaid forbids a change of plan of that kind; nothing goes up before its start is paid."""
+    if subscription.status == SubscriptionStatus.INCOMPLETE:
+        return kind == ChangeKind.UPGRADE
+    rule = overdue_rule(subscription, now=now)
+    return rule is not None and kind.value not in rule.plan_changes
 
 
 def overdue_steps(subscription: Subscription, *, now: datetime) -> list[Step]:

@@ -44,6 +44,15 @@ def plans_open_to(account: Account, current: Price | None) -> list[str]:
     return [plan.code for plan in plans if plan.pk in reachable]
 
 
+def upgrades_open_to(account: Account, current: Plan | None) -> list[PlanVersion]:
+    """What the account could go up to at once from its present plan, by rank; without one, every plan that costs."""
+    versions = current_versions().filter(plan__audience=audience_of(account))
+    if current is None:
+        return list(versions.filter(plan__is_free=False))
+    declared = PlanTransition.objects.filter(from_plan=current, kind=TransitionKind.UPGRADE)
+    return list(versions.filter(plan__in=declared.values("to_plan")))
+
+
 def intervals_on_offer(plan_code: str) -> list[str]:
     """The intervals that a new subscriber of the plan can choose from; none for a plan that is not on offer."""
     return [one for one in Interval.values if price_on_offer(plan_code, one)]
@@ -149,15 +158,13 @@ def terms_of(version: PlanVersion) -> PlanTerms:
     )
 
 
-def plans_with_feature(feature: str) -> list[str]:
-    """Codes of the plans on offer that have the feature, or that name the metric, lowest rank first."""
-    return [
-        version.plan.code
-        for version in current_versions()
-        if feature in version.features
-        or feature in version.credit_metrics
-        or any(one.metric == feature for one in version.limits.all())
-    ]
+def includes(version: PlanVersion, wanted: str) -> bool:
+    """Whether the version has the feature, or names the metric."""
+    return (
+        wanted in version.features
+        or wanted in version.credit_metrics
+        or any(one.metric == wanted for one in version.limits.all())
+    )
 
 
 def feature_names(codes: Iterable[str]) -> dict[str, str]:

@@ -3,9 +3,10 @@
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from billing.enums import IN_FLIGHT, ChangeStatus
+from billing.errors import QuoteStale
 from billing.models import PlanChange, Price, Subscription
 from billing.selectors.overdue import access_at
 from billing.selectors.plans import free_price
@@ -42,7 +43,15 @@ def scheduled_change(account_id: int) -> PlanChange | None:
 
 
 def plan_change_history(account_id: int) -> QuerySet[PlanChange]:
-    """Every attempt, newest first."""
+    """The account's history as its people see it, newest first: without what was refused before anything was tried."""
+    refused = Q(status=ChangeStatus.FAILED) & (
+        Q(last_tried_at__isnull=True) | Q(error_code=QuoteStale.code)  # its price was looked at, nothing more
+    )
+    return plan_change_attempts(account_id).exclude(refused)
+
+
+def plan_change_attempts(account_id: int) -> QuerySet[PlanChange]:
+    """Every attempt, newest first; what was refused too."""
     return (
         PlanChange.objects.filter(account_id=account_id)
         .select_related(*CHANGE_RELATED)

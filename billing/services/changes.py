@@ -4,6 +4,7 @@ make one transition, one charge and get one answer.
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from accounts.models import Account, User
-from billing.enums import ChangeStatus
+from billing.enums import ChangeStatus, Interval
 from billing.errors import (
     DuplicatePlanChange,
     InvalidTargetPlan,
@@ -48,6 +49,7 @@ from billing.services.preview import (
     Preview,
     interval_or_default,
     plan_change_preview,
+    price_name,
     target_price,
     transition_check,
 )
@@ -55,6 +57,7 @@ from billing.services.quotes import Quote, quote_read
 from billing.services.refused import refusal_keep
 from billing.stored import stored_things
 from common.errors import DomainError, IdempotencyKeyReused, ValidationError
+from quotas.remedies import PLANS_URL
 
 log = structlog.get_logger(__name__)
 
@@ -89,9 +92,11 @@ def plan_change_request(
         account, user, target_plan, interval, quote, idempotency_key, request_id, now, keep=tuple(keep)
     )
     with observed(asked):
+        quoted = quote_read(quote, account_id=account.pk) if quote else None
+        asked = _meant(asked, quoted)
         subscription_catch_up(account_id=account.pk, now=now)
         try:
-            change, is_new = _open(asked)
+            change, is_new = _open(asked, quoted)
         except KEPT_REFUSALS as error:
             refusal_keep(asked, error)
             raise _with_fresh_preview(asked, error) from error
@@ -109,10 +114,18 @@ def plan_change_finish(asked: Asked, change: PlanChange, *, is_new: bool) -> Pla
 # Opening ------------------------------------------------------------------------------------------------------------
 
 
+def _meant(asked: Asked, quote: Quote | None) -> Asked:
+    """Where no interval is given, the one that a quote of the same plan was made for is meant."""
+    if quote is None or asked.interval:
+        return asked
+    target = quote.target()
+    same_plan = target.version.plan.code == asked.target_plan
+    return replace(asked, interval=target.interval) if same_plan else asked
+
+
 @transaction.atomic
-def _open(asked: Asked) -> tuple[PlanChange, bool]:
+def _open(asked: Asked, quote: Quote | None) -> tuple[PlanChange, bool]:
     """The intent, and whether it is new; otherwise it is the one that an equal request has made."""
-    quote = quote_read(asked.quote) if asked.quote else None
     lock_account(asked.account.pk)
     subscription = lock_live_subscription(asked.account.pk)
     if subscription is None:
@@ -120,6 +133,8 @@ def _open(asked: Asked) -> tuple[PlanChange, bool]:
     target = _target(asked, subscription)
     if (same := _same_request(asked, quote, target, subscription)) is not None:
         return same, False
+    if quote is not None:
+        _check_is_for(quote, target)
     transition = transition_check(
         subscription=subscription,
         target=target,
@@ -128,11 +143,28 @@ def _open(asked: Asked) -> tuple[PlanChange, bool]:
     )
     _check_not_overtaken(asked)
     keep_check(asked, target)
-    if quote is not None and not quote.holds_for(subscription, target, asked.arrived_at):
-        raise QuoteStale(details={"reason": "expired_or_changed"})
+    if quote is not None and (reason := quote.staleness(subscription, target, asked.arrived_at)):
+        raise QuoteStale(details={"reason": reason})
     return change_open(
         asked=asked, subscription=subscription, target=target, kind=transition.kind, quote=quote
     ), True
+
+
+def _check_is_for(quote: Quote, target: Price) -> None:
+    quoted = quote.target()
+    if price_name(quoted) == price_name(target):
+        return
+    message = _(
+        "This quote is for %(quoted)s, not for %(asked)s. Nothing was changed; confirm a quote of what you want."
+    )
+    raise QuoteStale(
+        message % {"quoted": _in_words(quoted), "asked": _in_words(target)},
+        details={"reason": "for_another_change", "quoted": price_name(quoted), "asked": price_name(target)},
+    )
+
+
+def _in_words(price: Price) -> str:
+    return f"{price.version.plan.name} ({Interval(price.interval).label})"
 
 
 def _target(asked: Asked, subscription: Subscription | None) -> Price:
@@ -269,11 +301,30 @@ def _with_fresh_preview(asked: Asked, error: DomainError) -> DomainError:
     """A stale quote is answered with a new one; when that cannot be made, with why."""
     if not isinstance(error, QuoteStale):
         return error
-    preview: Preview = plan_change_preview(
-        account=asked.account,
-        user=asked.user,
-        target_plan=asked.target_plan or "",
-        interval=asked.interval,
-        now=asked.arrived_at,
+    try:
+        preview: Preview = plan_change_preview(
+            account=asked.account,
+            user=asked.user,
+            target_plan=asked.target_plan or "",
+            interval=asked.interval,
+            now=asked.arrived_at,
+        )
+    except DuplicatePlanChange:
+        if error.details.get("reason") != "for_another_change":
+            raise
+        return error  # what was asked for is there already; what the quote was for is the matter
+    target = preview.target
+    confirm = {
+        "action": "confirm",
+        "url": f"{PLANS_URL}{target.version.plan.code}/{target.interval}/",
+        "plan": target.version.plan.code,
+    }
+    return QuoteStale(
+        error.message,
+        details={
+            **error.details,
+            "remedies": [confirm],
+            "preview": preview.as_json(),
+            "quote": preview.quote,
+        },
     )
-    return QuoteStale(details={**error.details, "preview": preview.as_json(), "quote": preview.quote})

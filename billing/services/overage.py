@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.db.models import Sum
 from django.utils.translation import gettext as _
@@ -255,7 +254,6 @@ def _check_cap(subscription: Subscription, amount_minor: int, currency: str) -> 
                 "spent": Money(spent, currency).as_json(),
                 "amount": Money(amount_minor, currency).as_json(),
                 "period_end": instant(subscription.current_period_end),
-                "remedies": [{"action": "raise_cap", "url": settings.CREDITS_URL}],
             }
         )
 

@@ -8,8 +8,14 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from accounts.models import Account
-from billing.enums import ChangeKind, Interval, SubscriptionStatus
-from billing.errors import DuplicatePlanChange, InvalidTargetPlan, NoLiveSubscription, PlanChangeNotAllowed
+from billing.enums import ChangeKind, Interval
+from billing.errors import (
+    DuplicatePlanChange,
+    InvalidTargetPlan,
+    NoLiveSubscription,
+    PlanChangeNotAllowed,
+    pay_remedy,
+)
 from billing.gateways.stripe import gateway
 from billing.gateways.values import InvoiceLine, InvoiceState
 from billing.models import PlanChange, Price, Subscription
@@ -30,7 +36,7 @@ from billing.selectors import (
     terms_of,
     transition_kind,
 )
-from billing.selectors.overdue import overdue_rule
+from billing.selectors.overdue import held_up_by_debts, unpaid_invoices
 from billing.services.converge import subscription_catch_up
 from billing.services.quotes import quote_make
 from billing.stored import stored_things
@@ -164,7 +170,7 @@ def transition_check(
     """Which kind of change this is. Raises the business error when it is none or not possible now."""
     current = subscription.price
     if current.version.plan_id == target.version.plan_id and current.interval == target.interval:
-        raise DuplicatePlanChange(details={"current": _named(current)})
+        raise DuplicatePlanChange(details={"current": price_name(current)})
     declared = transition_kind(current.version.plan, target.version.plan)
     kind = change_kind(
         same_plan=current.version.plan_id == target.version.plan_id,
@@ -187,18 +193,21 @@ def transition_check(
 
 def _check_debts(subscription: Subscription, kind: ChangeKind, now: datetime) -> None:
     """While something is unpaid the overdue rules say which changes are possible; nothing begins before it is paid."""
-    rule = overdue_rule(subscription, now=now)
-    unpaid_start = subscription.status == SubscriptionStatus.INCOMPLETE and kind == ChangeKind.UPGRADE
-    if unpaid_start or (rule is not None and kind.value not in rule.plan_changes):
+    if held_up_by_debts(subscription, kind, now=now):
         raise PlanChangeNotAllowed(
             _("An invoice is not paid yet. Pay it, then upgrade.")
             if kind == ChangeKind.UPGRADE
             else _("An invoice is not paid yet. Pay it, then change the plan."),
-            details={"reason": "payment_overdue", "status": subscription.status},
+            details={
+                "reason": "payment_overdue",
+                "status": subscription.status,
+                "remedies": [pay_remedy(unpaid_invoices(subscription))],
+            },
         )
 
 
-def _named(price: Price) -> dict[str, str]:
+def price_name(price: Price) -> dict[str, str]:
+    """Plan and interval, whichever version."""
     return {"plan": price.version.plan.code, "interval": price.interval}
 
 
@@ -206,7 +215,7 @@ def _in_the_way(change: PlanChange, target: Price) -> DuplicatePlanChange | Plan
     details = {
         "reason": f"change_{'scheduled' if change.status == 'scheduled' else 'in_progress'}",
         "plan_change": str(change.id),
-        "target": _named(change.to_price) if change.to_price else None,
+        "target": price_name(change.to_price) if change.to_price else None,
         "effective_at": instant(change.effective_at),
     }
     if change.to_price_id == target.pk:
@@ -231,7 +240,7 @@ def _forbidden(current: Price, target: Price) -> PlanChangeNotAllowed:
         else _("You cannot move to %(plan)s from your plan.")
     )
     return PlanChangeNotAllowed(
-        message % {"plan": b.name}, details={"reason": reason, "from": _named(current), "to": _named(target)}
+        message % {"plan": b.name}, details={"reason": reason, "from": price_name(current), "to": price_name(target)}
     )
 
 

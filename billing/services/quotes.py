@@ -34,16 +34,24 @@ class Quote:
     currency: str
     expires_at: datetime
 
-    def holds_for(self, subscription: Subscription, target: Price, now: datetime) -> bool:
-        """Whether nothing it is bound to has changed and its time is not over."""
-        return (
-            now < self.expires_at
-            and self.account_id == subscription.account_id
-            and self.subscription_id == subscription.pk
+    def staleness(self, subscription: Subscription, target: Price, now: datetime) -> str | None:
+        """Why it does not hold, as QuoteStale's `details.reason` says it; None while it does.
+
+        `changed`: the subscription is not what it was, or the plan is sold on other terms now.
+        """
+        if now >= self.expires_at:
+            return "expired"
+        holds = (
+            self.subscription_id == subscription.pk
             and self.revision == subscription.revision
             and self.from_price_id == subscription.price_id
             and self.to_price_id == target.pk
         )
+        return None if holds else "changed"
+
+    def target(self) -> Price:
+        """What it was made for; on sale still or not."""
+        return Price.objects.select_related("version__plan").get(pk=self.to_price_id)
 
 
 def quote_make(
@@ -70,16 +78,20 @@ def quote_make(
     return quote, signing.dumps(values, salt=SALT, compress=True)
 
 
-def quote_read(token: str) -> Quote:
-    """The quote in a token of ours, expired or not. ValidationError for anything else."""
+def quote_read(token: str, *, account_id: int) -> Quote:
+    """The quote in a token of ours, expired or not. ValidationError for anything else, and for another account's."""
     try:
         values = signing.loads(token, salt=SALT)
     except signing.BadSignature as error:
-        raise ValidationError.of(
-            "quote", "invalid", _("This is no quote of ours. Ask for a new preview.")
-        ) from error
+        raise _no_quote() from error
+    if values["account_id"] != account_id:
+        raise _no_quote()
     for name in ("id", "subscription_id"):
         values[name] = UUID(hex=values[name])
     for name in ("proration_at", "expires_at"):
         values[name] = datetime.fromtimestamp(values[name], UTC)
     return Quote(**values)
+
+
+def _no_quote() -> ValidationError:
+    return ValidationError.of("quote", "invalid", _("This is no quote of yours. Ask for a new preview."))

@@ -47,7 +47,7 @@ def subscription_start(
             account=account,
             subscription=live_subscription(account.pk),
         )
-        _check_audience(account, target)
+        audience_check(account, target)
         if payment_method:
             _take_card(account, payment_method)
         change, is_new = _open_start(asked, target)
@@ -58,7 +58,8 @@ def subscription_start(
         return PlanChangeResult(plan_change_get(change.pk), live_subscription(account.pk))
 
 
-def _check_audience(account: Account, target: Price) -> None:
+def audience_check(account: Account, target: Price) -> None:
+    """PlanChangeNotAllowed for a plan of another kind of account."""
     if target.version.plan.audience != audience_of(account):
         raise PlanChangeNotAllowed(
             _("%(plan)s is for another kind of account.") % {"plan": target.version.plan.name},

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
 
 import requests
+from django.urls import resolve
 
 from accounts.models import Account
+from accounts.services import account_create_organisation
+from accounts.tests.factories import UserFactory
 from billing import services
 from billing.demo import without_subscription
-from billing.models import PlanChange, Subscription
+from billing.models import Plan, PlanChange, Subscription
 from billing.selectors import live_subscription
 from billing.services import PlanChangeResult, Preview, payment_method_add, payment_method_make_default
 from common.clock import database_now
@@ -19,6 +24,28 @@ from sandbox.stripe import StripeStandIn
 
 PLANS = [{"action": "upgrade", "url": "/account/billing/plans/"}]
 CARD = [{"action": "change_card", "url": "/account/billing/card/"}]
+
+
+def leads(remedies: list[dict[str, Any]]) -> list[str]:
+    """The actions, each of which has been seen to lead somewhere: to a page of ours, or to somebody to write to."""
+    assert remedies, "a refusal says what to do next"
+    for remedy in remedies:
+        url = remedy["url"]
+        if url is None:
+            assert remedy["action"] == "wait"
+        elif not url.startswith("mailto:"):
+            address = urlsplit(url)
+            resolve(address.path)
+            for plan in parse_qs(address.query).get("plan", []):
+                assert remedy["plan"] == plan
+                assert Plan.objects.filter(code=plan, retired_at__isnull=True).exists()
+    return [remedy["action"] for remedy in remedies]
+
+
+def organisation() -> Account:
+    """One with an owner, and no plan."""
+    name = f"Organisation {uuid4().hex[:6]}"
+    return account_create_organisation(name=name, owner=UserFactory.create(), now=database_now())
 
 
 def nobody(account: Account) -> Account:

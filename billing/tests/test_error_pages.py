@@ -11,6 +11,8 @@ from django.utils import translation
 
 import billing.errors
 import quotas.errors
+from accounts.tests.factories import account_of as own_account
+from accounts.tests.factories import make_person
 from common.errors import DomainError
 from common.pages import render_error
 from quotas.values import Bound, Decision, Refusal
@@ -58,7 +60,7 @@ def test_a_reached_quota_shows_the_limit_and_when_it_starts_again():
         "messages", "day", "plan", "", 5, "block", 5, 0, now, now.replace(year=now.year + 1), allows=False
     )
     decision = Decision(
-        account_id=0,
+        account_id=own_account(make_person()).pk,
         metric="messages",
         units=1,
         allowed=False,

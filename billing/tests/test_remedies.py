@@ -1,0 +1,185 @@
+"""What a refusal offers: only what this account can buy or do, at addresses that exist."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+
+from accounts.models import Account
+from accounts.tests.factories import bearer
+from billing import errors
+from billing.models import PlanChange
+from billing.tests.conftest import Travel, person
+from billing.tests.helpers import ask, everything, leads, nobody, organisation, subscription
+from billing.tests.overdue import overdue_person, refresh
+from common.errors import DomainError
+from quotas import errors as quota_errors
+from quotas.errors import WithRemedy
+from quotas.remedies import feature_details
+from quotas.selectors import usage_check
+from quotas.serialize import refusal_details
+from quotas.values import Decision
+from sandbox.stripe import StripeStandIn
+
+
+def refusal_of(account: Account, units: int, metric: str = "messages") -> Decision:
+    decision = usage_check(account_id=account.pk, metric=metric, units=units)
+    assert not decision.allowed
+    return decision
+
+
+def offered(account: Account, metric: str, units: int = 1) -> list[str]:
+    """The plans that a refusal of that many units names, after a look at its ways on."""
+    remedies = refusal_details(refusal_of(account, units, metric))["remedies"]
+    leads(remedies)
+    return [remedy["plan"] for remedy in remedies if remedy["action"] == "upgrade"]
+
+
+@pytest.mark.req("QU-9")
+def test_without_a_plan_only_plans_of_its_kind_that_cost_are_offered(catalog: StripeStandIn):
+    assert offered(nobody(person()), "messages") == ["basic", "premium"]
+    assert offered(organisation(), "generations") == ["starter", "growth", "scale"]
+    assert offered(organisation(), "messages") == []  # no plan for organisations has any
+
+
+@pytest.mark.req("QU-9")
+def test_with_a_plan_only_those_are_offered_that_it_can_go_up_to(catalog: StripeStandIn):
+    account = person()
+    assert offered(account, "messages", 6) == ["basic", "premium"]
+    assert offered(account, "messages", 60) == ["basic", "premium"]
+    ask(account, "basic")
+    assert offered(account, "messages", 60) == ["premium"]
+    ask(account, "premium")
+    assert leads(refusal_details(refusal_of(account, 2000))["remedies"]) == ["contact"]
+
+
+@pytest.mark.req("QU-8")
+def test_a_feature_is_offered_by_plans_of_the_accounts_kind_with_their_address(catalog: StripeStandIn):
+    assert feature_details(person().pk, "export") == {
+        "plans": ["premium"],
+        "remedies": [{"action": "upgrade", "url": "/account/billing/plans/?plan=premium", "plan": "premium"}],
+    }
+    assert feature_details(organisation().pk, "priority")["plans"] == ["scale"]
+    for account, feature in ((organisation(), "export"), (person(), "priority")):
+        details = feature_details(account.pk, feature)
+        assert (details["plans"], leads(details["remedies"])) == ([], ["contact"])
+
+
+@pytest.mark.req("QU-9", "BI-6")
+def test_who_owes_is_told_to_pay_and_not_to_buy_what_would_be_refused(travel: Travel):
+    account, failed_at = overdue_person(travel)
+    assert leads(refusal_details(refusal_of(account, 60))["remedies"]) == ["pay"]  # in grace: first, then up
+    travel.to(failed_at + timedelta(days=8))
+    refresh(account)
+    details = feature_details(account.pk, "history")
+    assert (details["plans"], leads(details["remedies"])) == (["basic"], ["pay"])
+    for remedies in (
+        feature_details(account.pk, "export")["remedies"],
+        refusal_details(refusal_of(account, 6))["remedies"],
+    ):
+        assert leads([one for one in remedies if one["action"] != "wait"]) == ["pay"]
+
+
+@pytest.mark.req("PC-9")
+def test_an_organisation_is_shown_and_sold_its_own_plans(catalog: StripeStandIn):
+    account = organisation()
+    client = Client()
+    client.force_login(account.members.get())
+    page = client.get("/account/billing/plans/").content.decode()
+    assert [name for name in ("Basic", "Premium", "Starter", "Growth", "Scale") if f">{name}<" in page] == [
+        "Starter",
+        "Growth",
+        "Scale",
+    ]
+    assert client.get("/account/billing/plans/starter/month/").status_code == 200
+    before = everything(account, catalog)
+    for refused in ("basic", "free"):
+        answer = client.get(f"/account/billing/plans/{refused}/month/", follow=True)
+        assert answer.redirect_chain == [("/account/billing/plans/", 302)]
+        assert "is for another kind of account" in answer.content.decode()
+    assert everything(account, catalog) == before
+
+
+@pytest.mark.req("PC-9")
+def test_a_person_without_a_plan_is_not_shown_an_organisations_price(catalog: StripeStandIn):
+    client = Client()
+    client.force_login(nobody(person()).personal_owner)
+    answer = client.get("/account/billing/plans/growth/month/", follow=True)
+    assert answer.redirect_chain == [("/account/billing/plans/", 302)]
+    assert "is for another kind of account" in answer.content.decode()
+
+
+def subclasses(one: type[DomainError]) -> set[type[DomainError]]:
+    return {one}.union(*(subclasses(child) for child in one.__subclasses__()))
+
+
+REFUSALS = sorted(
+    (
+        one
+        for one in subclasses(DomainError)
+        if one.__module__ in (errors.__name__, quota_errors.__name__)
+        and "code" in vars(one)
+        and one.status < 500
+        and one is not errors.OverageCapReached  # its page is not there yet
+    ),
+    key=lambda one: one.__name__,
+)
+
+
+@pytest.mark.req("PC-3", "QU-2")
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda one: one.__name__)
+def test_every_refusal_has_a_next_step_at_an_address_that_exists(refusal: type[DomainError]):
+    assert issubclass(refusal, WithRemedy)
+    assert leads(refusal().details["remedies"])
+    for reason, remedy in refusal.remedy_for.items():
+        assert refusal(details={"reason": reason}).details["remedies"] == [remedy]
+        assert leads([remedy])
+
+
+def refused(account: Account, method: str, path: str, **body: object) -> dict[str, object]:
+    answer = getattr(Client(), method)(
+        f"/v1/billing/{path}", body, content_type="application/json", **bearer(account.personal_owner)
+    )
+    assert 400 <= answer.status_code < 500, answer.content
+    return answer.json()["error"]
+
+
+@pytest.mark.req("PC-3")
+def test_refused_over_http_the_way_on_is_said(catalog: StripeStandIn):
+    account = person()
+    error = refused(account, "delete", "plan-change")
+    assert (error["code"], leads(error["details"]["remedies"])) == ("nothing_to_undo", ["see_plan"])
+    ask(account, "premium")
+    ask(account, "basic")
+    for plan, code, action in (
+        ("free", "plan_change_not_allowed", "undo"),
+        ("basic", "duplicate_plan_change", "see_plan"),
+        ("gold", "invalid_target_plan", "choose_plan"),
+        ("growth", "plan_change_not_allowed", "choose_plan"),
+    ):
+        for path in ("plan-change", "plan-change/preview"):
+            error = refused(account, "post", path, target_plan=plan)
+            assert (error["code"], leads(error["details"]["remedies"])) == (code, [action])
+
+
+@pytest.mark.req("PC-3", "BI-6")
+def test_past_due_the_way_on_is_the_invoice_that_is_owed(catalog: StripeStandIn):
+    from billing.demo import overdue
+    from common.clock import database_now
+
+    account = person()
+    ask(account, "basic")
+    overdue(account, database_now())
+    owed = subscription(account).unpaid_invoices.get().stripe_invoice_id
+    error = refused(account, "post", "plan-change", target_plan="premium")
+    assert error["details"]["reason"] == "payment_overdue"
+    assert error["details"]["remedies"] == [
+        {"action": "pay", "url": f"/account/billing/invoices/{owed}/", "invoice": owed}
+    ]
+    client = Client()
+    client.force_login(account.personal_owner)
+    page = client.get(error["details"]["remedies"][0]["url"])
+    assert f"/account/billing/pay/{owed}/" in page.content.decode()
+    assert not PlanChange.objects.filter(account=account).exclude(status__in=["applied", "failed"]).exists()
