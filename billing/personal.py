@@ -20,7 +20,7 @@ from billing.models import (
 )
 from billing.selectors import (
     live_subscription,
-    plan_change_history,
+    plan_change_attempts,
     plan_change_json,
     scheduled_change,
     subscription_json,
@@ -51,7 +51,7 @@ def export(who: Person) -> dict[str, Any]:
         "payment_methods": [asdict(one) for one in payment_methods_list(account=who.account)[0]],
         "subscription": subscription_json(live) if live else None,
         "plan_changes": [
-            plan_change_json(one) | {"reason": one.reason} for one in plan_change_history(who.account.pk)
+            plan_change_json(one) | {"reason": one.reason} for one in plan_change_attempts(who.account.pk)
         ],
         "invoices": list(_invoices(who.account)),
         "payments": list(

@@ -16,21 +16,41 @@ FULL = 100
 
 @message("quota_threshold")
 def quota_threshold(context: Context) -> Message:
-    """`threshold`, `used`, `limit`, `metric_en`, `metric_fr`, `window`, `reset_at` (text or null), `mode`, `contract`."""
+    """`threshold`, `used`, `limit`, `metric_en`, `metric_fr`, `window`, `reset_at` (text or null), `mode`, `contract`.
+
+    `used` is what was used when it was noticed: one call may have passed several thresholds, and the limit too.
+    """
+    threshold, full = context["threshold"], context["used"] >= context["limit"]
+    percent = context["used"] * FULL // context["limit"]
     figures = {
         "metric": context["metric_fr"] if is_french() else context["metric_en"],
-        "threshold": context["threshold"],
+        "threshold": threshold,
+        "percent": percent,
         "used": number_text(context["used"]),
         "limit": number_text(context["limit"]),
     }
-    full = context["threshold"] >= FULL
-    if full:
+    if threshold >= FULL:
         subject = _("%(metric)s: the limit is reached") % figures
-    else:
+    elif percent == threshold:
         subject = _("%(metric)s: %(threshold)s%% of the limit is used") % figures
-    lines = [_("You have used %(used)s of %(limit)s.") % figures, _what_follows(context, full=full)]
+    else:
+        subject = _("%(metric)s: more than %(threshold)s%% of the limit is used") % figures
+    lines = [_said(threshold, percent) % figures, _what_follows(context, full=full)]
     more = None if context["contract"] else Action(_("See plans that allow more"), reverse("plans"))
     return Message(subject=subject, lines=lines, action=more)
+
+
+def _said(threshold: int, percent: int) -> str:
+    if threshold in (FULL, percent):
+        return _("You have used %(used)s of %(limit)s.")
+    if percent >= FULL:
+        return _(
+            "Your alert at %(threshold)s%% is passed, and the limit itself is reached: "
+            "%(used)s of %(limit)s are used."
+        )
+    return _(
+        "Your alert at %(threshold)s%% is passed: %(used)s of %(limit)s are used, which is %(percent)s%%."
+    )
 
 
 def _what_follows(context: Context, *, full: bool) -> str:

@@ -25,6 +25,7 @@ from common.ratelimit import ratelimited
 from common.request_id import current_request_id
 from quotas.errors import MeteringRefused
 from quotas.metering import metering
+from quotas.remedies import feature_details
 from quotas.selectors import has_feature
 from showcase.models import MAX_TEXT_LENGTH, ChatMessage
 from showcase.selectors import conversation
@@ -92,6 +93,7 @@ def _show(
     status: int = 200,
     refused: MeteringRefused | None = None,
 ) -> HttpResponse:
+    quotas = quotas_context(account, metric=METRIC)
     context: dict[str, Any] = {
         "form": form,
         "talk": _talk(request, account),
@@ -102,9 +104,16 @@ def _show(
             _("Which planets are retrograde?"),
             _("What stands in Leo?"),
         ),
-        **quotas_context(account, metric=METRIC),
+        **quotas,
+        "is_sold": is_sold(account, METRIC, quotas),
     }
     return render(request, "pages/chat.html", context, status=status)
+
+
+def is_sold(account: Account, metric: str, quotas: dict[str, Any]) -> bool:
+    """Whether a plan that the account could take has the metric; it has one already where there is a quota of it."""
+    unread = bool(quotas.get("meters_error"))
+    return unread or bool(quotas["meters"]) or bool(feature_details(account.pk, metric)["plans"])
 
 
 def _talk(request: HttpRequest, account: Account) -> Sequence[ChatMessage]:

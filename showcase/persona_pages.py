@@ -28,6 +28,7 @@ from common.request_id import current_request_id
 from quotas.errors import MeteringRefused
 from showcase.keeping import PERSONAS, persona_create, persona_delete, persona_restore
 from showcase.models import MAX_NAME_LENGTH, Persona
+from showcase.pages import is_sold
 from showcase.selectors import persona_get, personas
 
 MAX_SHOWN = 200
@@ -135,6 +136,7 @@ def _show(
         "crumbs": [(_("Personas"), "")],
         "page_url": reverse("personas-page"),
         **quotas,
+        "is_sold": is_sold(account, PERSONAS, quotas),
     }
     return render(request, "pages/personas.html", context, status=status)
 

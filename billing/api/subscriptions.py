@@ -236,7 +236,7 @@ class PlanChangesView(ApiView):
         responses=schemas.PlanChangeShape(many=True),
     )
     def get(self, request: Request) -> Response:
-        """Every attempt to change the plan, newest first."""
+        """Changes of plan, newest first: done, under way, taken back, or failed. What was refused is none."""
         rows, cursor = paginate(
             plan_change_history(account_of(request).pk), request, order=("-requested_at", "-id")
         )

@@ -48,6 +48,11 @@ class InvoiceState:
     tax_minor: int = 0
     credited_minor: int = 0
 
+    def billed_from(self, price_id: str | None) -> datetime | None:
+        """From when a price is charged, as its line says; None where no line charges it."""
+        charged = (one for one in self.lines if one.price_id == price_id and one.amount_minor >= 0)
+        return next((one.period_start for one in charged), None)
+
 
 @dataclass(frozen=True, slots=True)
 class CreditNoteState:

@@ -142,7 +142,9 @@ def _settle(change: PlanChange, state: SubscriptionState, moment: datetime) -> N
     may_wait = change.kind in (ChangeKind.DOWNGRADE, ChangeKind.MOVE)
     waits = may_wait and not _has_switched(change, state)
     change.status = ChangeStatus.SCHEDULED if waits else ChangeStatus.APPLIED
-    change.effective_at = change.effective_at or (state.period_end if waits else moment)
+    change.effective_at = change.effective_at or (
+        state.period_end if waits else _since(change, state) or moment
+    )
     change.settled_at = moment
     change.error_code, change.error_details = "", {}
     change.stripe_subscription_id = state.id
@@ -158,6 +160,15 @@ def _settle(change: PlanChange, state: SubscriptionState, moment: datetime) -> N
         _compare_with_quote(change)
     change.save()
     change_record(change, moment)
+
+
+def _since(change: PlanChange, state: SubscriptionState) -> datetime | None:
+    """From when what was bought at once is billed: what the invoice says, not when we heard of it."""
+    if change.to_price is None or state.latest_invoice is None:
+        return None
+    if change.kind not in (ChangeKind.UPGRADE, ChangeKind.START):
+        return None
+    return state.latest_invoice.billed_from(change.to_price.stripe_price_id)
 
 
 def schedule_release_promise(subscription: Subscription, schedule_id: str, moment: datetime) -> None:

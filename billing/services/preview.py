@@ -240,7 +240,8 @@ def _forbidden(current: Price, target: Price) -> PlanChangeNotAllowed:
         else _("You cannot move to %(plan)s from your plan.")
     )
     return PlanChangeNotAllowed(
-        message % {"plan": b.name}, details={"reason": reason, "from": price_name(current), "to": price_name(target)}
+        message % {"plan": b.name},
+        details={"reason": reason, "from": price_name(current), "to": price_name(target)},
     )
 
 
@@ -282,11 +283,12 @@ def transition_preview(*, account: Account, transition: Transition, now: datetim
         now=now,
     )
     changes = _changes(subscription, target)
-    next_at = _next_invoice_at(transition, proration_at)
+    effective_at = _effective_at(transition, invoice, proration_at)
+    next_at = _next_invoice_at(transition, effective_at)
     return Preview(
         kind=transition.kind.value,
         target=target,
-        effective_at=_effective_at(transition, proration_at),
+        effective_at=effective_at,
         due_now=due,
         lines=invoice.lines if invoice else (),
         next_amount=Money(target.amount_minor, target.currency) if next_at else None,
@@ -332,13 +334,15 @@ def stripe_price_of(price: Price) -> str:
     return price.stripe_price_id
 
 
-def _effective_at(transition: Transition, now: datetime) -> datetime:
+def _effective_at(transition: Transition, invoice: InvoiceState | None, now: datetime) -> datetime:
+    """The very instant from which the target is billed, where it is billed at once."""
     if transition.kind == ChangeKind.DOWNGRADE and transition.subscription.current_period_end:
         return transition.subscription.current_period_end
-    return now
+    billed = invoice.billed_from(transition.target.stripe_price_id) if invoice else None
+    return billed or now
 
 
-def _next_invoice_at(transition: Transition, now: datetime) -> datetime | None:
+def _next_invoice_at(transition: Transition, effective_at: datetime) -> datetime | None:
     """When the target's price is charged next; None for a free target."""
     subscription, target = transition.subscription, transition.target
     if target.amount_minor == 0:
@@ -346,7 +350,7 @@ def _next_invoice_at(transition: Transition, now: datetime) -> datetime | None:
     if transition.kind == ChangeKind.DOWNGRADE:
         return subscription.current_period_end
     if subscription.stripe_subscription_id is None or subscription.price.interval != target.interval:
-        return add_months(now, MONTHS[target.interval])  # a new period begins at once
+        return add_months(effective_at, MONTHS[target.interval])  # a new period begins at once
     return next_period_end(
         anchor=subscription.anchor_at, interval=target.interval, start=subscription.current_period_start
     )

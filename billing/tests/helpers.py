@@ -81,9 +81,13 @@ def ask(
     )
 
 
-def preview(account: Account, plan: str, interval: str | None = None) -> Preview:
+def preview(account: Account, plan: str, interval: str | None = None, *, now: Any = None) -> Preview:
     return services.plan_change_preview(
-        account=account, user=account.personal_owner, target_plan=plan, interval=interval, now=database_now()
+        account=account,
+        user=account.personal_owner,
+        target_plan=plan,
+        interval=interval,
+        now=now or database_now(),
     )
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+from datetime import timedelta
 
+import pytest
+from django.test import Client
+
+from accounts.tests.factories import bearer
 from billing.errors import (
     PaymentFailed,
     QuoteStale,
 )
+from billing.gateways.client import api
 from billing.models import PlanChange
 from billing.tests.conftest import person
 from billing.tests.helpers import (
@@ -15,13 +20,15 @@ from billing.tests.helpers import (
     cancel,
     decline,
     everything,
+    invoices,
+    leads,
     preview,
     state,
     subscription,
     undo,
 )
 from common.clock import database_now
-from common.errors import IdempotencyKeyReused
+from common.errors import DomainError, IdempotencyKeyReused
 
 
 @pytest.mark.req("PC-8")
@@ -40,26 +47,137 @@ def test_an_expired_quote_is_answered_with_a_new_one(catalog, settings):
     with pytest.raises(QuoteStale) as raised:
         ask(account, "premium", quote=seen.quote, now=database_now() + settings.QUOTE_TTL)
     assert everything(account, catalog) == before
+    assert raised.value.details["reason"] == "expired"
+    assert "expired" in str(raised.value.message)
     fresh = raised.value.details["preview"]
     assert fresh["due_now"] == {"amount_minor": 2000, "currency": "eur"}
     assert ask(account, "premium", quote=fresh["quote"]).change.status == "applied"
 
 
 @pytest.mark.req("PC-8")
-def test_a_quote_for_another_state_or_target_or_account_is_stale(catalog):
-    account, other = person(), person()
-    from_free = preview(account, "premium")
-    foreign = preview(other, "premium")
+def test_a_quote_for_another_change_is_said_to_be_for_that(catalog):
+    account = person()
     for_basic = preview(account, "basic")
-    for quote, plan in ((foreign.quote, "premium"), (for_basic.quote, "premium")):
-        before = everything(account, catalog)
-        with pytest.raises(QuoteStale):
-            ask(account, plan, quote=quote)
-        assert everything(account, catalog) == before
+    before = everything(account, catalog)
+    with pytest.raises(QuoteStale) as raised:
+        ask(account, "premium", quote=for_basic.quote)
+    assert everything(account, catalog) == before
+    details = raised.value.details
+    assert (details["reason"], details["quoted"], details["asked"]) == (
+        "for_another_change",
+        {"plan": "basic", "interval": "month"},
+        {"plan": "premium", "interval": "month"},
+    )
+    assert "for Basic (month), not for Premium (month)" in str(raised.value.message)
+    assert leads(details["remedies"]) == ["confirm"]
+    assert ask(account, "premium", quote=details["quote"]).change.status == "applied"
+
+
+@pytest.mark.req("EN-11", "PC-8")
+def test_anothers_quote_is_as_unknown_as_a_forged_one(catalog):
+    from common.errors import ValidationError
+
+    account = person()
+    foreign = preview(person(), "premium").quote
+    before = everything(account, catalog)
+    answers = []
+    for quote in (foreign, "forged"):
+        with pytest.raises(ValidationError) as raised:
+            ask(account, "premium", quote=quote)
+        answers.append((str(raised.value.message), raised.value.details))
+    assert answers[0] == answers[1]
+    assert everything(account, catalog) == before
+
+
+@pytest.mark.req("PC-8", "PC-13")
+def test_without_an_interval_the_quotes_own_is_meant(catalog):
+    account = person()
+    ask(account, "premium")
+    yearly = preview(account, "premium", "year")
+    done = ask(account, "premium", quote=yearly.quote)
+    assert (done.change.status, subscription(account).price.interval) == ("applied", "year")
+    assert done.change.charged_minor == yearly.due_now.amount_minor
+
+
+@pytest.mark.req("PC-8", "PC-13")
+def test_a_quote_for_another_interval_is_not_told_as_a_duplicate(catalog):
+    account = person()
+    ask(account, "premium")
+    yearly = preview(account, "premium", "year")
+    before = everything(account, catalog)
+    with pytest.raises(QuoteStale) as raised:
+        ask(account, "premium", "month", quote=yearly.quote)
+    assert everything(account, catalog) == before
+    details = raised.value.details
+    assert (details["reason"], details["quoted"]["interval"]) == ("for_another_change", "year")
+    assert "preview" not in details  # there is nothing to change to what it has
+    assert leads(details["remedies"]) == ["choose_plan"]
+
+
+@pytest.mark.req("PC-5", "PC-8")
+def test_a_refused_request_is_not_told_as_a_change_that_failed(catalog, settings):
+    account = person()
+    seen = preview(account, "premium")
+    with pytest.raises(QuoteStale):
+        ask(account, "premium", quote=seen.quote, now=database_now() + settings.QUOTE_TTL)
+    with pytest.raises(DomainError):
+        ask(account, "gold")
+    with pytest.raises(DomainError):
+        ask(account, "free")
+    api().customers.balance_transactions.create(
+        account.stripe_customer_id, {"amount": -300, "currency": "eur"}
+    )
+    with pytest.raises(QuoteStale):  # seen only when Stripe is asked once more
+        ask(account, "premium", quote=seen.quote)
+    history = Client().get("/v1/billing/plan-changes", **bearer(account.personal_owner)).json()["data"]
+    assert history == []
+    codes = PlanChange.objects.filter(account=account).order_by("requested_at").values_list("error_code")
+    assert sorted(code for (code,) in codes) == [
+        "duplicate_plan_change",
+        "invalid_target_plan",
+        "quote_stale",
+        "quote_stale",
+    ]  # support sees them all
+    decline(account)
+    with pytest.raises(PaymentFailed):
+        ask(account, "premium")
+    (failed,) = Client().get("/v1/billing/plan-changes", **bearer(account.personal_owner)).json()["data"]
+    assert (failed["status"], failed["error_code"]) == ("failed", "payment_failed")
+
+
+@pytest.mark.req("PC-8")
+@pytest.mark.parametrize(
+    ("start", "plan", "interval"),
+    [("free", "premium", "month"), ("basic", "premium", "month"), ("basic", "basic", "year")],
+)
+def test_what_is_bought_begins_at_one_instant(travel, start, plan, interval):
+    """In the preview, the history and the invoice's lines; a clock's tick between two calls makes no difference."""
+    account = person()
+    if start != "free":
+        ask(account, start)
+    travel.by(days=3)
+    seen = preview(account, plan, interval, now=database_now() - timedelta(seconds=2)).as_json()
+    (charged,) = [one for one in seen["lines"] if one["amount_minor"] > 0]
+    assert seen["effective_at"] == charged["period_start"]
+    if seen["next_invoice"] and charged["period_end"]:
+        assert seen["next_invoice"]["at"] == charged["period_end"]
+    change = ask(account, plan, interval, quote=seen["quote"]).change
+    bill = invoices(travel.stand_in)[-1]
+    (line,) = [one for one in bill["lines"]["data"] if one["amount"] > 0]
+    assert change.effective_at.timestamp() == line["period"]["start"]
+    if start == "free" or interval == "year":
+        assert change.effective_at == subscription(account).current_period_start
+
+
+@pytest.mark.req("PC-8")
+def test_a_quote_for_another_state_is_stale(catalog):
+    account = person()
+    from_free = preview(account, "premium")
     ask(account, "basic")
     before = everything(account, catalog)
     with pytest.raises(QuoteStale) as raised:
         ask(account, "premium", quote=from_free.quote)  # it was worth 20 €; now it is the difference
+    assert raised.value.details["reason"] == "changed"
     assert raised.value.details["preview"]["due_now"]["amount_minor"] <= 1500
     assert everything(account, catalog) == before
 
@@ -79,8 +197,6 @@ def test_a_forged_quote_is_no_quote(catalog):
 
 @pytest.mark.req("PC-8")
 def test_credit_that_appeared_meanwhile_makes_the_quote_stale(catalog):
-    from billing.gateways.client import api
-
     account = person()
     seen = preview(account, "premium")
     api().customers.balance_transactions.create(

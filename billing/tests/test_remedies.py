@@ -102,6 +102,35 @@ def test_an_organisation_is_shown_and_sold_its_own_plans(catalog: StripeStandIn)
     assert everything(account, catalog) == before
 
 
+@pytest.mark.req("AC-5", "PC-9")
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_no_page_offers_an_organisation_what_is_for_people(catalog: StripeStandIn, language: str):
+    client = Client()
+    client.force_login(organisation().members.get())
+    client.cookies["django_language"] = language
+    for path in ("", "billing/", "billing/plans/", "billing/invoices/"):
+        page = client.get(f"/account/{path}").content.decode()
+        assert "the free" not in page
+        assert "Basic" not in page
+    page = client.get("/account/").content.decode()
+    assert {"en": "Your organisation has no plan", "fr": "Votre organisation n’a pas de formule"}[
+        language
+    ] in page
+    for path in ("/chat/", "/personas/"):
+        page = client.get(path).content.decode()
+        assert {"en": "No plan for organisations has any", "fr": "Aucune formule pour organisations"}[
+            language
+        ] in page
+
+
+@pytest.mark.req("PC-9")
+def test_a_person_without_a_plan_is_told_of_the_free_one_on_pages(catalog: StripeStandIn):
+    client = Client()
+    client.force_login(nobody(person()).personal_owner)
+    assert "the free one too" in client.get("/account/").content.decode()
+    assert "Choose a plan to ask the desk" in client.get("/chat/").content.decode()
+
+
 @pytest.mark.req("PC-9")
 def test_a_person_without_a_plan_is_not_shown_an_organisations_price(catalog: StripeStandIn):
     client = Client()

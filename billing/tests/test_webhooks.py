@@ -64,6 +64,7 @@ def apply_all() -> None:
     [
         pytest.param(lambda raw: {"signature": signed(raw, secret="whsec_other")}, id="another secret"),
         pytest.param(lambda raw: {"signature": signed(raw, at=time.time() - 3600)}, id="an hour old"),
+        pytest.param(lambda raw: {"signature": signed(raw, at=time.time() + 3600)}, id="an hour ahead"),
         pytest.param(lambda raw: {"signature": ""}, id="no signature"),
         pytest.param(lambda raw: {"signature": "t=1,v1=00"}, id="nonsense"),
         pytest.param(

@@ -9,6 +9,7 @@ from django.core import mail
 from django.core.cache import cache
 
 from accounts.models import Membership, Notification, Role, User
+from accounts.notifications.messages import message_of
 from accounts.tests.factories import account_of as own_account
 from accounts.tests.factories import make_person
 from common import clock, outbox
@@ -66,11 +67,44 @@ def test_sixty_four_at_once_over_all_three(person):
     assert not [one for one in answers if isinstance(one, Exception)]
     assert look() == [80, 95, 100]
     outbox.run_due(now=clock.database_now() + timedelta(minutes=1))
-    assert sorted(one.subject for one in mail.outbox) == [
+    # By the time of a look more may be used than the threshold: then it says "more than".
+    assert sorted(one.subject.replace("more than ", "") for one in mail.outbox) == [
         "Messages: 80% of the limit is used",
         "Messages: 95% of the limit is used",
         "Messages: the limit is reached",
     ]
+
+
+def said(threshold: int) -> tuple[str, list[str]]:
+    told = Notification.objects.get(cause__endswith=f":{threshold}")
+    words = message_of(told.template, told.context)
+    return words.subject, list(words.lines)
+
+
+def test_one_call_over_several_thresholds_says_of_each_what_is_true(person):
+    give(own_account(person), LimitSpec("messages", "day", 5))
+    use(person, 5)
+    assert look() == [80, 95, 100]
+    refused = "Further calls are refused until it starts again"
+    for threshold in (80, 95):
+        subject, lines = said(threshold)
+        assert subject == f"Messages: more than {threshold}% of the limit is used"
+        assert lines[0] == (
+            f"Your alert at {threshold}% is passed, and the limit itself is reached: 5 of 5 are used."
+        )
+        assert lines[1].startswith(refused)
+    subject, lines = said(100)
+    assert (subject, lines[0]) == ("Messages: the limit is reached", "You have used 5 of 5.")
+
+
+def test_what_is_past_a_threshold_is_said_to_be(person):
+    use(person, 87)
+    assert look() == [80]
+    assert said(80)[0] == "Messages: more than 80% of the limit is used"
+    assert said(80)[1][0] == "Your alert at 80% is passed: 87 of 100 are used, which is 87%."
+    use(person, 8)
+    look()
+    assert said(95) == ("Messages: 95% of the limit is used", ["You have used 95 of 100.", said(80)[1][1]])
 
 
 def test_a_persons_own_thresholds(person):
