@@ -12,7 +12,8 @@ from accounts.models import Account
 from billing.gateways.client import api
 from billing.models import Drift, PlanChange, Price, Subscription, UnpaidInvoice
 from billing.services import payment_method_add, plan_changes_sweep
-from billing.services.reconcile import _subscription_end, reconcile
+from billing.services.drift_mending import subscription_end
+from billing.services.reconcile import reconcile
 from billing.tests.conftest import person
 from billing.tests.helpers import ask, everything, fault, messages_limit, no_faults, state, subscription
 from common import books
@@ -53,7 +54,7 @@ def never_was_there(account):
 
 def ended_here(account):
     """Ours is over and the free plan stands in its place; Stripe goes on charging."""
-    _subscription_end(account.pk, subscription(account).stripe_subscription_id)
+    subscription_end(account.pk, subscription(account).stripe_subscription_id)
 
 
 def forgotten_here(account):
