@@ -137,7 +137,7 @@ class CancelView(ApiView):
     rate_limits = CHANGE_LIMITS
     idempotency_wait_s = CHANGE_WAIT_S
 
-    @raises(NoLiveSubscription, PlanChangeNotAllowed, PaymentProviderUnavailable)
+    @raises(NoLiveSubscription, PlanChangeNotAllowed, DuplicatePlanChange, PaymentProviderUnavailable)
     @extend_schema(
         operation_id="billing_subscription_cancel",
         request=schemas.CancelRequest,

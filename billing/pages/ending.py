@@ -15,6 +15,7 @@ from accounts.models import Account, User
 from accounts.selectors import account_of
 from billing.enums import ChangeStatus
 from billing.errors import (
+    DuplicatePlanChange,
     NoLiveSubscription,
     NothingToUndo,
     PaymentProviderUnavailable,
@@ -145,7 +146,7 @@ def _cancel(request: HttpRequest, account: Account, subscription: Subscription) 
         return _show_cancel(
             request, account, subscription, status=error.status, chosen=keep, keep_error=message
         )
-    except (PlanChangeNotAllowed, NoLiveSubscription) as error:
+    except (PlanChangeNotAllowed, DuplicatePlanChange, NoLiveSubscription) as error:
         messages.warning(request, str(error.message))
         return redirect("account_billing")
     except PaymentProviderUnavailable as error:

@@ -81,6 +81,14 @@ def change_open(
     )
 
 
+def change_by_key(asked: Asked) -> PlanChange | None:
+    """What the same request, sent before, has led to; a failure may be tried again."""
+    if asked.scoped_key is None:
+        return None
+    keyed = PlanChange.objects.filter(account=asked.account, idempotency_key=asked.scoped_key)
+    return keyed.exclude(status=ChangeStatus.FAILED).first()
+
+
 def unknown_outcome(change: PlanChange) -> PaymentProviderUnavailable:
     """What is told while nobody knows: not that it failed."""
     return PaymentProviderUnavailable(

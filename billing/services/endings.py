@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Account, User
 from billing.enums import IN_FLIGHT, ChangeKind, ChangeStatus
-from billing.errors import NoLiveSubscription, NothingToUndo, PlanChangeNotAllowed
+from billing.errors import DuplicatePlanChange, NoLiveSubscription, NothingToUndo, PlanChangeNotAllowed
 from billing.gateways.client import LONGEST_CALL_S
 from billing.gateways.stripe import gateway
 from billing.locks import lock_account, lock_live_subscription, lock_plan_change
@@ -22,7 +22,7 @@ from billing.selectors import (
     plan_change_get,
     scheduled_change,
 )
-from billing.services.attempts import Asked, PlanChangeResult, change_open, observed
+from billing.services.attempts import Asked, PlanChangeResult, change_by_key, change_open, observed
 from billing.services.carry_out import take_back
 from billing.services.changes import keep_check, plan_change_finish
 from billing.services.converge import subscription_catch_up, subscription_converge
@@ -30,6 +30,7 @@ from billing.services.outcomes import change_log, change_undone
 from billing.services.refused import refusal_keep
 from common import outbox
 from common.clock import database_now
+from quotas.serialize import instant
 
 log = structlog.get_logger(__name__)
 
@@ -64,10 +65,7 @@ def _open_undo(account: Account, now: datetime) -> PlanChange:
     if found is None:
         pending = PlanChange.objects.filter(account=account, status__in=IN_FLIGHT).first()
         if pending is not None:
-            raise PlanChangeNotAllowed(
-                _("A change is being carried out. Wait until it is done."),
-                details={"reason": "change_in_progress", "plan_change": str(pending.pk)},
-            )
+            raise _being_carried_out(pending)
         raise NothingToUndo
     change = lock_plan_change(found.pk)
     if change.undo_requested_at is None:
@@ -119,7 +117,7 @@ def subscription_cancel(
         kind = ChangeKind.CANCEL if at == "now" else ChangeKind.DOWNGRADE
         try:
             change, is_new = _open_cancel(asked, kind)
-        except (NoLiveSubscription, PlanChangeNotAllowed) as error:
+        except (NoLiveSubscription, PlanChangeNotAllowed, DuplicatePlanChange) as error:
             refusal_keep(asked, error, kind=kind)
             raise
         return plan_change_finish(asked, change, is_new=is_new)
@@ -128,25 +126,44 @@ def subscription_cancel(
 @transaction.atomic
 def _open_cancel(asked: Asked, kind: ChangeKind) -> tuple[PlanChange, bool]:
     lock_account(asked.account.pk)
+    if (same := change_by_key(asked)) is not None:
+        return same, False
     subscription = lock_live_subscription(asked.account.pk)
     if subscription is None:
         raise NoLiveSubscription
     target = free_price(subscription.plan.audience)
     pending = change_in_flight(asked.account.pk)
-    if pending is not None and pending.status == ChangeStatus.PENDING and pending.kind == kind:
+    is_same = pending is not None and pending.kind == kind and pending.to_price == target
+    if pending is not None and is_same and pending.status == ChangeStatus.PENDING:
         return pending, False
+    if pending is not None and subscription.stripe_subscription_id is not None:
+        raise _in_the_way(pending, is_same=is_same)
     if subscription.stripe_subscription_id is None:
         raise PlanChangeNotAllowed(
             _("The free plan costs nothing and has nothing to cancel."), details={"reason": "free_plan"}
         )
-    if pending is not None:
-        raise PlanChangeNotAllowed(
-            _("Another change is under way or scheduled. Take it back first."),
-            details={"reason": "change_scheduled", "plan_change": str(pending.pk)},
-        )
     if target is not None:
         keep_check(asked, target)
     return change_open(asked=asked, subscription=subscription, target=target, kind=kind), True
+
+
+def _in_the_way(pending: PlanChange, *, is_same: bool) -> DuplicatePlanChange | PlanChangeNotAllowed:
+    details = {"reason": "change_scheduled", "plan_change": str(pending.pk)}
+    if is_same:
+        return DuplicatePlanChange(
+            _("The end of the subscription is scheduled already. Nothing more is needed."),
+            details=details | {"effective_at": instant(pending.effective_at)},
+        )
+    if pending.status == ChangeStatus.PENDING:
+        return _being_carried_out(pending)
+    return PlanChangeNotAllowed(_("Another change is scheduled. Take it back first."), details=details)
+
+
+def _being_carried_out(pending: PlanChange) -> PlanChangeNotAllowed:
+    return PlanChangeNotAllowed(
+        _("A change is being carried out. Wait until it is done."),
+        details={"reason": "change_in_progress", "plan_change": str(pending.pk)},
+    )
 
 
 def subscription_resume(

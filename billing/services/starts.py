@@ -11,11 +11,12 @@ from billing.errors import AlreadySubscribed, PlanChangeNotAllowed
 from billing.locks import lock_account, lock_live_subscription
 from billing.models import PlanChange, Price, Subscription
 from billing.selectors import audience_of, live_subscription, plan_change_get
-from billing.services.attempts import Asked, PlanChangeResult, change_open, observed
+from billing.services.attempts import Asked, PlanChangeResult, change_by_key, change_open, observed
 from billing.services.changes import plan_change_await, plan_change_run
 from billing.services.customers import payment_method_add, payment_method_make_default
 from billing.services.outcomes import change_record, free_subscription_open
 from billing.services.preview import interval_or_default, target_price
+from common.errors import IdempotencyKeyReused
 
 
 def account_welcome(*, account: Account, now: datetime) -> Subscription | None:
@@ -84,6 +85,8 @@ def _subscribed(subscription: Subscription) -> AlreadySubscribed:
 @transaction.atomic
 def _open_start(asked: Asked, target: Price) -> tuple[PlanChange, bool]:
     lock_account(asked.account.pk)
+    if (same := change_by_key(asked)) is not None:
+        return _still(same, target), False
     if (subscription := lock_live_subscription(asked.account.pk)) is not None:
         raise _subscribed(subscription)
     pending = PlanChange.objects.filter(account=asked.account, status=ChangeStatus.PENDING).first()
@@ -98,6 +101,15 @@ def _open_start(asked: Asked, target: Price) -> tuple[PlanChange, bool]:
     if target.amount_minor == 0:
         _start_free(change, target, asked.arrived_at)
     return change, True
+
+
+def _still(same: PlanChange, target: Price) -> PlanChange:
+    """The first outcome of a request that is sent again; IdempotencyKeyReused once that holds no longer."""
+    live = lock_live_subscription(same.account_id)
+    holds = same.status == ChangeStatus.PENDING or (live is not None and live.price_id == target.pk)
+    if same.to_price_id != target.pk or not holds:
+        raise IdempotencyKeyReused
+    return same
 
 
 def _start_free(change: PlanChange, target: Price, now: datetime) -> None:

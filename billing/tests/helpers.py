@@ -97,12 +97,12 @@ def undo(account: Account) -> PlanChangeResult:
     )
 
 
-def cancel(account: Account, at: str = "period_end") -> PlanChangeResult:
+def cancel(account: Account, at: str = "period_end", *, key: str | None = None) -> PlanChangeResult:
     return services.subscription_cancel(
         account=account,
         user=account.personal_owner,
         at=at,
-        idempotency_key=None,
+        idempotency_key=key,
         request_id="req-billing-cancel",
         now=database_now(),
     )

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
-from accounts.models import Account
+from accounts.models import Account, User
 from accounts.tests.factories import bearer
 from billing import errors
 from billing.models import PlanChange
@@ -106,8 +106,9 @@ def test_an_organisation_is_shown_and_sold_its_own_plans(catalog: StripeStandIn)
 @pytest.mark.parametrize("language", ["en", "fr"])
 def test_no_page_offers_an_organisation_what_is_for_people(catalog: StripeStandIn, language: str):
     client = Client()
-    client.force_login(organisation().members.get())
-    client.cookies["django_language"] = language
+    owner = organisation().members.get()
+    User.objects.filter(pk=owner.pk).update(language=language)
+    client.force_login(owner)
     for path in ("", "billing/", "billing/plans/", "billing/invoices/"):
         page = client.get(f"/account/{path}").content.decode()
         assert "the free" not in page

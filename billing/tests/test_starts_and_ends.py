@@ -6,8 +6,10 @@ import pytest
 
 from billing.errors import (
     AlreadySubscribed,
+    DuplicatePlanChange,
     NothingToUndo,
     PaymentFailed,
+    PaymentProviderUnavailable,
     PlanChangeNotAllowed,
 )
 from billing.models import PlanChange, Subscription
@@ -22,14 +24,20 @@ from billing.tests.helpers import (
     cancel,
     decline,
     everything,
+    fault,
+    leads,
     messages_limit,
+    no_faults,
     nobody,
     only,
+    organisation,
     start,
     state,
     subscription,
+    undo,
 )
 from common.clock import database_now
+from common.errors import IdempotencyKeyReused
 
 
 @pytest.mark.req("PC-13")
@@ -73,6 +81,68 @@ def test_a_refused_cancellation_is_history_with_its_kind(catalog, at, kind):
         cancel(account, at)
     attempt = PlanChange.objects.get(account=account)
     assert (attempt.kind, attempt.status, attempt.error_code) == (kind, "failed", "plan_change_not_allowed")
+
+
+@pytest.mark.req("PC-3", "PC-6")
+def test_an_end_that_is_scheduled_already_is_said_to_be(catalog):
+    account = person()
+    ask(account, "premium")
+    change = cancel(account).change
+    before = everything(account, catalog)
+    with pytest.raises(DuplicatePlanChange) as raised:
+        cancel(account)
+    assert raised.value.details["plan_change"] == str(change.pk)
+    assert leads(raised.value.details["remedies"]) == ["see_plan"]
+    assert everything(account, catalog) == before
+
+
+@pytest.mark.req("PC-6")
+@pytest.mark.parametrize("at", ["period_end", "now"])
+def test_the_same_cancellation_sent_again_gets_the_first_outcome(catalog, at):
+    account = person()
+    ask(account, "premium")
+    first = cancel(account, at, key="one").change
+    before = everything(account, catalog)
+    assert cancel(account, at, key="one").change.pk == first.pk
+    assert everything(account, catalog) == before
+
+
+@pytest.mark.req("PC-6")
+def test_a_cancellation_that_was_taken_back_is_told_as_that_when_sent_again(catalog):
+    """As a browser does whose user goes back to the form."""
+    account = person()
+    ask(account, "premium")
+    cancel(account, key="one")
+    undo(account)
+    assert cancel(account, key="one").change.status == "undone"
+    assert subscription(account).cancel_at is None
+    assert cancel(account, key="two").change.status == "scheduled"
+
+
+@pytest.mark.req("PC-6")
+def test_a_cancellation_is_not_answered_with_another_change_that_is_under_way(catalog):
+    account = person()
+    ask(account, "premium")
+    fault(catalog, path="/v1/subscription_schedules", method="POST", effect="error_before", times=50)
+    with pytest.raises(PaymentProviderUnavailable):
+        ask(account, "basic")
+    assert PlanChange.objects.get(account=account, kind="downgrade").status == "pending"
+    with pytest.raises(PlanChangeNotAllowed) as raised:
+        cancel(account)
+    assert leads(raised.value.details["remedies"]) == ["wait"]
+    no_faults(catalog)
+
+
+@pytest.mark.req("PC-6")
+def test_a_start_sent_again_after_its_plan_has_ended_is_refused_clearly(catalog):
+    account = organisation()
+    first = start(account, "growth", payment_method="pm_card_visa", idempotency_key="one").change
+    assert start(account, "growth", idempotency_key="one").change.pk == first.pk
+    cancel(account, "now")
+    before = everything(account, catalog)
+    with pytest.raises(IdempotencyKeyReused):
+        start(account, "growth", idempotency_key="one")
+    assert everything(account, catalog) == before
 
 
 def test_resume_needs_an_end(catalog):
