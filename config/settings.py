@@ -334,6 +334,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "grants-expire": {"task": "quotas.tasks.grants_expire", "schedule": 60.0},
     "partitions-ensure": {"task": "quotas.tasks.partitions_ensure", "schedule": 86_400.0},
     "thresholds-notify": {"task": "quotas.tasks.thresholds_notify", "schedule": 10.0},
+    "refusals-prune": {"task": "quotas.tasks.refusals_prune", "schedule": 3600.0},
     "outbox-sweep": {"task": "common.outbox_sweep", "schedule": 5.0},
     "prune": {"task": "common.prune", "schedule": 3600.0},
     "webhooks-prune": {"task": "billing.tasks.webhooks_prune", "schedule": 86_400.0},
@@ -359,6 +360,7 @@ if "showcase" in INSTALLED_APPS:
 # A run of a promised task that neither ended nor failed within this time has died; another may begin.
 OUTBOX_LEASE = timedelta(seconds=env.int("OUTBOX_LEASE_S", default=60))
 OUTBOX_RETENTION = timedelta(days=env.int("OUTBOX_RETENTION_DAYS", default=30))
+REFUSALS_RETENTION = timedelta(days=env.int("REFUSALS_RETENTION_DAYS", default=30))
 IDEMPOTENCY_RETENTION = timedelta(hours=env.int("IDEMPOTENCY_RETENTION_HOURS", default=24))
 
 LOGGING = build_logging(

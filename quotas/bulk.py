@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from common.errors import DomainError
 from quotas import metrics
 from quotas.engine.meter import meter
+from quotas.refused import refusal_keep
 from quotas.services import _operation
 from quotas.values import Decision, Kind, Operation
 
@@ -36,6 +37,7 @@ def usage_consume_all(
         outcome = next(decided) if isinstance(one, Operation) else one
         if isinstance(one, Operation) and isinstance(outcome, Decision):
             metrics.observe(one, outcome)
+            refusal_keep(one, outcome)
         outcomes.append(outcome)
     return outcomes
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from quotas.models import Entitlement, UsageRecord
+from quotas.models import Entitlement, RefusedCall, UsageRecord
 from quotas.selectors import quota_status, usage_check
 from quotas.serialize import bound_json, instant, refusal_details
 
@@ -32,6 +32,35 @@ def explain(*, account_id: int, metric: str, units: int, at: datetime) -> dict[s
         "remedies": [] if decision.allowed else refusal_details(decision)["remedies"],
         "entitlements": _entitlements(account_id, metric, at),
         "latest_records": _latest_records(account_id, metric),
+    }
+
+
+def explain_request(request_id: str) -> list[dict[str, Any]]:
+    """What was refused in a request, with every limit as it stood then and what can be done now; [] where nothing was.
+
+    A refusal that had no room among the account's of its minute is in the log only.
+    """
+    rows = RefusedCall.objects.filter(request_id=request_id).exclude(request_id="").order_by("id")
+    return [refused_json(row) for row in rows]
+
+
+def refused_json(row: RefusedCall) -> dict[str, Any]:
+    """A refusal as it was told, with the ways on there are now."""
+    now_says = usage_check(account_id=row.account_id, metric=row.metric, units=row.units)
+    return {
+        "account": row.account_id,
+        "credential_id": row.credential_id,
+        "metric": row.metric,
+        "units": row.units,
+        "refusal": row.refusal,
+        "at": instant(row.occurred_at),
+        "bounds": row.bounds,
+        "deciding": next((bound for bound in row.bounds if not bound["allows"]), None),
+        "credits": {"spendable": row.credits_spendable, "needed": row.credits_needed},
+        "unwritten_before": row.unwritten,
+        "request_id": row.request_id,
+        "would_pass_now": now_says.allowed,
+        "remedies": [] if now_says.allowed else refusal_details(now_says)["remedies"],
     }
 
 

@@ -21,6 +21,7 @@ from quotas.engine.meter import meter
 from quotas.entitlements import LimitSpec, MetricSpec, Phase, entitlements_replace, metrics_sync
 from quotas.models import Reservation
 from quotas.refusals import raise_for_refusal
+from quotas.refused import refusal_keep
 from quotas.reversals import usage_reverse
 from quotas.selectors import usage_check
 from quotas.values import MAX_UNITS, Decision, Kind, Operation, Refusal
@@ -286,6 +287,7 @@ def _metric_reserved(account_id: int, reservation_id: UUID) -> str:
 def _submit(operation: Operation) -> Decision:
     decision = meter.submit(operation)
     metrics.observe(operation, decision)
+    refusal_keep(operation, decision)
     return decision
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import structlog
 from celery import shared_task
+from django.conf import settings
 from django.db import connection
 
 from common import clock
+from quotas.refused import refusals_prune as prune_refusals
 from quotas.services import grants_expire as expire_grants
 from quotas.services import reservations_expire as expire
 from quotas.thresholds import thresholds_notify as tell
@@ -45,3 +47,9 @@ def partitions_ensure() -> int:
 def thresholds_notify() -> int:
     """Tell people whose limits are nearly or fully used; how many notifications were made."""
     return tell(now=clock.now())
+
+
+@shared_task(name="quotas.tasks.refusals_prune")
+def refusals_prune() -> int:
+    """Forget refusals that nobody will ask about any more; how many."""
+    return prune_refusals(before=clock.now() - settings.REFUSALS_RETENTION)

@@ -16,9 +16,9 @@ from accounts.notifications import notify
 from accounts.services import account_create_organisation
 from accounts.tests.factories import PASSWORD, hashed_password
 from billing.mirror import without_person
-from billing.models import Subscription
+from billing.models import PlanChange, Subscription
 from billing.selectors import live_subscription
-from billing.services import plan_changes_sweep
+from billing.services import plan_changes_sweep, subscription_cancel
 from billing.services.customers import customer_ensure
 from billing.services.sweep import SETTLE_AFTER
 from billing.tests.conftest import person
@@ -61,6 +61,23 @@ def test_a_scheduled_change_is_no_hindrance(catalog):
     ask(account, "basic")
     assert leave(account).done_at
     assert live_subscription(account.pk) is None
+
+
+def test_an_end_that_was_set_already_is_no_hindrance(catalog):
+    account = person()
+    ask(account, "premium")
+    subscription_cancel(
+        account=account,
+        user=account.personal_owner,
+        at="period_end",
+        idempotency_key=None,
+        request_id="req-cancel",
+        now=clock.now(),
+        reason="I move",
+    )
+    assert leave(account).done_at
+    assert live_subscription(account.pk) is None
+    assert not PlanChange.objects.filter(account=account).exclude(reason="").exists()
 
 
 def test_stripe_away_then_back(catalog):

@@ -4,6 +4,7 @@ Every table carries the account's id, so that all of one account's rows can live
 """
 
 from quotas.models.counting import Bucket, OperationKey, Reservation, UsageDay, UsageRecord
+from quotas.models.refused import RefusedCall
 from quotas.models.rights import Entitlement, FeatureGrant, Metric, RightsVersion
 from quotas.models.wallets import Grant, LedgerEntry, Wallet
 
@@ -15,6 +16,7 @@ __all__ = [
     "LedgerEntry",
     "Metric",
     "OperationKey",
+    "RefusedCall",
     "Reservation",
     "RightsVersion",
     "UsageDay",

@@ -11,12 +11,14 @@ from billing.services.deliveries import deliveries_prune
 from common import outbox
 from common.clock import now
 from common.models import OutboxMessage
+from quotas.models import RefusedCall
+from quotas.refused import refusals_prune
 
 
 class Command(BaseCommand):
     help = (
         "Forgets deliveries from Stripe that were applied longer ago than WEBHOOK_RETENTION_DAYS and kept promises "
-        "older than OUTBOX_RETENTION_DAYS. Beat does the same. What failed or waits is never forgotten."
+        "older than OUTBOX_RETENTION_DAYS, and refusals older than REFUSALS_RETENTION_DAYS. Beat does the same. What failed or waits is never forgotten."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -29,6 +31,9 @@ class Command(BaseCommand):
         before = moment - settings.OUTBOX_RETENTION
         old = OutboxMessage.objects.filter(done_at__lt=before, dedupe_key=None).count()
         report["outbox"] = old if dry_run else outbox.prune(before=before)
+        before = moment - settings.REFUSALS_RETENTION
+        refused = RefusedCall.objects.filter(occurred_at__lt=before)
+        report["refusals"] = refused.count() if dry_run else refusals_prune(before=before)
         if options["json"]:
             self.stdout.write(json.dumps(report | {"dry_run": dry_run}))
             return
