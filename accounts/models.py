@@ -116,6 +116,15 @@ class Account(models.Model):
                 name="account_personal_has_owner",
             ),
         ]
+        # What staff may do to an account (accounts.admin.roles); none of it follows from being staff.
+        permissions: ClassVar = [
+            ("adjust_credits", "Can give or take credits"),
+            ("cancel_subscription", "Can cancel a subscription"),
+            ("refund_invoice", "Can refund an invoice"),
+            ("replay_events", "Can apply events and promises again"),
+            ("resend_message", "Can send a message again"),
+            ("undo_change", "Can take a scheduled change back"),
+        ]
 
     def __str__(self) -> str:
         return self.name

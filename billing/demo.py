@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from allauth.account.models import EmailAddress
+from django.contrib.auth.models import Group
 
 from accounts.models import Account, User
 from accounts.selectors import account_of_user
@@ -56,9 +57,9 @@ def seed(*, now: datetime) -> Iterator[str]:
         for step in one.steps:
             if said := step(account_of_user(user), now):
                 yield f"{one.name}@{DOMAIN}: {said}"
-    for name in STAFF:
+    for name, role in STAFF.items():
         if not User.objects.filter(email=f"{name}@{DOMAIN}").exists():
-            _make_staff(name)
+            _make_staff(name, role)
             yield f"{name}@{DOMAIN}: made"
 
 
@@ -163,18 +164,20 @@ def without_subscription(account: Account, now: datetime) -> str | None:
     return "no subscription"
 
 
-def _make_staff(name: str) -> User:
-    """Staff have no account that pays."""
-    return User.objects.create_user(
+def _make_staff(name: str, role: str | None) -> User:
+    """Staff have no account that pays. Without a role: a superuser."""
+    user = User.objects.create_user(
         f"{name}@{DOMAIN}",
         PASSWORD,
         is_staff=True,
-        is_superuser=name == "admin",
+        is_superuser=role is None,
         display_name=name.capitalize(),
     )
+    user.groups.set(Group.objects.filter(name=role))
+    return user
 
 
-STAFF = ("support", "ops", "admin")
+STAFF = {"support": "support", "billing": "billing", "ops": "operator", "auditor": "auditor", "admin": None}
 PEOPLE = (
     Person("free", "Farah Free", (card_on_file,)),
     Person("basic", "Basile Basic", (card_on_file, subscribed_to("basic"))),

@@ -68,7 +68,7 @@ def mirror_forget(*, ids: Sequence[str]) -> None:
     for model in _mirrored():
         rows = model._default_manager.alias(text=_text("stripe_data")).filter(_names("text", ids))
         for row in rows.select_for_update():
-            row.stripe_data = without_person(row.stripe_data)
+            row.stripe_data = without_person(row.stripe_data)  # type: ignore[attr-defined]
             columns = [field for field in model._meta.concrete_fields if field.name in PERSONAL]
             for column in columns:
                 setattr(row, column.attname, None if column.null else "")
@@ -100,5 +100,5 @@ def without_person(data: Any) -> Any:
     kind = data.get("object")
     of_person = PERSONAL | PERSONAL_IN.get(kind, frozenset()) if isinstance(kind, str) else PERSONAL
     if kind == "payment_method":  # the details stand under the name of its type
-        of_person |= {data.get("type")}
+        of_person |= {str(data.get("type"))}
     return {key: None if key in of_person else without_person(value) for key, value in data.items()}

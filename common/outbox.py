@@ -171,6 +171,11 @@ def park_exhausted(*, now: datetime) -> int:
     return parked
 
 
+def is_promised(dedupe_key: str) -> bool:
+    """Whether a promise with this key was ever made, and is not forgotten."""
+    return OutboxMessage.objects.filter(dedupe_key=dedupe_key).exists()
+
+
 def unpark(*, ids: list[int], now: datetime) -> int:
     """Give parked messages all their attempts again; how many."""
     parked = OutboxMessage.objects.filter(pk__in=ids, parked_at__isnull=False)

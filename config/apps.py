@@ -8,3 +8,6 @@ class ProjectConfig(AppConfig):
 
     def ready(self) -> None:
         from config import checks  # noqa: F401 - registers them
+        from config.administration import administration_narrow
+
+        administration_narrow()

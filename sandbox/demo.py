@@ -26,7 +26,7 @@ PASSWORD = "palier-demo"
 CONSUMERS = ("free", "basic", "premium", "near", "pastdue", "nosub")
 ORGANISATIONS = ("acme", "globex", "starter", "growth", "dry")
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-STAFF = ("support", "ops", "admin")
+STAFF = ("support", "billing", "ops", "auditor", "admin")
 
 
 class Stopped(BaseException):

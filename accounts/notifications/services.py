@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.core import signing
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from accounts.enums import Channel, NotificationKind, Permission
 from accounts.models import Account, EmailStatus, Notification, User
@@ -14,7 +15,7 @@ from accounts.roles import roles_that_may
 from accounts.rules import chosen_way
 from accounts.settings import settings_update
 from common import outbox
-from common.errors import NotFound
+from common.errors import NotFound, ValidationError
 
 MAIL = "accounts.notification_mail"
 UNSUBSCRIBE_SALT = "accounts.unsubscribe"
@@ -84,6 +85,26 @@ def _tell(
     if by_mail:
         payload = {"notification_id": str(notification.pk)}
         outbox.promise(MAIL, payload, dedupe_key=f"notification:{notification.pk}", now=now)
+    return notification
+
+
+@transaction.atomic
+def notification_resend(*, notification_id: UUID, once: str, now: datetime) -> Notification:
+    """Send its mail once more, for support; twice with the same `once` is once. ValidationError while it is being sent.
+
+    A person who chose not to get this kind by mail gets it all the same: they asked.
+    """
+    notification = Notification.objects.select_for_update().get(pk=notification_id)
+    key = f"notification:{notification_id}:again:{once}"
+    if outbox.is_promised(key):
+        return notification
+    if notification.email_status in (EmailStatus.WAITING, EmailStatus.SENDING):
+        raise ValidationError.of("message", "being_sent", _("It is on its way already."))
+    if not notification.user.is_active:
+        raise ValidationError.of("message", "nobody", _("This person's account is deleted."))
+    notification.email_status, notification.emailed_at = EmailStatus.WAITING, None
+    notification.save(update_fields=["email_status", "emailed_at"])
+    outbox.promise(MAIL, {"notification_id": str(notification.pk)}, dedupe_key=key, now=now)
     return notification
 
 

@@ -43,7 +43,13 @@ def test_seeding_makes_everybody_once(travel, capsys):
     call_command("seed_demo")
     assert people() == EXPECTED
     staff = {user.email: user.is_superuser for user in User.objects.filter(is_staff=True)}
-    assert staff == {"support@palier.test": False, "ops@palier.test": False, "admin@palier.test": True}
+    assert staff == {
+        "support@palier.test": False,
+        "billing@palier.test": False,
+        "ops@palier.test": False,
+        "auditor@palier.test": False,
+        "admin@palier.test": True,
+    }
     assert all(user.check_password("palier-demo") for user in User.objects.all())
     there = state(travel.stand_in)
     capsys.readouterr()

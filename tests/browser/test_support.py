@@ -1,0 +1,107 @@
+"""As support would: from an address and a request id to why a call was refused, a credit with a reason, and the customer
+who sees it.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Open, Watched
+from tests.callers import Caller
+from tests.stack import PASSWORD, Stack
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.req("OP-1", "QU-9")]
+
+
+def sign_in_as_staff(one: Watched, name: str) -> Page:
+    page = one.open("/admin/")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+    page.get_by_label("Email").fill(f"{name}@palier.test")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.wait_for_url("**/admin/")
+    return page
+
+
+def refused_call(one: Watched, stack: Stack) -> tuple[str, str, Caller]:
+    """Somebody new whose messages of the day are used up: their address and the refused request's id."""
+    email, phrase = f"customer-{uuid.uuid4().hex[:8]}@palier.test", "a-long-enough-phrase"
+    page = one.open("/accounts/signup/")
+    page.get_by_label("Email").fill(email)
+    page.get_by_label("Password").fill(phrase)
+    page.get_by_role("button", name="Create account").click()
+    page.wait_for_url("**/account/")
+    caller = Caller.signed_in(stack.base_url, email, phrase)
+    while True:
+        answer = caller.post("/v1/chat/messages", {"text": "Where is the Moon?"})
+        if not answer.ok:
+            error = answer.json()["error"]
+            assert error["code"] == "quota_exceeded", answer.text
+            return email, error["request_id"], caller
+
+
+def test_from_a_refusal_to_a_credit_the_customer_sees(visitor: Open, check, shared_stack: Stack):
+    email, request_id, caller = refused_call(visitor(), shared_stack)
+    one = visitor()
+    page = sign_in_as_staff(one, "support")
+    found = check(page, "admin-index")
+    one.open("/admin/accounts/account/")
+    found += check(page, "admin-search")
+    page.get_by_label("What the customer quotes").fill(request_id)
+    page.get_by_role("button", name="Find").click()
+    refusal = page.get_by_text("Refused: 1 messages (quota_exceeded)")
+    expect(refusal).to_be_visible()
+    expect(page.get_by_text(re.compile("limit was full: .* resets"))).to_be_visible()
+    found += check(page, "admin-request")
+
+    one.open("/admin/accounts/account/")
+    page.get_by_label("What the customer quotes").fill(email)
+    page.get_by_role("button", name="Find").click()
+    expect(page.get_by_role("heading", name="Limits now")).to_be_visible()
+    expect(page.get_by_text("Refused: 1 messages (quota_exceeded)").first).to_be_visible()
+    found += check(page, "admin-account")
+
+    page.get_by_role("link", name="Give or take credits").click()
+    found += check(page, "admin-credits")
+    one.expected.add(422)
+    page.get_by_label("Credits", exact=True).fill("12")
+    page.get_by_role("button", name="Give or take credits").click()
+    expect(page.get_by_text("This field is required.")).to_be_visible()
+    found += check(page, "admin-credits-no-reason")
+    page.get_by_label("Reason").fill("messages lost in an outage")
+    page.get_by_role("button", name="Give or take credits").click()
+    expect(page.get_by_text("12 credits given.")).to_be_visible()
+    expect(page.get_by_text("messages lost in an outage").first).to_be_visible()
+
+    movements = caller.get("/v1/billing/credits/transactions")
+    if movements.status_code != 404:
+        assert [one["units"] for one in movements.json()["data"]] == [12]
+    assert not found, "\n".join(found)
+
+
+def test_a_story_with_money_in_it(visitor: Open, check):
+    one = visitor()
+    page = sign_in_as_staff(one, "auditor")
+    found = []
+    for name in ("premium", "pastdue"):
+        one.open("/admin/accounts/account/")
+        page.get_by_label("What the customer quotes").fill(f"{name}@palier.test")
+        page.get_by_role("button", name="Find").click()
+        expect(page.get_by_role("heading", name="Invoices")).to_be_visible()
+        expect(page.get_by_text("Payment of").first).to_be_visible()
+        found += check(page, f"admin-account-{name}")
+    expect(page.get_by_role("link", name="Give or take credits")).to_have_count(0)
+    assert not found, "\n".join(found)
+
+
+def test_people_are_no_staff(visitor: Open):
+    one = visitor()
+    one.expected.add(403)
+    page = one.sign_in("premium")
+    one.open("/admin/")
+    expect(page.get_by_role("heading", level=1)).not_to_have_text("Palier: support")
+    assert one.complaints == []
