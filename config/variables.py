@@ -83,6 +83,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "LOG_LEVEL": "From which level on lines are written.",
         "OUTBOX_LEASE_S": "A promised task that has run this long is taken for dead and run again.",
         "OUTBOX_RETENTION_DAYS": "How long kept promises stay.",
+        "REFUSALS_RETENTION_DAYS": "How long refused calls can be explained by their request id.",
         "IDEMPOTENCY_RETENTION_HOURS": "How long an Idempotency-Key is remembered.",
         "WEBHOOK_RETENTION_DAYS": "How long applied deliveries of Stripe stay.",
     },
