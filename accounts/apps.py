@@ -5,6 +5,6 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        from accounts import erasing, news_admin, openapi, personal  # noqa: F401 - two register themselves
+        from accounts import erasing, openapi, personal  # noqa: F401 - openapi registers itself
 
         personal.register(personal.Holder("account", erasing.export, erasing.erase))
