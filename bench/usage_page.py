@@ -179,7 +179,8 @@ def _measure_file(client: Client, rows: int) -> dict[str, Any]:
     first = database_now().date() - timedelta(days=DAYS - 1)
     before, most, read = resident_bytes(), 0, -1
     started = time.perf_counter()
-    for chunk in client.get(f"/account/usage/operations.csv?from={first}").streaming_content:
+    answer: Any = client.get(f"/account/usage/operations.csv?from={first}")
+    for chunk in answer.streaming_content:
         if read < 0:
             first_ms = (time.perf_counter() - started) * 1000
         read += chunk.count(b"\n")

@@ -15,7 +15,7 @@ from common import clock
 
 
 @admin.register(News)
-class NewsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class NewsAdmin(admin.ModelAdmin):
     list_display = ("title_en", "audience", "created_at", "published_at", "told", "done_at")
     list_filter = ("audience",)
     fields = (

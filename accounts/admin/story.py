@@ -109,7 +109,7 @@ class ReasonForm(forms.Form):
     once = forms.UUIDField(widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, account: Account, **kwargs: Any) -> None:
-        super().__init__(*args, label_suffix="", **kwargs)
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
         self.account = account
         self.order_fields(
             [name for name in self.fields if name not in ("reason", "once")] + ["reason", "once"]
