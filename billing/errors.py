@@ -193,6 +193,14 @@ class PaymentProviderUnavailable(ServiceUnavailable):
     outcome_known: ClassVar[bool] = False
 
 
+class OveragePending(PaymentProviderUnavailable):
+    """Whether a charge was taken is not known yet. `details`: `overage_charge`, and `reversed`, True or False where
+    the request had no key and is taken back; with a key, the same request sent again learns what came of it.
+    """
+
+    default_message = _("The charge is not confirmed yet. Send the same request with the same key again.")
+
+
 class ProviderRefused(PaymentProviderUnavailable):
     """Stripe refused the call itself (a wrong parameter, key or state): a fault on our side, without effect."""
 

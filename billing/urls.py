@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from billing.api import overdue, payments, subscriptions, withdrawals
+from billing.api import overdue, payments, subscriptions, wallet, withdrawals
 from billing.webhooks import StripeWebhookView
 
 API = "v1/billing"
@@ -40,5 +40,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(
         f"{API}/invoices/<str:invoice_id>/pdf", payments.InvoicePdfView.as_view(), name="billing-invoice-pdf"
     ),
+    path(f"{API}/credits", wallet.CreditsView.as_view(), name="billing-credits"),
+    path(
+        f"{API}/credits/transactions", wallet.TransactionsView.as_view(), name="billing-credit-transactions"
+    ),
+    path(f"{API}/credits/overage", wallet.ChargesView.as_view(), name="billing-overage"),
+    path(f"{API}/credits/cap", wallet.CapView.as_view(), name="billing-spend-cap"),
     path("stripe/webhook/<uuid:uuid>/", StripeWebhookView.as_view(), name="stripe-webhook"),
 ]

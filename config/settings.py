@@ -256,6 +256,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "ENUM_NAME_OVERRIDES": {
         "CardRefundStatus": "billing.enums.CardRefundStatus",
         "ChargeStatus": "billing.enums.ChargeStatus",
+        "GrantSource": "quotas.enums.GrantSource",
+        "LimitSource": "quotas.enums.Source",
         "CreditNoteStatus": "billing.enums.CreditNoteStatus",
         "InvoiceStatus": "billing.enums.InvoiceStatus",
         "WithdrawalStatus": "billing.enums.WithdrawalStatus",

@@ -12,12 +12,18 @@ from allauth.account.models import EmailAddress
 from accounts.models import Account, User
 from accounts.selectors import account_of_user
 from accounts.services import organisation_register
-from billing.demo import DOMAIN, PASSWORD
+from billing.demo import DOMAIN, PASSWORD, card_on_file
+from billing.selectors import live_subscription
+from billing.services import subscription_start
 from enterprise.enums import CredentialStatus, Scope
 from enterprise.rules import keys
 from enterprise.rules.contracts import LimitTerms
 from enterprise.selectors import credential_found, credentials_of
 from enterprise.services import contract_create, credential_create, credential_revoke
+from quotas.enums import EntryKind
+from quotas.models import LedgerEntry
+from quotas.services import wallet_adjust
+from quotas.wallet_selectors import wallet_status
 
 KEY_NAME = "Demo"
 
@@ -109,6 +115,37 @@ def under_contract(*limits: LimitTerms) -> Step:
     return step
 
 
+def subscribed_to(plan: str) -> Step:
+    def step(account: Account, now: datetime) -> str | None:
+        """Once: who has changed the plan since keeps what they chose."""
+        if live_subscription(account.pk) is not None:
+            return None
+        owner = account.members.order_by("pk").first()
+        assert owner is not None, "an organisation of the demo has its owner"
+        subscription_start(
+            account=account, user=owner, plan=plan, interval=None, request_id="seed-demo", now=now
+        )
+        return f"subscribed to {plan}"
+
+    return step
+
+
+def without_credits(account: Account, now: datetime) -> str | None:
+    """Once: the credits of later periods are theirs to use."""
+    left = wallet_status(account_id=account.pk, at=now).balance_units
+    if left == 0 or LedgerEntry.objects.filter(account=account, kind=EntryKind.ADJUSTMENT).exists():
+        return None
+    wallet_adjust(
+        account_id=account.pk,
+        units=-left,
+        request_id=f"demo:{account.pk}",
+        reason="demo: an account that has used up its credits",
+        actor="seed_demo",
+        now=now,
+    )
+    return "without credits"
+
+
 ORGANISATIONS = (
     Organisation(
         "acme",
@@ -123,7 +160,9 @@ ORGANISATIONS = (
         (under_contract(LimitTerms("api_calls", "day", 100, "overage", Decimal(2))),),
         language="fr",
     ),
-    Organisation("starter", "Starter Store", "Stella Starter"),
-    Organisation("growth", "Growth Store", "Grégoire Growth"),
-    Organisation("dry", "Dry Store", "Dora Dry"),
+    Organisation("starter", "Starter Store", "Stella Starter", (card_on_file, subscribed_to("starter"))),
+    Organisation(
+        "growth", "Growth Store", "Grégoire Growth", (card_on_file, subscribed_to("growth")), language="fr"
+    ),
+    Organisation("dry", "Dry Store", "Dora Dry", (card_on_file, subscribed_to("growth"), without_credits)),
 )

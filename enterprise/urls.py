@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from enterprise.api import credentials, gate, usage
+from enterprise.api import billing, credentials, gate, usage
 from enterprise.pages.urls import urlpatterns as pages
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -18,6 +18,17 @@ urlpatterns: list[URLPattern | URLResolver] = [
         credentials.CredentialRevocationView.as_view(),
         name="b2b-credential-revoke",
     ),
+    path("v1/b2b/subscription", billing.SubscriptionView.as_view(), name="b2b-subscription"),
+    path(
+        "v1/b2b/plan-change/preview",
+        billing.PlanChangePreviewView.as_view(),
+        name="b2b-plan-change-preview",
+    ),
+    path("v1/b2b/plan-change", billing.PlanChangeView.as_view(), name="b2b-plan-change"),
+    path("v1/b2b/credits", billing.CreditsView.as_view(), name="b2b-credits"),
+    path("v1/b2b/credits/transactions", billing.TransactionsView.as_view(), name="b2b-credit-transactions"),
+    path("v1/b2b/credits/overage", billing.ChargesView.as_view(), name="b2b-overage"),
+    path("v1/b2b/credits/cap", billing.CapView.as_view(), name="b2b-spend-cap"),
     path("v1/b2b/usage/check", gate.CheckView.as_view(), name="b2b-usage-check"),
     path("v1/b2b/usage/consume", gate.ConsumeView.as_view(), name="b2b-usage-consume"),
     path("v1/b2b/usage/batch", gate.BatchView.as_view(), name="b2b-usage-batch"),

@@ -8,6 +8,7 @@ errors.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID, uuid4
@@ -35,8 +36,8 @@ __all__ = [
     "grants_expire",
     "metrics_sync",
     "raise_for_refusal",
-    "reservation_found",
     "reservations_expire",
+    "reservations_found",
     "usage_check",
     "usage_consume",
     "usage_give_back",
@@ -113,11 +114,11 @@ def usage_reserve(
     )
 
 
-def reservation_found(*, account_id: int, key: str) -> Reservation | None:
-    """The reservation that the account made under this `key`; None when nothing was set aside under it."""
-    reservation_id, _fingerprint = _identify(account_id, Kind.RESERVE, key, ())
-    assert reservation_id is not None, "a key that was given makes an id"
-    return Reservation.objects.filter(pk=reservation_id, account_id=account_id).first()
+def reservations_found(*, account_id: int, keys: Iterable[str]) -> dict[str, Reservation]:
+    """The reservations that the account made under any of these keys, whatever became of them, by key."""
+    by_id = {_identify(account_id, Kind.RESERVE, key, ())[0]: key for key in keys}
+    rows = Reservation.objects.filter(pk__in=[one for one in by_id if one is not None], account_id=account_id)
+    return {by_id[row.pk]: row for row in rows}
 
 
 def usage_settle(

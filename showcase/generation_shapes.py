@@ -6,8 +6,9 @@ from typing import Any
 
 from rest_framework import serializers
 
-from billing.enums import ChargeStatus
+from billing.api.wallet import OverageChargeData
 from billing.models import OverageCharge
+from billing.selectors.credits import charge_brief
 from common.api import ApiSerializer, StrictCharField, StrictIntegerField
 from enterprise.api.usage_schemas import SplitData
 from showcase.enums import GenerationStatus
@@ -26,16 +27,6 @@ class GenerationRequest(ApiSerializer):
         max_value=MAX_CHARTS,
         help_text="How many charts, of that day and those after it. Each is one unit of `generations`.",
     )
-
-
-class OverageChargeData(serializers.Serializer[object]):
-    """`pending`: the payment service has not confirmed it yet; the job waits. `reversed`: taken back."""
-
-    id = serializers.UUIDField()
-    status = serializers.ChoiceField(choices=ChargeStatus.choices)
-    units = serializers.IntegerField()
-    amount_minor = serializers.IntegerField()
-    currency = serializers.CharField()
 
 
 class ChartData(serializers.Serializer[object]):
@@ -63,18 +54,6 @@ class GenerationDetailData(GenerationData):
     results = ChartData(many=True, help_text="Empty until it is done.")
 
 
-def charge_json(charge: OverageCharge | None) -> dict[str, Any] | None:
-    if charge is None:
-        return None
-    return {
-        "id": charge.pk,
-        "status": charge.status,
-        "units": charge.units,
-        "amount_minor": charge.amount_minor,
-        "currency": charge.currency,
-    }
-
-
 def generation_json(job: Generation, charge: OverageCharge | None) -> dict[str, Any]:
     """A generation object."""
     return {
@@ -87,7 +66,7 @@ def generation_json(job: Generation, charge: OverageCharge | None) -> dict[str, 
             "credits": job.credit_units,
             "overage": job.overage_units,
         },
-        "overage_charge": charge_json(charge),
+        "overage_charge": charge_brief(charge),
         "error_code": job.error_code or None,
         "requested_at": job.requested_at,
         "finished_at": job.finished_at,

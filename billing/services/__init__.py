@@ -1,5 +1,6 @@
 """What billing does. Keyword-only; errors are those of billing.errors."""
 
+from billing.selectors.credits import spent_minor
 from billing.services.attempts import PlanChangeResult
 from billing.services.catalog import catalog_load, catalog_sync
 from billing.services.changes import plan_change_request
@@ -14,7 +15,14 @@ from billing.services.customers import (
 from billing.services.dunning import overdue_apply
 from billing.services.endings import plan_change_undo, subscription_cancel, subscription_resume
 from billing.services.invoices import invoice_detail, invoice_get, invoice_pdf_url, invoices_list
-from billing.services.overage import Spend, overage_terms, spend_of, spent_minor, usage_spend
+from billing.services.overage import (
+    Spend,
+    overage_affordable,
+    overage_terms,
+    spend_of,
+    spends_begun,
+    usage_spend,
+)
 from billing.services.overage_reversals import overage_charge_reverse, spend_cancel, spend_reverse
 from billing.services.overage_sweep import overage_charges_sweep
 from billing.services.payments import invoice_pay, invoice_payments_sweep
@@ -51,6 +59,7 @@ __all__ = [
     "invoice_refund",
     "invoices_list",
     "next_invoice",
+    "overage_affordable",
     "overage_charge_reverse",
     "overage_charges_sweep",
     "overage_terms",
@@ -71,6 +80,7 @@ __all__ = [
     "spend_cap_set",
     "spend_of",
     "spend_reverse",
+    "spends_begun",
     "spent_minor",
     "stored_check",
     "stored_fit",

@@ -6,13 +6,13 @@ A crash between any two leaves a reservation that gives way by itself, or an int
 Stripe. Recording may fail after an accepted charge: the request goes on, and the sweep records.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
 from django.db import DatabaseError, transaction
-from django.db.models import Sum
 from django.utils.translation import gettext as _
 
 from accounts.models import Account
@@ -24,17 +24,24 @@ from billing.gateways.stripe import gateway
 from billing.locks import lock_account
 from billing.models import OverageCharge, OverageCollection, SpendCap, Subscription
 from billing.selectors import live_subscription
+from billing.selectors.credits import spent_minor
 from billing.services.collecting import collection_promise
 from billing.services.converge import subscription_refresh
 from billing.services.overage_told import overage_tell
 from common.clock import database_now
-from common.errors import DomainError
+from common.errors import DomainError, IdempotencyKeyReused
 from common.money import Money
 from quotas.errors import InsufficientCredits, MeterUnavailable
 from quotas.models import Reservation
 from quotas.refusals import raise_for_refusal
 from quotas.serialize import instant
-from quotas.services import usage_consume, usage_release, usage_reserve, usage_settle
+from quotas.services import (
+    reservations_found,
+    usage_consume,
+    usage_release,
+    usage_reserve,
+    usage_settle,
+)
 from quotas.values import Decision, Refusal, Split
 from quotas.wallet_selectors import credit_price
 
@@ -120,10 +127,12 @@ def usage_spend(
     """Use `units` of a metric that credits pay for, once for its `key`; what they do not cover is charged first.
 
     Raises the meter's refusals (InsufficientCredits among them), OverageCapReached, OverageChargeFailed: then nothing
-    was used or charged. A charge whose outcome is not known comes back pending: nothing may be delivered for it yet.
+    was used or charged; IdempotencyKeyReused when the key was another spend's. A charge whose outcome is not known comes back pending: nothing may be delivered for it yet.
     """
     known = OverageCharge.objects.filter(account=account, work_ref=key).first()
     if known is not None:
+        if (known.metric, known.total_units) != (metric, units):
+            raise IdempotencyKeyReused
         return _resumed(known)
     work = _Work(account, metric, units, key, credential_id, subject, request_id, now)
     within_credits, past_credits = hold_keys(key)
@@ -145,6 +154,25 @@ def usage_spend(
 def hold_keys(key: str) -> tuple[str, str]:
     """The meter's keys under which a spend sets units aside: within the credits, and past them."""
     return f"spend:{key}", f"spend:{key}:overage"
+
+
+def spends_begun(*, account_id: int, keys: Iterable[str]) -> set[str]:
+    """Which of these keys usage_spend has set anything aside under, whatever became of it."""
+    by_hold = {hold: key for key in keys for hold in hold_keys(key)}
+    return {by_hold[hold] for hold in reservations_found(account_id=account_id, keys=by_hold)}
+
+
+def overage_affordable(
+    *, account: Account, metric: str, units: int, terms: OverageTerms, now: datetime
+) -> bool:
+    """Whether so many units past the credits would be charged now: the cap allows it and nothing is left unpaid."""
+    unit_minor = (credit_price(account_id=account.pk, metric=metric, at=now) or 1) * terms.minor_per_credit
+    try:
+        _check_paid(account)
+        _check_cap(terms.subscription, units * unit_minor, terms.currency)
+    except (OverageCapReached, OverageChargeFailed):
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,16 +284,6 @@ def _check_cap(subscription: Subscription, amount_minor: int, currency: str) -> 
                 "period_end": instant(subscription.current_period_end),
             }
         )
-
-
-def spent_minor(subscription: Subscription) -> int:
-    """What overage costs so far in the subscription's period; what is being charged counts, what is taken back not."""
-    charges = OverageCharge.objects.filter(
-        account_id=subscription.account_id,
-        period_start=subscription.current_period_start,
-        status__in=[ChargeStatus.PENDING, ChargeStatus.ACCEPTED],
-    )
-    return charges.aggregate(sum=Sum("amount_minor"))["sum"] or 0
 
 
 # Carrying out ---------------------------------------------------------------------------------------------------------

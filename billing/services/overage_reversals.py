@@ -16,7 +16,7 @@ from billing.models import OverageCharge
 from billing.services.overage import Spend, charge_log, hold_keys, overage_item_find
 from common.clock import database_now
 from quotas.models import Reservation
-from quotas.services import reservation_found, usage_release, usage_reverse
+from quotas.services import reservations_found, usage_release, usage_reverse
 
 log = structlog.get_logger(__name__)
 
@@ -37,10 +37,8 @@ def spend_cancel(*, account_id: int, key: str, reason: str, now: datetime) -> bo
     charge = OverageCharge.objects.filter(account_id=account_id, work_ref=key).first()
     if charge is not None:
         return overage_charge_reverse(charge_id=str(charge.pk), reason=reason, now=now)
-    for hold_key in hold_keys(key):
-        held = reservation_found(account_id=account_id, key=hold_key)
-        if held is not None:
-            _undo_use(account_id, str(held.pk), held.record_id, reason, now)
+    for held in reservations_found(account_id=account_id, keys=hold_keys(key)).values():
+        _undo_use(account_id, str(held.pk), held.record_id, reason, now)
     return True
 
 

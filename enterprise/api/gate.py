@@ -11,6 +11,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from billing.api.schemas import EmptyRequest
+from billing.errors import OverageCapReached, OverageChargeFailed, OveragePending
+from billing.selectors.credits import charge_brief
+from common import clock
 from common.api import listed
 from common.errors import DomainError
 from common.openapi import raises
@@ -24,16 +27,20 @@ from enterprise.api.usage_schemas import (
     ReservationData,
     ReservationRequest,
     SettlementRequest,
+    UseData,
 )
 from enterprise.decisions import refusal_told, use_noted
 from enterprise.enums import Scope
-from quotas.bulk import Consumption, Outcome, usage_consume_all
+from enterprise.services.spending import Caller, Taken, use_check, use_take, use_take_all
+from quotas.bulk import Consumption
 from quotas.decorators import METERING_ERRORS
 from quotas.errors import MeteringRefused, ReservationClosed, UnknownMetric
 from quotas.refusals import raise_for_refusal
 from quotas.serialize import decision_json, quota_headers
-from quotas.services import usage_check, usage_consume, usage_release, usage_reserve, usage_settle
+from quotas.services import usage_release, usage_reserve, usage_settle
 from quotas.values import Decision
+
+CHARGING = (OverageCapReached, OverageChargeFailed, OveragePending)
 
 
 class GateView(B2bView):
@@ -51,6 +58,11 @@ class GateView(B2bView):
         }
 
     @property
+    def caller(self) -> Caller:
+        """The same for what may have to be charged."""
+        return Caller(self.account, self.credential.pk, current_request_id(), clock.now())
+
+    @property
     def key(self) -> str | None:
         """The Idempotency-Key: the meter counts what carries it once, too."""
         key: str | None = self.request.idempotency_key  # type: ignore[attr-defined]
@@ -62,12 +74,14 @@ class CheckView(GateView):
 
     errors = (UnknownMetric,)
 
-    @extend_schema(operation_id="b2b_usage_check", request=ConsumptionRequest, responses=DecisionData)
+    @extend_schema(operation_id="b2b_usage_check", request=ConsumptionRequest, responses=UseData)
     def post(self, request: Request) -> Response:  # noqa: ARG002
         """What a consumption would be told now. Counts nothing and promises nothing; `allowed` may be false."""
         asked = self.body(ConsumptionRequest)
-        decision = usage_check(account_id=self.account.pk, metric=asked["metric"], units=asked["units"])
-        return told(decision)
+        decision = use_check(
+            account=self.account, metric=asked["metric"], units=asked["units"], now=clock.now()
+        )
+        return told(decision, {"overage_charge": None})
 
 
 class ConsumeView(GateView):
@@ -75,14 +89,17 @@ class ConsumeView(GateView):
 
     errors = (UnknownMetric,)
 
-    @extend_schema(operation_id="b2b_usage_consume", request=ConsumptionRequest, responses=DecisionData)
-    @raises(*METERING_ERRORS)
+    @extend_schema(operation_id="b2b_usage_consume", request=ConsumptionRequest, responses=UseData)
+    @raises(*METERING_ERRORS, *CHARGING)
     def post(self, request: Request) -> Response:  # noqa: ARG002
-        """Count units now, if every limit allows. With an Idempotency-Key, however often sent, once."""
+        """Count units now, if every limit allows; what credits pay for, by credits, and past them by a charge.
+
+        With an Idempotency-Key, however often sent, once.
+        """
         asked = self.body(ConsumptionRequest)
-        decision = raise_for_refusal(usage_consume(**self.who, **asked, key=self.key))
-        use_noted(decision)
-        return told(decision)
+        taken = use_take(caller=self.caller, subject=asked.pop("subject", ""), key=self.key, **asked)
+        use_noted(taken.decision)
+        return told(taken.decision, {"overage_charge": charge_brief(taken.charge)})
 
 
 class BatchView(GateView):
@@ -92,28 +109,29 @@ class BatchView(GateView):
         operation_id="b2b_usage_batch", request=BatchRequest, responses=OperationResultData(many=True)
     )
     def post(self, request: Request) -> Response:  # noqa: ARG002
-        """Up to 1,000 consumptions, each with its own key. A result for each, in order; none fails the others."""
+        """Up to 1,000 consumptions, each with its own key. A result for each, in order; none fails the others.
+
+        At most 50 of a batch are charged as overage; what comes after them is answered 503 `service_unavailable` with
+        `details.reason` `too_many_charges`: send those again.
+        """
         operations = [Consumption(**one) for one in self.body(BatchRequest)["operations"]]
-        outcomes = usage_consume_all(**self.who, operations=operations)
+        outcomes = use_take_all(caller=self.caller, operations=operations)
         return listed(
             [self._result(one.key, outcome) for one, outcome in zip(operations, outcomes, strict=True)]
         )
 
-    def _result(self, key: str, outcome: Outcome) -> dict[str, Any]:
-        try:
-            if not isinstance(outcome, Decision):
-                raise outcome
-            decision = raise_for_refusal(outcome)
-        except DomainError as raised:
-            error = (
-                refusal_told(raised, credential=self.credential)
-                if isinstance(raised, MeteringRefused)
-                else raised
-            )
-            shape = {"code": error.code, "message": str(error.message), "details": error.details}
-            return {"key": key, "status": error.status, "decision": None, "error": shape}
-        use_noted(decision)
-        return {"key": key, "status": status.HTTP_200_OK, "decision": decision_json(decision), "error": None}
+    def _result(self, key: str, outcome: Taken | DomainError) -> dict[str, Any]:
+        if isinstance(outcome, Taken):
+            use_noted(outcome.decision)
+            decision = decision_json(outcome.decision) | {"overage_charge": charge_brief(outcome.charge)}
+            return {"key": key, "status": status.HTTP_200_OK, "decision": decision, "error": None}
+        error = (
+            refusal_told(outcome, credential=self.credential)
+            if isinstance(outcome, MeteringRefused)
+            else outcome
+        )
+        shape = {"code": error.code, "message": str(error.message), "details": error.details}
+        return {"key": key, "status": error.status, "decision": None, "error": shape}
 
 
 class ReservationsView(GateView):

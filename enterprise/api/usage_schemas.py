@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from billing.api.schemas import MoneyShape
+from billing.api.wallet import OverageChargeData
 from common.api import ApiSerializer, StrictCharField, StrictIntegerField
 from enterprise.selectors.usage import Summary
 from quotas.api import QuotaSerializer
@@ -110,6 +111,12 @@ class DecisionData(serializers.Serializer[object]):
     record_id = serializers.CharField(allow_null=True)
 
 
+class UseData(DecisionData):
+    overage_charge = OverageChargeData(
+        allow_null=True, help_text="What was charged for units past the credits; null when nothing was."
+    )
+
+
 class ReservationData(DecisionData):
     id = serializers.UUIDField()
     expires_at = serializers.DateTimeField()
@@ -126,7 +133,7 @@ class OperationResultData(serializers.Serializer[object]):
 
     key = serializers.CharField()
     status = serializers.IntegerField(help_text="As the operation alone would have been answered.")
-    decision = DecisionData(allow_null=True)
+    decision = UseData(allow_null=True)
     error = ErrorShape(allow_null=True)
 
 

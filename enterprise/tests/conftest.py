@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 from accounts.models import Account, User
 from accounts.services import account_create_organisation
 from accounts.tests.factories import UserFactory
-from billing.tests.conftest import travel  # noqa: F401 - a fixture
+from billing.tests.conftest import _stand_in, stand_in, trading, travel  # noqa: F401 - fixtures
 from common import clock
 from enterprise import decisions
 from enterprise.enums import Scope

@@ -10,9 +10,14 @@ from django.core.management import call_command
 
 from accounts.models import Account, AccountKind, Membership, Role, User
 from accounts.selectors import account_of_user
+from billing.selectors import live_subscription
+from billing.services import payment_methods_list
+from common.clock import database_now
 from enterprise.enums import Scope
 from enterprise.models import Credential
 from enterprise.services import credential_authenticate
+from quotas.models import LedgerEntry
+from quotas.wallet_selectors import wallet_status
 
 pytestmark = [pytest.mark.req("EN-1", "EN-2"), pytest.mark.slow]
 
@@ -58,3 +63,27 @@ def test_without_a_file_no_keys_are_made(travel):
     call_command("seed_demo")
     assert not Credential.objects.exists()
     assert Account.objects.filter(kind=AccountKind.ORGANISATION).count() == len(NAMES)
+
+
+@pytest.mark.req("CR-1", "CR-2", "CR-4")
+def test_stores_have_plans_and_credits_and_dry_has_none(travel, capsys):
+    call_command("seed_demo")
+    now = database_now()
+
+    def of(name):
+        return account_of_user(User.objects.get(email=f"{name}@palier.test"))
+
+    standing = {
+        name: (
+            live_subscription(of(name).pk).plan.code,
+            wallet_status(account_id=of(name).pk, at=now).balance_units,
+        )
+        for name in ("starter", "growth", "dry")
+    }
+    assert standing == {"starter": ("starter", 100), "growth": ("growth", 500), "dry": ("growth", 0)}
+    taken = LedgerEntry.objects.get(account=of("dry"), kind="adjustment")
+    assert (taken.units, taken.reason) == (-500, "demo: an account that has used up its credits")
+    assert all(payment_methods_list(account=of(name))[1] for name in standing), "each has a card on file"
+    capsys.readouterr()
+    call_command("seed_demo")
+    assert capsys.readouterr().out == ""
