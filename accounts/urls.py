@@ -1,11 +1,18 @@
 """Addresses of the account: its API, and the form for language, theme and time zone."""
 
+from django.conf import settings
 from django.urls import URLPattern, URLResolver, path
 
 from accounts import pages
 from accounts.api import account, auth, notifications
+from accounts.pages import mails
 from common.routes import account_paths
 
+design_urls = [
+    path("design/mails/", mails.mails, name="design_mails"),
+    path("design/mails/<str:name>/", mails.mail, name="design_mail"),
+    path("design/mails/<str:name>/html/", mails.mail_html, name="design_mail_html"),
+]
 urlpatterns: list[URLPattern | URLResolver] = [
     path("preferences/", pages.preferences, name="preferences"),
     path("account/settings/", pages.settings_page, name="account_settings_page"),
@@ -29,3 +36,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     *account_paths("password", account.PasswordView.as_view(), name="account-password"),
 ]
+
+if settings.DEBUG:
+    urlpatterns += design_urls

@@ -187,6 +187,7 @@ def _measure_file(client: Client, rows: int) -> dict[str, Any]:
         most = max(most, resident_bytes() - before)
         if read >= rows:
             break
+    answer.close()
     return {
         "file_rows": read,
         "first_byte_ms": round(first_ms),

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from billing.pages import design_more
 from billing.pages.changes import ChangeRow
 from billing.pages.meters import Meter
 from billing.pages.offers import chosen_interval, offers
@@ -209,7 +210,7 @@ def design(request: HttpRequest) -> HttpResponse:
         Choice(offer, is_current=current, is_next=following, move=move, blocked="")
         for offer, (move, current, following) in zip(offers(interval), states, strict=False)
     ]
-    context = {
+    context: dict[str, Any] = {
         "now": NOW,
         "meters": METERS,
         "charts": example_charts(),
@@ -226,4 +227,4 @@ def design(request: HttpRequest) -> HttpResponse:
         "crumbs": [("Plans", "#"), ("Premium", "")],
         "swatches": ("paper", "surface", "sunken", "ink", "muted", "accent", "sun", "ok", "near", "bad"),
     }
-    return render(request, "pages/design.html", context)
+    return render(request, "pages/design.html", context | design_more.context(NOW))

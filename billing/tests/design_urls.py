@@ -2,6 +2,7 @@
 
 from django.urls import include, path
 
+from accounts.urls import design_urls
 from billing.pages.design import design
 
-urlpatterns = [path("design/", design), path("", include("config.urls"))]
+urlpatterns = [path("design/", design), *design_urls, path("", include("config.urls"))]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import uuid
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.db import DatabaseError
 from django.test import Client
 
@@ -241,12 +243,26 @@ def test_the_front_page_without_a_catalogue_says_the_next_step(db: None, client:
     assert "No plan is on offer yet" in client.get("/").content.decode()
 
 
+ELSEWHERE = {
+    "account_menu.html",  # needs somebody who is signed in
+    "crumb.html",
+    "demo_people.html",
+    "hero_art.html",
+    "key_uses.html",
+    "start_link.html",
+}
+"""Components that only their own pages show."""
+
+
 @pytest.mark.urls("billing.tests.design_urls")
 @pytest.mark.parametrize("language", ["en", "fr"])
 def test_every_component_renders_in_every_state(catalog: StripeStandIn, client: Client, language: str):
     answer = client.get("/design/", headers={"Accept-Language": language})
     assert answer.status_code == 200
     assert answer.content.decode().count('class="card quota') == 7
+    shown = {one.name.removeprefix("components/") for one in answer.templates if one.name}
+    every = {path.name for path in (Path(settings.BASE_DIR) / "templates" / "components").glob("*.html")}
+    assert every - shown == ELSEWHERE
 
 
 @pytest.mark.req("PC-9", "PC-10")

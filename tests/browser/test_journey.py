@@ -19,7 +19,7 @@ def ask(page: Page, text: str) -> None:
 
 
 @pytest.mark.req("PC-1", "PC-2", "PC-4", "PC-8", "PC-9", "QU-2", "QU-10", "AC-7")
-def test_from_the_limit_to_a_larger_plan_and_back(visitor: Open, shared_stack: Stack):
+def test_from_the_limit_to_a_larger_plan_and_back(visitor: Open, check, shared_stack: Stack):
     one = visitor()
     one.expected = {429}
     page = one.sign_in("free")
@@ -30,6 +30,11 @@ def test_from_the_limit_to_a_larger_plan_and_back(visitor: Open, shared_stack: S
         expect(talk).to_have_count(number)
         expect(talk.last).to_contain_text("Venus stands at")
     expect(page.get_by_text("Limit reached")).to_be_visible()
+    found = check(page, "desk-reached")
+    for name, path in (("overview-reached", "/account/"), ("usage-reached", "/account/usage/")):
+        found += check(one.open(path), name)
+    assert found == []
+    one.open("/chat/")
 
     # As when somebody drags its corner: htmx would copy the style, which our policy forbids.
     page.get_by_label("Your question").evaluate("node => { node.style.height = '12rem' }")
