@@ -66,6 +66,7 @@ class Subscriber:
     trial_end: datetime | None = None
     billed: int = 0
     percent_off: int = 0
+    tax_on_top: Fraction = Fraction(0)  # percent; what is included changes no sum
     balance: int = 0
     following: str | None = None  # what comes at the period's end, when it is something else
     bills: list[Bill] = field(default_factory=list)
@@ -94,13 +95,17 @@ class Subscriber:
         return half_up(Fraction(amount * left, whole))
 
     def _bill(self, lines: list[int], off: int) -> Bill:
-        total = sum(lines) - off
+        total = sum(lines) - off + self._taxes([*lines[:-1], lines[-1] - off])
         owed = total + self.balance
         due = owed if owed >= LEAST_CHARGE else 0
         self.balance = owed - due
         bill = Bill(tuple(lines), total, due)
         self.bills.append(bill)
         return bill
+
+    def _taxes(self, net: list[int]) -> int:
+        """Each line's by itself, on what a coupon leaves of it; a credit gives its tax back."""
+        return sum(half_up(amount * self.tax_on_top / 100) for amount in net)
 
     def ended(self) -> None:
         """What was paid stays paid; nothing is given back."""
@@ -132,7 +137,8 @@ class Subscriber:
     def next_total(self) -> int:
         """The next invoice, as it stands: what credit there is may cover part of it."""
         amount = AMOUNTS[self.following or self.offer]
-        return amount - half_up(Fraction(amount * self.percent_off, 100))
+        net = amount - half_up(Fraction(amount * self.percent_off, 100))
+        return net + self._taxes([net])
 
     def _boundary_after(self, at: datetime) -> datetime:
         assert self.anchor is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 from accounts.models import Account
@@ -81,6 +82,11 @@ class Life:
         coupon = api().coupons.create({"percent_off": percent, "duration": "forever"})
         api().subscriptions.update(self.stripe_id, {"discounts": [{"coupon": coupon.id}]})
         self.model.percent_off = percent
+
+    def is_taxed(self, percent: str, *, inclusive: bool = False) -> None:
+        rate = api().tax_rates.create({"display_name": "VAT", "percentage": percent, "inclusive": inclusive})
+        api().subscriptions.update(self.stripe_id, {"default_tax_rates": [rate.id]})
+        self.model.tax_on_top = Fraction(0) if inclusive else Fraction(percent)
 
     def has_balance(self, minor: int) -> None:
         api().customers.update(self.account.stripe_customer_id, {"balance": minor})
