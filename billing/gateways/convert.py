@@ -153,7 +153,12 @@ def schedule(data: dict[str, Any]) -> ScheduleState:
         subscription_id=id_of(data.get("subscription")),
         change_id=meta(data, CHANGE_KEY),
         phases=tuple(
-            PhaseState(str(id_of(one["items"][0]["price"])), at(one["start_date"]), at(one["end_date"]))
+            PhaseState(
+                str(id_of(one["items"][0]["price"])),
+                at(one["start_date"]),
+                at(one["end_date"]),
+                tuple(str(id_of(rate)) for rate in one.get("default_tax_rates") or ()),
+            )
             for one in data["phases"]
         ),
     )

@@ -7,7 +7,7 @@ import stripe
 from billing.enums import ENDED
 from billing.gateways import convert
 from billing.gateways.client import PAGE, api, gateway_call, keyed
-from billing.gateways.values import ScheduleState, SubscriptionState
+from billing.gateways.values import PhaseState, ScheduleState, SubscriptionState
 from billing.rules.changes import MONTHS
 
 WITH_INVOICE = ["latest_invoice"]
@@ -152,22 +152,26 @@ class SubscriptionGateway:
         self,
         *,
         schedule_id: str,
-        current_price_id: str,
-        period_start: datetime,
-        switch_at: datetime,
+        current: PhaseState,
         target_price_id: str,
         target_interval: str,
         change_id: str,
         key: str,
     ) -> ScheduleState:
-        """The current price until `switch_at`, then the target's; after one of its periods it goes on unscheduled."""
+        """The current phase as it is, then the target's price; after one of its periods it goes on unscheduled.
+
+        What taxes it is said of each phase: what a phase does not say, it need not keep.
+        """
+        taxed = {"default_tax_rates": list(current.tax_rate_ids)} if current.tax_rate_ids else {}
         now_phase = {
-            "items": [{"price": current_price_id, "quantity": 1}],
-            "start_date": convert.seconds(period_start),
-            "end_date": convert.seconds(switch_at),
+            **taxed,
+            "items": [{"price": current.price_id, "quantity": 1}],
+            "start_date": convert.seconds(current.starts_at),
+            "end_date": convert.seconds(current.ends_at),
             "proration_behavior": "none",
         }
         next_phase = {
+            **taxed,
             "items": [{"price": target_price_id, "quantity": 1}],
             "duration": {"interval": "month", "interval_count": MONTHS[target_interval]},
             "proration_behavior": "none",

@@ -113,6 +113,7 @@ class PhaseState:
     price_id: str
     starts_at: datetime
     ends_at: datetime
+    tax_rate_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,12 +112,9 @@ def _attach_schedule(change: PlanChange, subscription_id: str) -> None:
     if leftover is not None:
         gateway.schedule_release(leftover)
     schedule = gateway.schedule_attach(subscription_id=subscription_id, key=step_key(change, "schedule"))
-    current = schedule.phases[0]
     gateway.schedule_switch_set(
         schedule_id=schedule.id,
-        current_price_id=current.price_id,
-        period_start=current.starts_at,
-        switch_at=current.ends_at,
+        current=schedule.phases[0],
         target_price_id=target_id,
         target_interval=change.to_price.interval,
         change_id=str(change.pk),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -64,6 +65,7 @@ def test_a_taxed_change_of_plan(world: World, case: Taxed):
     else:
         assert seen.due_now.amount_minor == 0
         life.change(case.target, quote=seen.quote)
+        assert all(phase["default_tax_rates"] for phase in _phases(life))
     life.agree()
     assert life.model.end is not None
     life.live_to(life.model.end, told=True)
@@ -87,3 +89,10 @@ def _arrived(world: World, case: Taxed) -> Life:
     if case.extra == "credit":
         life.has_balance(-777)
     return life
+
+
+def _phases(life: Life) -> list[dict[str, Any]]:
+    """Of the schedule at Stripe; none of an end."""
+    (there,) = life.world.objects("subscription", customer=life.account.stripe_customer_id)
+    found = [one for one in life.world.objects("subscription_schedule") if one["id"] == there["schedule"]]
+    return [phase for one in found for phase in one["phases"]]
