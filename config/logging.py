@@ -1,5 +1,6 @@
 """Structured logs: one JSON object a line, with the request id bound by the middleware."""
 
+import sys
 from typing import Any
 
 import structlog
@@ -33,7 +34,11 @@ def build_logging(*, debug: bool, fmt: str, level: str) -> dict[str, Any]:
         cache_logger_on_first_use=True,
     )
     renderer: Any = (
-        structlog.dev.ConsoleRenderer() if fmt == "console" else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+        if fmt == "console"
+        else structlog.processors.JSONRenderer()
     )
     # Frames' local variables are left out: they may hold passwords, keys and personal data.
     transform = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
