@@ -2,7 +2,7 @@
 
 import functools
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
@@ -35,6 +35,8 @@ ACTION_CODES = (
 )
 MISSING_METHOD = "payment_method_missing"
 MISSING_OBJECT = "resource_missing"
+# A request that is wrong whatever was entered.
+OUR_FAULTS = frozenset({"parameter_unknown", "parameter_missing", "idempotency_key_in_use"})
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -83,14 +85,14 @@ def api() -> Any:
 
 
 @contextmanager
-def translated(call: str) -> Iterator[None]:
-    """Turns the SDK's errors into ours; logs them without what the payer entered."""
+def translated(call: str, *, inputs: Sequence[str] = ()) -> Iterator[None]:
+    """Turns the SDK's errors into ours; logs them without what the payer entered. `inputs`: see takes_input."""
     try:
         yield
     except stripe.CardError as error:
         raise _card_error(error) from error
     except stripe.InvalidRequestError as error:
-        raise _refusal(call, error) from error
+        raise _refusal(call, error, inputs) from error
     except (stripe.AuthenticationError, stripe.PermissionError) as error:
         _log(call, error)
         raise ProviderRefused(provider_code=error.code or "not_authenticated") from error
@@ -109,10 +111,22 @@ def gateway_call(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        with translated(function.__name__):
+        with translated(function.__name__, inputs=getattr(function, "inputs", ())):
             return function(*args, **kwargs)
 
     return call
+
+
+def takes_input(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Marks, below gateway_call, the parameters that hold what a person typed or their browser sent. That Stripe refuses
+    one of those is an answer to them, not an error of the provider's or ours, and is logged as that.
+    """
+
+    def mark(function: Callable[P, R]) -> Callable[P, R]:
+        function.inputs = names  # type: ignore[attr-defined]
+        return function
+
+    return mark
 
 
 def none_when_missing(function: Callable[P, R]) -> Callable[P, R | None]:
@@ -171,11 +185,23 @@ def _charge_of(error: stripe.CardError, reason_code: str) -> RefusedCharge:
     )
 
 
-def _refusal(call: str, error: stripe.InvalidRequestError) -> PaymentFailed | ProviderRefused:
+def _refusal(
+    call: str, error: stripe.InvalidRequestError, inputs: Sequence[str]
+) -> PaymentFailed | ProviderRefused:
     if error.code == MISSING_OBJECT and "no attached payment" in (error.user_message or "").lower():
         return PaymentFailed(details={"decline_code": MISSING_METHOD})
-    _log(call, error)
+    if _is_about(error, inputs):
+        log.info("payment_input_refused", call=call, param=error.param, provider_code=error.code)
+    else:
+        _log(call, error)
     return ProviderRefused(provider_code=error.code or "invalid_request", param=error.param or "")
+
+
+def _is_about(error: stripe.InvalidRequestError, inputs: Sequence[str]) -> bool:
+    """Whether Stripe refuses what was entered: it names the parameter, or none where the state of the thing is meant."""
+    if not inputs or error.code in OUR_FAULTS:
+        return False
+    return not error.param or error.param.partition("[")[0] in inputs
 
 
 def keyed(key: str) -> dict[str, Any]:

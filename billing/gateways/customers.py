@@ -1,7 +1,7 @@
 """Customers and their cards at Stripe."""
 
 from billing.gateways import convert
-from billing.gateways.client import PAGE, api, gateway_call, keyed, none_when_missing
+from billing.gateways.client import PAGE, api, gateway_call, keyed, none_when_missing, takes_input
 from billing.gateways.values import CustomerState, PaymentMethodState
 
 
@@ -55,6 +55,7 @@ class CustomerGateway:
         return [convert.payment_method(one.to_dict()) for one in page.data]
 
     @gateway_call
+    @takes_input("payment_method")
     def payment_method_attach(self, *, payment_method_id: str, customer_id: str) -> PaymentMethodState:
         """Raises PaymentFailed when the card is refused, ProviderRefused when there is no such method."""
         answer = api().payment_methods.attach(payment_method_id, {"customer": customer_id})

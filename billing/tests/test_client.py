@@ -48,6 +48,10 @@ class Answering(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(self.body)
 
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.do_GET()
+
     def log_message(self, *_args: object) -> None:
         """Not in the tests' output."""
 
@@ -127,3 +131,53 @@ def test_nobody_there_is_told_apart_too(settings, monkeypatch):
     with pytest.raises(PaymentProviderUnavailable) as found:
         gateway.invoice_get("in_1")
     assert not found.value.outcome_known
+
+
+NO_SUCH_CARD = error("invalid_request_error", code="resource_missing", param="payment_method")
+UNUSABLE_CARD = error(
+    "invalid_request_error"
+)  # "previously used without being attached", without a parameter
+
+
+@pytest.mark.req("CR-9", "OP-5")
+@pytest.mark.parametrize(
+    ("status", "body", "event", "level"),
+    [
+        pytest.param(404, NO_SUCH_CARD, "payment_input_refused", "info", id="a slip of typing"),
+        pytest.param(400, UNUSABLE_CARD, "payment_input_refused", "info", id="a card that cannot be used"),
+        pytest.param(
+            400,
+            error("invalid_request_error", code="parameter_unknown", param="colour"),
+            "payment_provider_error",
+            "error",
+            id="our own fault",
+        ),
+        pytest.param(
+            404,
+            error("invalid_request_error", code="resource_missing", param="customer"),
+            "payment_provider_error",
+            "error",
+            id="not what was typed",
+        ),
+        pytest.param(401, error("invalid_request_error"), "payment_provider_error", "error", id="our key"),
+        pytest.param(500, error("api_error"), "payment_provider_error", "error", id="theirs"),
+    ],
+)
+def test_what_a_person_typed_is_no_providers_error(answering, caplog, status, body, event, level):
+    answering.status, answering.body = status, body
+    with pytest.raises(PaymentProviderUnavailable):
+        gateway.payment_method_attach(payment_method_id="pm_typo", customer_id="cus_1")
+    said = [record.msg for record in caplog.records if record.name == "billing.gateways.client"]
+    assert [(one["event"], one["level"]) for one in said] == [(event, level)]
+    assert "pm_typo" not in str(said)
+
+
+@pytest.mark.req("OP-5")
+def test_a_refused_read_of_ours_stays_an_error(answering, caplog):
+    """The same words of Stripe's about an id that nobody typed."""
+    answering.status, answering.body = 404, NO_SUCH_CARD
+    with pytest.raises(ProviderRefused):
+        gateway.customer_get("cus_1")
+    assert [record.msg["level"] for record in caplog.records if record.name == "billing.gateways.client"] == [
+        "error"
+    ]
