@@ -1,47 +1,58 @@
 """Who is to be told that a limit is nearly or fully used: found by looking at the counters, never in a call's path.
 
-Beat looks at the counters that changed since the last look. The look is a little longer than the time since, because
-a counter's time of change is that of its transaction's beginning; what was told is known by its cause, in the
-database, so looking twice tells once.
+Each look takes the accounts that the meter says it touched (quotas/engine/touched.py), and besides a page of all
+accounts, the next one each time: a set in Redis can be lost, and then they are found in their turn. What was told is
+known by its cause, in the database, so looking twice tells once. Why so: docs/adr/0031.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
-from django.core.cache import cache
 from django.db import connection, transaction
+from django.db.models import Max
 
-from accounts.enums import NotificationKind
+from accounts.enums import NotificationKind, Permission
 from accounts.models import Account, User
 from accounts.notifications import notify
+from accounts.roles import roles_that_may
+from accounts.rules import SMALLEST_THRESHOLD
+from quotas.engine.touched import take
 from quotas.enums import Source
 
 logger = structlog.get_logger(__name__)
 
-SEEN_UNTIL = "quotas:thresholds:seen_until"
-OVERLAP = timedelta(minutes=2)
-"""The longest a transaction of the meter is expected to take, and a beat late."""
-FIRST_LOOK = timedelta(hours=26)
-"""How far back when Redis does not know the last look: every open day window is in it."""
+LOOK_EVERY_S = 10
+"""As often as beat looks (CELERY_BEAT_SCHEDULE): which page's turn it is follows from the time alone."""
+PAGE = 5000
+"""Accounts that are looked at in turn at each look: a million of them take 34 minutes."""
+
+TOLD = [str(role) for role in roles_that_may(Permission.BILLING)]
+"""Of an organisation's members: those whom accounts.notifications tells too."""
 
 # One row for each person and threshold passed that they have not been told of. 100 is told to everybody. The limit is
 # the right's, not the counter's own: that one is never below what was used.
 PASSED = """
 SELECT b.id, b.account_id, u.id, t.threshold, b.used_units, e.limit_units, b.window, b.ends_at, e.mode,
        m.code, m.name_en, m.name_fr, e.source
-FROM quotas_bucket b
+FROM quotas_entitlement e
+CROSS JOIN LATERAL (
+  SELECT * FROM quotas_bucket newest
+  WHERE newest.account_id = e.account_id AND newest.metric_id = e.metric_id AND newest.window = e.window
+  ORDER BY newest.starts_at DESC LIMIT 1) b
 JOIN quotas_metric m ON m.id = b.metric_id
 JOIN accounts_account a ON a.id = b.account_id
-JOIN quotas_entitlement e ON e.id = b.entitlement_id AND (e.valid_until IS NULL OR e.valid_until > %(now)s)
-JOIN accounts_user u ON u.is_active AND (
-  u.id = a.personal_owner_id
-  OR a.personal_owner_id IS NULL AND EXISTS (
-    SELECT 1 FROM accounts_membership s WHERE s.account_id = a.id AND s.user_id = u.id AND s.role IN ('owner', 'admin')))
+CROSS JOIN LATERAL (
+  SELECT a.personal_owner_id AS user_id
+  UNION ALL
+  SELECT s.user_id FROM accounts_membership s
+  WHERE a.personal_owner_id IS NULL AND s.account_id = a.id AND s.role = ANY(%(roles)s)) who
+JOIN accounts_user u ON u.id = who.user_id AND u.is_active
 CROSS JOIN LATERAL (SELECT DISTINCT unnest(array_append(u.usage_thresholds::integer[], 100)) AS threshold) t
-WHERE b.updated_at >= %(since)s AND e.limit_units > 0
-  AND (b.ends_at IS NULL OR b.ends_at > %(now)s)
+WHERE {whose} AND (e.valid_until IS NULL OR e.valid_until > %(now)s) AND e.limit_units > 0
+  AND b.used_units * 100 >= e.limit_units * %(smallest)s
+  AND b.entitlement_id = e.id AND (b.ends_at IS NULL OR b.ends_at > %(now)s)
   AND b.used_units * 100 >= e.limit_units * t.threshold
   AND NOT EXISTS (
     SELECT 1 FROM accounts_notification n
@@ -49,6 +60,8 @@ WHERE b.updated_at >= %(since)s AND e.limit_units > 0
 ORDER BY b.id, u.id, t.threshold
 LIMIT %(limit)s
 """
+TOUCHED = PASSED.format(whose="e.account_id = ANY(%(accounts)s)")
+IN_TURN = PASSED.format(whose="e.account_id BETWEEN %(first)s AND %(last)s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +107,38 @@ class Passed:
 
 
 def thresholds_notify(*, now: datetime, limit: int = 1000) -> int:
-    """Tell everybody who is to be told, once for each counter and threshold; how many were told.
-
-    Safe at any moment and twice at once. When there is more than `limit`, the next look goes on from the same time.
+    """Tell those whose use was touched lately, and those whose turn it is, once for each counter and threshold; how
+    many were told. Safe at any moment and twice at once. `limit`: how many are read at a time.
     """
-    since = (cache.get(SEEN_UNTIL) or now - FIRST_LOOK) - OVERLAP
-    found = _passed(since=min(since, now - OVERLAP), now=now, limit=limit)
-    told = sum(_tell(one, now) for one in found)
-    if len(found) < limit:
-        cache.set(SEEN_UNTIL, now, timeout=None)
-    return told
+    told = sum(_tell_all(TOUCHED, {"accounts": portion}, now, limit) for portion in take())
+    return told + _tell_all(IN_TURN, page_of(now), now, limit)
 
 
-def _passed(*, since: datetime, now: datetime, limit: int) -> list[Passed]:
+def page_of(now: datetime, *, size: int = PAGE) -> dict[str, int]:
+    """The accounts whose turn it is: each look has the next page, and after the last the first.
+
+    Nothing is kept of where the last look was, so nothing can be lost; a look that beat misses only puts a page off.
+    """
+    largest = Account.objects.aggregate(largest=Max("id"))["largest"] or 0
+    pages = -(-largest // size) or 1
+    first = int(now.timestamp()) // LOOK_EVERY_S % pages * size
+    return {"first": first + 1, "last": first + size}
+
+
+def _tell_all(sql: str, whose: dict[str, Any], now: datetime, limit: int) -> int:
+    """Portion by portion: who is told is not found again."""
+    known = {"now": now, "limit": limit, "smallest": SMALLEST_THRESHOLD, "roles": TOLD}
+    told = 0
+    while True:
+        found = _passed(sql, whose | known)
+        told += sum(_tell(one, now) for one in found)
+        if len(found) < limit:
+            return told
+
+
+def _passed(sql: str, parameters: dict[str, Any]) -> list[Passed]:
     with connection.cursor() as cursor:
-        cursor.execute(PASSED, {"since": since, "now": now, "limit": limit})
+        cursor.execute(sql, parameters)
         return [Passed(*row) for row in cursor.fetchall()]
 
 

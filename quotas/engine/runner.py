@@ -24,6 +24,7 @@ from quotas.engine.careful import decide_carefully
 from quotas.engine.connection import connect
 from quotas.engine.decide import Outcome
 from quotas.engine.state import RightsChangedError
+from quotas.engine.touched import touched
 from quotas.errors import InvalidQuotaState, MeterUnavailable
 from quotas.values import Decision, Operation
 
@@ -74,6 +75,7 @@ class BatchRunner:
             failure = MeterUnavailable()
             failure.__cause__ = error
             return [done.get(id(o), failure) for o in operations]
+        touched.add([operation.account_id for operation in operations])
         return [done[id(o)] for o in operations]
 
     def close(self) -> None:

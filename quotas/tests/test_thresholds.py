@@ -6,24 +6,38 @@ from datetime import timedelta
 
 import pytest
 from django.core import mail
-from django.core.cache import cache
+from django.db import connection
 
 from accounts.models import Membership, Notification, Role, User
 from accounts.notifications.messages import message_of
 from accounts.tests.factories import account_of as own_account
 from accounts.tests.factories import make_person
 from common import clock, outbox
+from quotas import thresholds
+from quotas.engine.touched import Touched, take, touched
 from quotas.services import LimitSpec, usage_consume
 from quotas.tests.conftest import give
 from quotas.tests.test_races import at_once
-from quotas.thresholds import SEEN_UNTIL, thresholds_notify
+from quotas.thresholds import IN_TURN, TOUCHED, page_of, thresholds_notify
 
 pytestmark = [pytest.mark.req("NO-1")]
 
 
 @pytest.fixture(autouse=True)
-def _nothing_seen(committed_db):
-    cache.delete(SEEN_UNTIL)
+def _nothing_touched(committed_db):
+    forget()
+
+
+def forget() -> None:
+    """Redis loses the set, and the process what it has not told yet."""
+    touched.tell()
+    list(take())
+
+
+@pytest.fixture
+def nobodys_turn(monkeypatch):
+    """Only who was touched is looked at."""
+    monkeypatch.setattr(thresholds, "page_of", lambda now: {"first": 0, "last": 0})
 
 
 @pytest.fixture
@@ -55,7 +69,7 @@ def test_each_threshold_once_as_it_is_passed(person):
     use(person, 5)
     assert look() == [80, 95, 100]
     use(person)
-    cache.delete(SEEN_UNTIL)  # Redis forgot: what was told is known all the same
+    touched.add([own_account(person).pk])
     assert look() == [80, 95, 100]
 
 
@@ -150,3 +164,105 @@ def test_a_contracts_limit_is_its_own_kind(account_with):
     usage_consume(account_id=account.pk, metric="messages", units=8)
     assert look() == [80]
     assert Notification.objects.get().kind == "contract_limit"
+
+
+def test_who_is_touched_is_looked_at_at_once(person, nobodys_turn):
+    use(person, 80)
+    assert touched.tell()
+    assert look() == [80]
+    use(person, 15)
+    assert touched.tell()
+    assert look() == [80, 95]
+    assert list(take()) == []
+
+
+def test_a_lost_set_is_made_good_by_whose_turn_it_is(person, monkeypatch):
+    """A crash, or a flushed Redis: the account's page comes up all the same."""
+    use(person, 100)
+    forget()
+    own = own_account(person).pk
+    monkeypatch.setattr(thresholds, "PAGE", 1)
+    monkeypatch.setattr(thresholds, "page_of", lambda now: page_of(now, size=1))
+    start = clock.database_now()
+    for turn in range(own + 1):
+        thresholds_notify(now=start + timedelta(seconds=10 * turn))
+    assert look() == [80, 95, 100]
+
+
+@pytest.mark.parametrize("accounts", [1, 2, 7])
+def test_everybody_has_a_turn(person, accounts):
+    for _ in range(accounts):
+        make_person()
+    start = clock.database_now()
+    pages = [
+        page_of(start + timedelta(seconds=10 * turn), size=2) for turn in range(own_account(person).pk + 30)
+    ]
+    turns = {one for page in pages for one in range(page["first"], page["last"] + 1)}
+    assert set(User.objects.values_list("personal_account", flat=True)) <= turns
+
+
+def test_without_redis_it_is_the_turn_that_counts(person, monkeypatch):
+    def away():
+        raise ConnectionError("no Redis")
+
+    with monkeypatch.context() as gone:
+        gone.setattr("quotas.engine.touched._redis", away)
+        assert use(person, 80).allowed
+        assert not touched.tell()
+        assert look() == [80]
+    forget()
+
+
+def test_what_could_not_be_told_is_told_later(nobodys_turn, person, monkeypatch):
+    own = Touched()
+
+    def away():
+        raise ConnectionError("no Redis")
+
+    forget()
+    with monkeypatch.context() as gone:
+        gone.setattr("quotas.engine.touched._redis", away)
+        own.add([own_account(person).pk])
+        assert not own.tell()
+    own.add([own_account(person).pk, 77])
+    assert own.tell()
+    assert sorted(one for portion in take() for one in portion) == sorted([own_account(person).pk, 77])
+
+
+def test_a_look_that_fails_puts_back_whom_it_took(person, monkeypatch):
+    use(person, 80)
+    touched.tell()
+
+    def fail(*_args, **_kwargs):
+        raise RuntimeError("in the middle")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(thresholds, "notify", fail)
+        with pytest.raises(RuntimeError):
+            thresholds_notify(now=clock.database_now())
+    assert list(take()) == [[own_account(person).pk]]
+
+
+def test_more_than_are_read_at_a_time(account_with):
+    for n in range(5):
+        user = make_person(email=f"many{n}@example.test")
+        give(own_account(user), LimitSpec("messages", "day", 10))
+        use(user, 10)
+    thresholds_notify(now=clock.database_now(), limit=2)
+    assert Notification.objects.count() == 15
+
+
+@pytest.mark.parametrize(
+    ("sql", "whose"), [(TOUCHED, {"accounts": [1, 2]}), (IN_TURN, {"first": 1, "last": 5000})]
+)
+def test_no_look_reads_a_whole_table(person, sql, whose):
+    """Every table is entered by an index; with few rows PostgreSQL would rather not, so it is told not to."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off")
+        cursor.execute(
+            f"EXPLAIN {sql}", {**whose, "now": clock.database_now(), "limit": 10, "smallest": 1, "roles": []}
+        )
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+        cursor.execute("RESET enable_seqscan")
+    assert "Seq Scan" not in plan.replace("Seq Scan on quotas_metric", "")
+    assert "bucket_once" in plan
