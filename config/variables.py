@@ -79,8 +79,8 @@ MEANINGS: dict[str, dict[str, str]] = {
         "METRICS_TOKEN": "Bearer token that `/metrics` asks for. Without one, keep that address inside your network.",
         "PROMETHEUS_MULTIPROC_DIR": "A directory all web processes of one host share, emptied before they start, "
         "so that any of them can answer `/metrics` for all.",
-        "LOG_FORMAT": "`json` or `console`.",
-        "LOG_LEVEL": "From which level on lines are written.",
+        "LOG_FORMAT": "`json` or `console`. For commands of `manage.py` it is COMMAND_LOG_FORMAT (`console`).",
+        "LOG_LEVEL": "From which level on lines are written. For commands of `manage.py` it is COMMAND_LOG_LEVEL (`WARNING`).",
         "OUTBOX_LEASE_S": "A promised task that has run this long is taken for dead and run again.",
         "OUTBOX_RETENTION_DAYS": "How long kept promises stay.",
         "REFUSALS_RETENTION_DAYS": "How long refused calls can be explained by their request id.",
