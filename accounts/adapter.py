@@ -1,7 +1,7 @@
 """Where allauth's sign-up, sign-in and mails meet our people, accounts and words."""
 
 from smtplib import SMTPException
-from typing import Any
+from typing import Any, ClassVar
 
 import structlog
 from allauth.account.adapter import DefaultAccountAdapter
@@ -20,11 +20,13 @@ from accounts.preferences import speak_as_person, speaking_to, timezone_of
 from accounts.selectors import person_by_email
 from accounts.services import account_create_personal
 from common import clock
+from common.callers import UNKNOWN, client_ip
 from common.errors import ValidationError
 
 logger = structlog.get_logger(__name__)
 
 SIGNED_OUT = "account/messages/logged_out.txt"
+NOWHERE = "0.0.0.0"  # noqa: S104 - stands for no address in a column of addresses; nothing listens there
 SIGN_UP_MAIL = "account/email/email_confirmation_signup"
 # Told on the page at once; a mail about it says nothing more.
 UNTOLD = frozenset({"account/email/email_confirm"})
@@ -32,6 +34,18 @@ UNTOLD = frozenset({"account/email/email_confirm"})
 
 class AccountAdapter(DefaultAccountAdapter):
     """Accounts made with their people; pages and mails in the person's language; mails that name the product."""
+
+    # In our words: allauth's own speak of users, e-mails and logins, and not plainly in French.
+    error_messages: ClassVar[dict[str, Any]] = DefaultAccountAdapter.error_messages | {
+        "email_password_mismatch": _("The e-mail address or the password is not right."),
+        "email_taken": _("There is an account with this address already. Sign in, or choose a new password."),
+        "duplicate_email": _("This address is on your account already."),
+        "enter_current_password": _("This is not your current password."),
+        "incorrect_password": _("This is not your password."),
+        "too_many_login_attempts": _("Too many attempts. Wait a few minutes, or choose a new password."),
+        "invalid_password_reset": _("This link no longer works. Ask for a new one."),
+        "max_email_addresses": _("An account can have %d addresses at most. Remove one first."),
+    }
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         """A person who signs up gets an account in the same transaction, the language they signed up in, and their device's time zone."""
@@ -68,6 +82,11 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def get_login_redirect_url(self, request: HttpRequest) -> str:
         return start_address(request)
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """As our own limits see it: behind a proxy not the proxy's address, which all visitors would share."""
+        address = client_ip(request)
+        return NOWHERE if address == UNKNOWN else address
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """In the language and time zone of the person who has that address, else in the visitor's.

@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 
 IPV6_HOUSEHOLD = 64
+UNKNOWN = "unknown"
 
 
 def caller_of(request: Any) -> str:
@@ -30,7 +31,7 @@ def client_ip(request: Any) -> str:
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
-        return "unknown"
+        return UNKNOWN
     if isinstance(parsed, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((parsed, IPV6_HOUSEHOLD), strict=False).network_address)
     return str(parsed)

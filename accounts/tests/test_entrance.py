@@ -5,6 +5,8 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from allauth.usersessions.models import UserSession
+from django.core.cache import cache
 from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -156,3 +158,42 @@ def test_without_a_database_a_page_says_so(client: Client, monkeypatch: pytest.M
     assert "service_unavailable" in page
     assert answer["X-Request-Id"] in page
     assert "10.0.0.1" not in page
+
+
+def seen_address(user: User) -> str:
+    return UserSession.objects.get(user=user).ip
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "address"),
+    [
+        (0, "203.0.113.9", "10.0.0.7"),
+        (1, "198.51.100.1, 203.0.113.9", "203.0.113.9"),
+        (1, "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        (1, "not an address", "0.0.0.0"),
+    ],
+)
+def test_behind_a_proxy_a_session_has_its_visitors_address(
+    client: Client, settings: Any, proxies: int, forwarded: str, address: str
+) -> None:
+    settings.PROXY_COUNT = proxies
+    user = make_person()
+    form = {"login": user.email, "password": PASSWORD}
+    answer = client.post("/accounts/login/", form, REMOTE_ADDR="10.0.0.7", HTTP_X_FORWARDED_FOR=forwarded)
+    assert answer.status_code == 302
+    assert seen_address(user) == address
+
+
+def test_behind_a_proxy_each_visitor_has_tries_of_their_own(settings: Any) -> None:
+    settings.PROXY_COUNT = 1
+    settings.ACCOUNT_RATE_LIMITS = {"login": "2/m/ip"}
+    cache.clear()
+
+    def tries(address: str) -> list[int]:
+        form = {"login": "nobody@example.test", "password": "wrong"}
+        headers = {"X-Forwarded-For": address}
+        return [Client().post("/accounts/login/", form, headers=headers).status_code for _ in range(3)]
+
+    assert tries("203.0.113.9") == [200, 200, 429]
+    assert tries("203.0.113.10") == [200, 200, 429]
+    cache.clear()
