@@ -30,6 +30,8 @@ SECTIONS = {
     "subscription_cancel": "billing",
     "subscription_withdraw": "billing",
     "withdrawal": "billing",
+    "account_credits": "billing",
+    "account_credits_cap": "billing",
     "account_invoices": "invoices",
     "account_invoice": "invoices",
     "personas-page": "personas",

@@ -15,6 +15,7 @@ from accounts.services import organisation_register
 from billing.demo import DOMAIN, PASSWORD, card_on_file
 from billing.selectors import live_subscription
 from billing.services import subscription_start
+from common.clock import database_now
 from enterprise.enums import CredentialStatus, Scope
 from enterprise.rules import keys
 from enterprise.rules.contracts import LimitTerms
@@ -132,6 +133,7 @@ def subscribed_to(plan: str) -> Step:
 
 def without_credits(account: Account, now: datetime) -> str | None:
     """Once: the credits of later periods are theirs to use."""
+    now = database_now()  # after the grant, which is of a moment of this run
     left = wallet_status(account_id=account.pk, at=now).balance_units
     if left == 0 or LedgerEntry.objects.filter(account=account, kind=EntryKind.ADJUSTMENT).exists():
         return None

@@ -15,6 +15,7 @@ from billing.pages import (
     overview,
     plans,
     usage,
+    wallet,
 )
 
 urlpatterns: list[URLPattern] = [
@@ -30,6 +31,8 @@ urlpatterns: list[URLPattern] = [
     path("account/billing/resume/", ending.resume, name="subscription_resume"),
     path("account/billing/withdraw/", ending.withdraw, name="subscription_withdraw"),
     path("account/billing/withdrawals/<uuid:withdrawal_id>/", ending.withdrawal, name="withdrawal"),
+    path("account/billing/credits/", wallet.credits_page, name="account_credits"),
+    path("account/billing/credits/cap/", wallet.credits_cap, name="account_credits_cap"),
     path("account/billing/invoices/", invoices.invoices, name="account_invoices"),
     path("account/billing/invoices/<str:invoice_id>/", invoices.invoice, name="account_invoice"),
     path("account/billing/invoices/<str:invoice_id>/pdf/", invoices.invoice_pdf, name="account_invoice_pdf"),

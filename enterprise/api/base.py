@@ -37,7 +37,7 @@ class B2bView(ApiView):
 
     authentication_classes = [ApiKeyAuthentication]
     permission_classes = [HasScope]
-    rate_limits = ("global", "b2b_account", "b2b_credential")
+    rate_limits: ClassVar[tuple[str, ...]] = ("global", "b2b_account", "b2b_credential")
     scopes: ClassVar[Mapping[str, Scope]] = {}
     # For the description: which error is told by which name here.
     errors_as: ClassVar[Mapping[type[DomainError], type[DomainError]]] = {QuotaExceeded: B2bQuotaExceeded}

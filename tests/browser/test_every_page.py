@@ -56,6 +56,8 @@ PREMIUM = {
     "sign-out": "/accounts/logout/",
 }
 OTHERS = {
+    "growth": {"credits": "/account/billing/credits/", "billing-store": "/account/billing/"},
+    "dry": {"credits-none-left": "/account/billing/credits/"},
     "near": {
         "overview-near": "/account/",
         "usage-near": "/account/usage/",
@@ -70,6 +72,7 @@ OTHERS = {
         "start-paid": "/account/billing/plans/basic/month/",
         "desk-no-plan": "/chat/",
         "billing-no-plan": "/account/billing/",
+        "credits-no-plan": "/account/billing/credits/",
         "invoices-none": "/account/billing/invoices/",
         "personas-no-plan": "/personas/",
     },
