@@ -5,6 +5,7 @@ currency and the percent sign, and between thousands.
 """
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from django.utils import dateformat, timezone
 from django.utils.formats import number_format
@@ -57,6 +58,19 @@ def money_text(amount_minor: int, currency: str, *, short: bool = False) -> str:
     if is_french():
         return f"{sign}{digits}{NBSP}{FRENCH_SYMBOLS.get(code, symbol)}"
     return f"{sign}{symbol}{digits}" if code in SYMBOLS else f"{sign}{symbol}{NBSP}{digits}"
+
+
+def price_text(price_minor: Decimal, currency: str) -> str:
+    """A price of one unit, fractions of a cent too: $0.02, $0.0125, 0,0125 $US."""
+    code = currency.lower()
+    decimals = 0 if code in WITHOUT_DECIMALS else 2
+    if price_minor == int(price_minor):
+        return money_text(int(price_minor), currency)
+    _sign, digits, exponent = (price_minor.scaleb(-decimals)).normalize().as_tuple()
+    places = -int(exponent)
+    text = "".join(map(str, digits)).rjust(places + 1, "0")
+    figure = f"{number_text(int(text[:-places]))}{',' if is_french() else '.'}{text[-places:]}"
+    return money_text(0, currency, short=True).replace("0", figure, 1)
 
 
 def percent_text(part: int, whole: int) -> str:

@@ -105,6 +105,18 @@
     box.append(button);
   }
 
+  /* What is shown once can be copied with one press. */
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    if (!navigator.clipboard) break;
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      const field = document.getElementById(button.dataset.copy);
+      field.select();
+      await navigator.clipboard.writeText(field.value);
+      button.lastElementChild.textContent = button.dataset.copied;
+    });
+  }
+
   /* Menus close on Escape and when the focus or the pointer goes elsewhere. */
   const menus = document.querySelectorAll("details.menu");
   document.addEventListener("keydown", (event) => {

@@ -1,6 +1,7 @@
 """Amounts, dates and durations as people read them. ~ stands for a non-breaking space."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from django.utils import timezone, translation
@@ -135,3 +136,23 @@ def test_a_hundred_per_cent_is_only_said_of_a_full_one(part, whole, share):
 def test_ago(delta, text):
     with translation.override("en"):
         assert formats.ago_text(delta) == text
+
+
+@pytest.mark.parametrize(
+    ("price", "currency", "english", "french"),
+    [
+        ("2", "usd", "$0.02", "0,02~$US"),
+        ("1.5", "usd", "$0.015", "0,015~$US"),
+        ("0.000001", "eur", "€0.00000001", "0,00000001~€"),
+        ("123456.25", "eur", "€1,234.5625", "1~234,5625~€"),
+        ("0", "eur", "€0.00", "0,00~€"),
+        ("0.5", "jpy", None, None),
+    ],
+)
+def test_prices_of_one_unit(price, currency, english, french):
+    with translation.override("en"):
+        told = _shown(formats.price_text(Decimal(price), currency))
+        assert told == english if english else "0.5" in told
+    with translation.override("fr"):
+        told = _shown(formats.price_text(Decimal(price), currency))
+        assert told == french if french else "0,5" in told

@@ -2,12 +2,16 @@
 
 from django.urls import URLPattern, path
 
-from enterprise.pages import joining, members, overview
+from enterprise.pages import contracts, joining, keys, members, overview
 
 urlpatterns: list[URLPattern] = [
     path("organisation/", overview.overview, name="organisation"),
     path("organisation/new/", joining.organisation_new, name="organisation_new"),
     path("organisation/switch/", joining.organisation_switch, name="organisation_switch"),
+    path("organisation/keys/", keys.keys, name="organisation_keys"),
+    path("organisation/keys/<uuid:credential_id>/rotate/", keys.key_rotate, name="organisation_key_rotate"),
+    path("organisation/keys/<uuid:credential_id>/revoke/", keys.key_revoke, name="organisation_key_revoke"),
+    path("organisation/contract/", contracts.contract, name="organisation_contract"),
     path("organisation/members/", members.members, name="organisation_members"),
     path(
         "organisation/members/<int:membership_id>/role/", members.member_role, name="organisation_member_role"

@@ -27,6 +27,7 @@ from enterprise import metrics
 from enterprise.enums import CredentialStatus, KeyFailure, Scope
 from enterprise.errors import InvalidApiKey, ScopeMissing
 from enterprise.models import Credential
+from enterprise.models.credentials import MAX_NAME_LENGTH
 from enterprise.rules import keys
 from enterprise.rules.scopes import scopes_of
 from enterprise.sampling import Sampler
@@ -257,6 +258,12 @@ def _clean_name(name: str) -> str:
     cleaned = " ".join(name.split())
     if not cleaned or "\0" in name:
         raise ValidationError.of("name", "blank", _("Give the key a name."))
+    if len(cleaned) > MAX_NAME_LENGTH:
+        raise ValidationError.of(
+            "name",
+            "max_length",
+            _("A key’s name has at most %(most)s characters.") % {"most": MAX_NAME_LENGTH},
+        )
     return cleaned
 
 
