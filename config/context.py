@@ -14,7 +14,9 @@ from accounts.models import User
 from accounts.preferences import theme_of
 from accounts.selectors import has_account
 from billing.demo import PASSWORD as DEMO_PASSWORD
-from billing.pages.demo import demo_people
+from billing.pages.demo import DemoPerson
+from billing.pages.demo import demo_people as demo_persons
+from enterprise.pages.demo import demo_organisations
 
 # Which navigation entry a page belongs to, by the name of its address.
 SECTIONS = {
@@ -70,6 +72,11 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
         "personas_url": _address("personas-page"),
         "api_docs_url": _address("api-docs"),
     }
+
+
+def demo_people() -> list[DemoPerson]:
+    """Whom one can be in the sandbox."""
+    return [*demo_persons(), *demo_organisations()]
 
 
 def section_of(name: str) -> str:

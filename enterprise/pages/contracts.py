@@ -17,7 +17,8 @@ from common.formats import price_text
 from enterprise.enums import Collection, PeriodInvoiceStatus
 from enterprise.models import Contract, ContractLimit, ContractTerms, PeriodInvoice
 from enterprise.pages.access import Place, in_organisation, render_place
-from enterprise.selectors.contracts import contracts_of, period_at, terms_at
+from enterprise.rules.contracts import ContractState
+from enterprise.selectors.contracts import contracts_of, period_at, state_at, terms_at
 from quotas.enums import Mode
 
 
@@ -46,7 +47,7 @@ class ContractCard:
     """A contract with its whole story, the terms in force first named."""
 
     contract: Contract
-    state: str
+    state: ContractState
     collection: str
     history: Sequence[TermsRow]
     period: tuple[datetime, datetime] | None
@@ -66,17 +67,17 @@ def contract(request: HttpRequest, place: Place) -> HttpResponse:
     context = {
         "tab": "contract",
         "now": now,
-        "running": [card for card in cards if card.state == "running"],
-        "coming": [card for card in reversed(cards) if card.state == "coming"],
-        "ended": [card for card in cards if card.state == "ended"],
+        "running": [card for card in cards if card.state == ContractState.RUNNING],
+        "coming": [card for card in reversed(cards) if card.state == ContractState.COMING],
+        "ended": [card for card in cards if card.state == ContractState.ENDED],
         "crumbs": [(_("Organisation"), reverse("organisation")), (_("Contract"), "")],
     }
     return render_place(request, place, "contract", context)
 
 
 def card_of(one: Contract, now: datetime, names: Names) -> ContractCard:
-    state = _state(one, now)
-    held = terms_at(one, now) if state == "running" else None
+    state = state_at(one, now)
+    held = terms_at(one, now) if state == ContractState.RUNNING else None
     terms = sorted(one.terms.all(), key=lambda row: row.number)
     before = [None, *terms[:-1]]
     history = [
@@ -84,7 +85,7 @@ def card_of(one: Contract, now: datetime, names: Names) -> ContractCard:
             terms=row,
             limits=_limits(row, previous, one.currency, names),
             holds=held is not None and row.pk == held.pk,
-            is_coming=state == "running" and row.effective_at > now,
+            is_coming=state == ContractState.RUNNING and row.effective_at > now,
         )
         for row, previous in zip(terms, before, strict=True)
     ]
@@ -94,15 +95,9 @@ def card_of(one: Contract, now: datetime, names: Names) -> ContractCard:
         state=state,
         collection=str(Collection(one.collection).label),
         history=list(reversed(history)),
-        period=period_at(one, now) if state == "running" else None,
+        period=period_at(one, now) if state == ContractState.RUNNING else None,
         invoices=[(row, str(PeriodInvoiceStatus(row.status).label)) for row in invoices],
     )
-
-
-def _state(one: Contract, now: datetime) -> str:
-    if one.starts_at > now:
-        return "coming"
-    return "ended" if one.ends_at is not None and one.ends_at <= now else "running"
 
 
 def _limits(

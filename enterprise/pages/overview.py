@@ -21,7 +21,8 @@ from common import clock
 from common.errors import ServiceUnavailable
 from enterprise.models import Contract, Credential
 from enterprise.pages.access import Place, in_organisation, render_place
-from enterprise.selectors.contracts import Costs, contracts_of, period_at
+from enterprise.rules.contracts import ContractState
+from enterprise.selectors.contracts import Costs, contracts_of, period_at, prices_at, state_at
 from enterprise.selectors.usage import CredentialUse, Summary, usage_summary
 from quotas.errors import UnknownMetric
 from quotas.selectors import quota_status
@@ -94,10 +95,10 @@ def use_context(account: Account) -> dict[str, Any]:
 
 
 def amounts_of(summary: Summary) -> dict[str, Any] | None:
-    """Cost of overage so far and at the period's end; None where no contract prices any."""
-    if summary.contract is None:
-        return None
+    """Cost of overage so far and at the period's end; None where no contract charges any."""
     costs: Costs = summary.costs
+    if summary.contract is None or not (costs.lines or prices_at(summary.contract, summary.at)):
+        return None
     return {
         "so_far": {"amount_minor": costs.so_far.amount_minor, "currency": costs.so_far.currency},
         "projected": {"amount_minor": costs.projected.amount_minor, "currency": costs.projected.currency},
@@ -124,9 +125,10 @@ def key_uses(uses: Iterable[CredentialUse]) -> list[KeyUse]:
 def standing_of(account: Account, now: datetime) -> Standing:
     """Which contract holds, comes or has ended."""
     rows = list(contracts_of(account.pk))
-    running = next((one for one in rows if one.starts_at <= now and not _over(one, now)), None)
-    coming = next((one for one in reversed(rows) if one.starts_at > now), None)
-    ended = next((one for one in rows if _over(one, now)), None)
+    states = {one.pk: state_at(one, now) for one in rows}
+    running = next((one for one in rows if states[one.pk] == ContractState.RUNNING), None)
+    coming = next((one for one in reversed(rows) if states[one.pk] == ContractState.COMING), None)
+    ended = next((one for one in rows if states[one.pk] == ContractState.ENDED), None)
     ends_at = running.ends_at if running else None
     return Standing(
         contract=running,
@@ -135,7 +137,3 @@ def standing_of(account: Account, now: datetime) -> Standing:
         ends_soon=ends_at is not None and (ends_at - now).days < SOON_DAYS,
         period=period_at(running, now) if running else None,
     )
-
-
-def _over(contract: Contract, now: datetime) -> bool:
-    return contract.ends_at is not None and contract.ends_at <= now

@@ -2,12 +2,15 @@
 
 from django.urls import URLPattern, path
 
-from enterprise.pages import contracts, joining, keys, members, overview
+from enterprise.pages import contracts, joining, keys, members, overview, use
 
 urlpatterns: list[URLPattern] = [
     path("organisation/", overview.overview, name="organisation"),
     path("organisation/new/", joining.organisation_new, name="organisation_new"),
     path("organisation/switch/", joining.organisation_switch, name="organisation_switch"),
+    path("organisation/use/", use.use, name="organisation_use"),
+    path("organisation/use/shown.csv", use.use_shown, name="organisation_use_shown"),
+    path("organisation/use/operations.csv", use.use_operations, name="organisation_use_operations"),
     path("organisation/keys/", keys.keys, name="organisation_keys"),
     path("organisation/keys/<uuid:credential_id>/rotate/", keys.key_rotate, name="organisation_key_rotate"),
     path("organisation/keys/<uuid:credential_id>/revoke/", keys.key_revoke, name="organisation_key_revoke"),

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db.models import Q, QuerySet
 
 from common.money import Money
 from common.periods import anchored_period
 from enterprise.models import Contract, ContractTerms
-from enterprise.rules.contracts import LimitTerms
+from enterprise.rules.contracts import ContractState, LimitTerms, state_of
 from enterprise.rules.costs import Priced, merged, projected_units, total_minor
 from quotas.enums import Mode, Window
 from quotas.reports import overage_between, units_between
@@ -43,6 +44,46 @@ def contracts_of(account_id: int) -> QuerySet[Contract]:
     """All of the account's contracts with their terms and limits, the latest first."""
     rows = Contract.objects.filter(account_id=account_id).prefetch_related("terms__limits")
     return rows.order_by("-starts_at", "-pk")
+
+
+def state_at(contract: Contract, at: datetime) -> ContractState:
+    """Whether it holds, has ended, or is still to come."""
+    return state_of(starts_at=contract.starts_at, ends_at=contract.ends_at, at=at)
+
+
+def contract_json(contract: Contract, at: datetime) -> dict[str, Any]:
+    """All of a contract as operators read it, the latest terms first. Prices are minor units, as text."""
+    held = terms_at(contract, at) if state_at(contract, at) == ContractState.RUNNING else None
+    return {
+        "id": contract.public_id,
+        "account": contract.account_id,
+        "title": contract.title,
+        "state": state_at(contract, at).value,
+        "currency": contract.currency,
+        "collection": contract.collection,
+        "period_months": contract.period_months,
+        "starts_at": contract.starts_at,
+        "ends_at": contract.ends_at,
+        "terms": [
+            {
+                "number": terms.number,
+                "effective_at": terms.effective_at,
+                "reason": terms.reason,
+                "in_force": held is not None and held.pk == terms.pk,
+                "limits": [
+                    {
+                        "metric": one.metric,
+                        "window": one.window,
+                        "limit": one.limit_units,
+                        "mode": one.mode,
+                        "overage_price": None if one.overage_price is None else str(one.overage_price),
+                    }
+                    for one in terms.limits.all()
+                ],
+            }
+            for terms in sorted(contract.terms.all(), key=lambda row: -row.number)
+        ],
+    }
 
 
 def terms_of(terms: ContractTerms) -> tuple[LimitTerms, ...]:

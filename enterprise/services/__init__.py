@@ -1,6 +1,6 @@
 """What changes organisations: keys, contracts, members."""
 
-from enterprise.services.contracts import contract_amend, contract_create, entitlements_push
+from enterprise.services.contracts import contract_amend, contract_create, contract_end, entitlements_push
 from enterprise.services.credentials import (
     credential_authenticate,
     credential_create,
@@ -23,6 +23,7 @@ from enterprise.services.members import (
 __all__ = [
     "contract_amend",
     "contract_create",
+    "contract_end",
     "credential_authenticate",
     "credential_create",
     "credential_revoke",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -27,6 +28,9 @@ MOST_LIMITS = 50
 LARGEST_LIMIT = 10**15
 LARGEST_PRICE = Decimal(10**9)
 PRICE_PLACES = 6
+MAX_TITLE_LENGTH, MAX_REASON_LENGTH = 120, 200
+LONGEST_PERIOD = 36
+CURRENCY = re.compile(r"[a-z]{3}", re.ASCII)
 
 
 @transaction.atomic
@@ -47,6 +51,7 @@ def contract_create(
     """A new contract. ValidationError for limits that cannot be, or when another contract holds in that time."""
     if account.kind != AccountKind.ORGANISATION:
         raise ValidationError.of("account", "not_an_organisation", _("Contracts are for organisations."))
+    _check_head(title, currency, period_months)
     _check_limits(limits)
     _check_reason(reason)
     if ends_at is not None and ends_at <= max(starts_at, now):
@@ -126,6 +131,17 @@ def contract_amend(
         effective_at=begins,
     )
     return terms
+
+
+def contract_end(
+    *, contract: Contract, at: datetime | None = None, actor: User | str | None, reason: str, now: datetime
+) -> ContractTerms:
+    """Let it end, now or at a later moment; one that is still to come never begins.
+
+    What was used stays used and is invoiced. ValidationError when it has ended, or for a moment that has passed.
+    """
+    ends_at = max(at or now, contract.starts_at)
+    return contract_amend(contract=contract, ends_at=ends_at, actor=actor, reason=reason, now=now)
 
 
 def entitlements_push(*, account_id: int, now: datetime, reason: str) -> None:
@@ -246,9 +262,18 @@ def _check_limit(limit: LimitTerms) -> None:
         raise ValidationError.of("limits", "price", _("A price is not negative and has at most 6 decimals."))
 
 
+def _check_head(title: str, currency: str, period_months: int) -> None:
+    if not title.strip() or "\0" in title or len(title) > MAX_TITLE_LENGTH:
+        raise ValidationError.of("title", "invalid", _("Give it a title of at most 120 characters."))
+    if not CURRENCY.fullmatch(currency):
+        raise ValidationError.of("currency", "invalid", _("A currency has three small letters, as usd."))
+    if not 1 <= period_months <= LONGEST_PERIOD:
+        raise ValidationError.of("period_months", "out_of_range", _("A period has 1 to 36 months."))
+
+
 def _check_reason(reason: str) -> None:
-    if not reason.strip():
-        raise ValidationError.of("reason", "blank", _("Give the reason."))
+    if not reason.strip() or "\0" in reason or len(reason) > MAX_REASON_LENGTH:
+        raise ValidationError.of("reason", "blank", _("Give the reason, in at most 200 characters."))
 
 
 def _check_alone(account_id: int, starts_at: datetime, ends_at: datetime | None, *, but: int = 0) -> None:

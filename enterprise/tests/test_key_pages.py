@@ -23,7 +23,7 @@ from enterprise.tests.conftest import key_of, organisation
 from enterprise.tests.helpers import block, charged, contract
 from enterprise.tests.test_member_pages import signed_in, text
 from enterprise.tests.test_members import join, state
-from quotas.services import MetricSpec, metrics_sync
+from quotas.services import MetricSpec, metrics_sync, usage_consume
 
 pytestmark = [pytest.mark.req("EN-10"), pytest.mark.django_db]
 
@@ -255,3 +255,41 @@ def test_a_page_without_its_figures_says_so(client: Any, monkeypatch: Any) -> No
     answer = client.get("/organisation/")
     assert answer.status_code == 200
     assert "What was used cannot be shown right now." in text(answer)
+
+
+# Use ----------------------------------------------------------------------------------------------------------------
+
+
+def used(holder: Any, units: int) -> None:
+    usage_consume(
+        account_id=holder.account.pk, metric="api_calls", units=units, credential_id=holder.credential.pk
+    )
+
+
+@pytest.mark.req("EN-10", "AC-4", "EN-11")
+def test_use_by_key_on_the_page_and_as_files(metered: Any) -> None:
+    """A viewer sees every key's figures, and nothing of another organisation's."""
+    contract(metered.account, block(1000))
+    second = metered.another(Scope.PRODUCT, name="till two")
+    stranger = key_of(*organisation(), name="of somebody else")
+    contract(stranger.account, block(1000))
+    used(metered, 30)
+    used(second, 12)
+    used(stranger, 555)
+    client = signed_in(join(metered.account, Role.VIEWER))
+    for path in ("/organisation/use/", "/organisation/"):
+        page = text(client.get(path))
+        assert "till two" in page
+        assert "42" in page
+        assert "555" not in page
+        assert "of somebody else" not in page
+    rows = b"".join(client.get("/organisation/use/shown.csv").streaming_content).decode().splitlines()
+    told = {row.split(",")[2]: int(row.split(",")[3]) for row in rows[1:] if row.split(",")[3] != "0"}
+    assert told == {"main": 30, "till two": 12}
+    rows = b"".join(client.get("/organisation/use/operations.csv").streaming_content).decode().splitlines()
+    assert len(rows) == 3
+    one = f"/organisation/use/?credential={second.credential.public_id}"
+    assert client.get(one).status_code == 200
+    foreign = f"/organisation/use/?credential={stranger.credential.public_id}"
+    unknown = "/organisation/use/?credential=00000000-0000-4000-8000-000000000000"
+    assert [client.get(path).status_code for path in (foreign, unknown)] == [422, 422]

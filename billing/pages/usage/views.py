@@ -38,6 +38,12 @@ from quotas.usage_files import operation_rows
 from quotas.usage_queries import RECORD_FIELDS
 from quotas.values import Bound
 
+ADDRESSES = {
+    "page": "account_usage",
+    "shown": "account_usage_shown",
+    "operations": "account_usage_operations",
+}
+
 
 @require_safe
 @signed_in
@@ -66,8 +72,13 @@ def usage_thresholds(request: HttpRequest) -> HttpResponse:
 @signed_in
 @ratelimited("global", "user")
 def usage_shown_file(request: HttpRequest) -> HttpResponseBase:
+    """What the chart shows, as CSV."""
+    return shown_file(request, account_of(request))
+
+
+def shown_file(request: HttpRequest, account: Account) -> HttpResponseBase:
     """What the chart shows, as CSV: a row for each time and key, those too that the chart shows as one."""
-    account, now = account_of(request), clock.now()
+    now = clock.now()
     keys = keys_of(account.pk)
     filters = _asked(request, account, keys, now)
     split = usage_by_key(
@@ -95,8 +106,13 @@ def usage_shown_file(request: HttpRequest) -> HttpResponseBase:
 @signed_in
 @ratelimited("global", "user")
 def usage_operations_file(request: HttpRequest) -> HttpResponseBase:
+    """Every operation of the time shown, as CSV."""
+    return operations_file(request, account_of(request))
+
+
+def operations_file(request: HttpRequest, account: Account) -> HttpResponseBase:
     """Every operation of the time shown, as CSV, newest first; however many, they are sent while they are read."""
-    account, now = account_of(request), clock.now()
+    now = clock.now()
     keys = keys_of(account.pk)
     filters = _asked(request, account, keys, now)
     records = records_of(
@@ -112,34 +128,46 @@ def usage_operations_file(request: HttpRequest) -> HttpResponseBase:
 
 
 def _page(request: HttpRequest, thresholds: ThresholdsForm, *, status: int = 200) -> HttpResponse:
-    account = account_of(request)
     context = {
         "thresholds": thresholds,
         "crumbs": [(_("Usage"), "")],
+        **usage_context(request, account_of(request), ADDRESSES),
+    }
+    failed = "filters" in context and context["filters"].errors
+    return render(request, "pages/usage.html", context, status=422 if failed else status)
+
+
+def usage_context(request: HttpRequest, account: Account, addresses: Mapping[str, str]) -> dict[str, Any]:
+    """An account's limits and its use over time, for any page that shows them.
+
+    `addresses`: the names of that page's address (`page`) and of its two files (`shown`, `operations`). `filters`
+    and `drawn` are missing where nothing is counted or the figures cannot be read.
+    """
+    context = {
         "query": request.META.get("QUERY_STRING", ""),
+        "addresses": {what: reverse(name) for what, name in addresses.items()},
         **quotas_context(account),
     }
     names = _shown_metrics()
-    if names and not context.get("meters_error"):
-        keys, now = keys_of(account.pk), context["now"]
-        filters = _filters(request, keys, names, context["bounds"], now)
-        status = 422 if filters.errors else status
-        context |= {
-            "filters": filters,
-            "metrics": names,
-            "granularities": _granularities(),
-            "keys": keys,
-            "presets": presets_of(filters, today=now.date()),
-            "drawn": drawn(
-                account_id=account.pk,
-                filters=filters,
-                metric_name=names[filters.metric],
-                keys=keys,
-                bounds=context["bounds"],
-                now=now,
-            ),
-        }
-    return render(request, "pages/usage.html", context, status=status)
+    if not names or context.get("meters_error"):
+        return context
+    keys, now = keys_of(account.pk), context["now"]
+    filters = _filters(request, keys, names, context["bounds"], now)
+    return context | {
+        "filters": filters,
+        "metrics": names,
+        "granularities": _granularities(),
+        "keys": keys,
+        "presets": presets_of(filters, today=now.date()),
+        "drawn": drawn(
+            account_id=account.pk,
+            filters=filters,
+            metric_name=names[filters.metric],
+            keys=keys,
+            bounds=context["bounds"],
+            now=now,
+        ),
+    }
 
 
 def _filters(
