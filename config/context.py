@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from accounts.access import start_address
 from accounts.inbox import InboxItem, news_unread, unread_count
-from accounts.models import User
+from accounts.models import Account, AccountKind, User
 from accounts.preferences import theme_of
-from accounts.selectors import has_account
+from accounts.selectors import CHOSEN_ACCOUNT, account_of, has_account
 from billing.demo import PASSWORD as DEMO_PASSWORD
 from billing.pages.demo import DemoPerson
 from billing.pages.demo import demo_people as demo_persons
@@ -67,6 +67,7 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
         "has_account": with_account,
         "start_address": lambda: start_address(request),
         "here": section_of(name),
+        "acting_for": lambda: _acting_for(request),
         "timezone_name": timezone.get_current_timezone_name(),
         "chat_url": cache(lambda: _address("chat") if with_account() or not _is_signed_in(request) else ""),
         "personas_url": _address("personas-page"),
@@ -85,6 +86,17 @@ def section_of(name: str) -> str:
         if name.startswith(prefix):
             return section
     return SECTIONS.get(name, "")
+
+
+def _acting_for(request: HttpRequest) -> Account | None:
+    """The organisation that this browser's person chose instead of their own account; None for everybody else."""
+    session, user = getattr(request, "session", None), getattr(request, "user", None)
+    if session is None or not isinstance(user, User) or session.get(CHOSEN_ACCOUNT) is None:
+        return None
+    if getattr(user, "personal_account", None) is None:
+        return None
+    account = account_of(request)
+    return account if account.kind == AccountKind.ORGANISATION else None
 
 
 def _unread(request: HttpRequest) -> int:

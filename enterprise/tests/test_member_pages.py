@@ -268,7 +268,9 @@ def test_whose_billing_pages_are_shown(role: Role, acts: bool) -> None:
     seen = client.get("/account/notifications/").wsgi_request
     seen.palier_account = None
     assert account_of(seen) == (account if acts else person.personal_account)
+    assert ("You act for" in text(client.get("/account/notifications/"))) is acts
     client.post("/organisation/switch/?next=/account/notifications/", {"account": "own"})
     seen = client.get("/account/notifications/").wsgi_request
     seen.palier_account = None
     assert account_of(seen) == person.personal_account
+    assert "You act for" not in text(client.get("/account/notifications/"))

@@ -134,17 +134,27 @@ def person(holder: Holder) -> dict[str, str]:
     return bearer(make_person())
 
 
+def malformed(holder: Holder) -> dict[str, str]:
+    return {"HTTP_AUTHORIZATION": f"Basic {holder.secret}"}
+
+
+def two(holder: Holder) -> dict[str, str]:
+    return {"HTTP_AUTHORIZATION": f"Bearer {holder.secret}", "HTTP_X_API_KEY": holder.another().secret}
+
+
 REFUSED = {
     nobody: ("not_authenticated", None),
     wrong: ("invalid_api_key", "unknown"),
     expired: ("invalid_api_key", "expired"),
     revoked: ("invalid_api_key", "revoked"),
     person: ("invalid_api_key", "other_kind"),
+    malformed: ("invalid_api_key", "malformed"),
+    two: ("invalid_api_key", "two_keys"),
 }
 
 
 def test_there_are_routes() -> None:
-    assert len(OPERATIONS) >= 4
+    assert len(OPERATIONS) >= 20
 
 
 @pytest.mark.req("EN-2", "EN-6")

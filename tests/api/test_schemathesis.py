@@ -1,6 +1,7 @@
 """What operations answer is what the description says they answer, also to odd questions.
 
-All that read, and those that change something without another service: the account's and signing in.
+All that read, and those that change something without another service: the account's, signing in, an organisation's
+keys and the meter.
 """
 
 import json
@@ -16,6 +17,10 @@ from accounts import tokens
 from accounts.tests.factories import make_person
 from common import openapi
 from config.wsgi import application
+from enterprise.tests.conftest import key_of, organisation
+from enterprise.tests.helpers import charged, contract
+from quotas.engine.meter import meter
+from quotas.services import MetricSpec, metrics_sync
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.req("PC-7", "EN-6")]
 
@@ -24,7 +29,8 @@ EXAMPLES = 8
 NOT_CHECKED = [positive_data_acceptance, ignored_auth]
 
 
-SELF_CONTAINED = ("/v1/auth/", "/v1/account/")
+SELF_CONTAINED = ("/v1/auth/", "/v1/account/", "/v1/b2b/usage/", "/v1/b2b/credentials")
+B2B = "/v1/b2b/"
 
 
 def operations() -> list[Any]:
@@ -34,10 +40,32 @@ def operations() -> list[Any]:
     return [one for one in found if one.method == "get" or one.path.startswith(SELF_CONTAINED)]
 
 
-@pytest.mark.parametrize("operation", operations(), ids=lambda one: f"{one.method}-{one.path}")
-@pytest.mark.parametrize("signed_in", [True, False], ids=["person", "stranger"])
-def test_answers_are_as_described(operation: Any, signed_in: bool) -> None:
-    headers = {"Authorization": f"Bearer {tokens.issue(make_person()).access}"} if signed_in else {}
+def person() -> dict[str, str]:
+    """A token, with its holder."""
+    return {"Authorization": f"Bearer {tokens.issue(make_person()).access}"}
+
+
+def key() -> dict[str, str]:
+    """An organisation's key with all scopes, under a contract that charges past ten units."""
+    metrics_sync([MetricSpec("api_calls", "API calls", "Appels d’API")])
+    holder = key_of(*organisation())
+    contract(holder.account, charged(10))
+    return {"Authorization": f"Bearer {holder.secret}"}
+
+
+def callers() -> list[Any]:
+    """Each operation asked by who it is for, by a stranger, and by the other kind of caller where it is refused."""
+    return [
+        pytest.param(one, who, id=f"{who}-{one.method}-{one.path}")
+        for one in operations()
+        for who in (["key", "person", "stranger"] if one.path.startswith(B2B) else ["person", "stranger"])
+    ]
+
+
+@pytest.mark.parametrize(("operation", "who"), callers())
+def test_answers_are_as_described(operation: Any, who: str) -> None:
+    headers = {"key": key, "person": person, "stranger": dict}[who]()
+    signed_in = who != "stranger"
 
     @settings(
         max_examples=EXAMPLES,
@@ -54,5 +82,10 @@ def test_answers_are_as_described(operation: Any, signed_in: bool) -> None:
         assert response.status_code < 500
         if not signed_in and operation.definition.raw.get("security"):
             assert response.status_code == 401
+        if who == "key":
+            assert response.status_code != 401
 
-    ask()
+    try:
+        ask()
+    finally:
+        meter.close()
