@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext as _
 
 from accounts.locks import lock_account
@@ -148,6 +148,7 @@ def entitlements_push(*, account_id: int, now: datetime, reason: str) -> None:
     """Tell the meter what the account's contracts allow from now on. Repeating changes nothing."""
     contracts = list(
         Contract.objects.filter(Q(ends_at__isnull=True) | Q(ends_at__gt=now), account_id=account_id)
+        .exclude(ends_at__lte=F("starts_at"))
         .prefetch_related("terms__limits")
         .order_by("starts_at")
     )
@@ -278,6 +279,7 @@ def _check_reason(reason: str) -> None:
 
 def _check_alone(account_id: int, starts_at: datetime, ends_at: datetime | None, *, but: int = 0) -> None:
     others = Contract.objects.filter(account_id=account_id).exclude(pk=but)
+    others = others.exclude(ends_at__lte=F("starts_at"))  # ended before they began
     others = others.filter(Q(ends_at__isnull=True) | Q(ends_at__gt=starts_at))
     if ends_at is not None:
         others = others.filter(starts_at__lt=ends_at)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from http import HTTPStatus
 from pathlib import Path
 from types import ModuleType
@@ -59,11 +60,18 @@ def client_package(shared_stack: Stack, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture
-def api(client_package: ModuleType, shared_stack: Stack) -> Any:
+def client_with(client_package: ModuleType, shared_stack: Stack) -> Iterator[Callable[[str], Any]]:
+    """Makes a client that calls with a key."""
+    with ExitStack() as made:
+        yield lambda key: made.enter_context(
+            client_package.AuthenticatedClient(base_url=shared_stack.base_url, token=key)
+        )
+
+
+@pytest.fixture
+def api(client_with: Callable[[str], Any], shared_stack: Stack) -> Any:
     """Calls as a program of acme would."""
-    return client_package.AuthenticatedClient(
-        base_url=shared_stack.base_url, token=shared_stack.api_keys()["acme"]
-    )
+    return client_with(shared_stack.api_keys()["acme"])
 
 
 def call(client: Any, operation: str, **arguments: Any) -> Any:
@@ -112,23 +120,22 @@ def test_consuming_once(api: Any) -> None:
     assert once.parsed.data.split.allowance == 3
 
 
-def test_errors_have_types_too(api: Any, client_package: ModuleType, shared_stack: Stack) -> None:
+def test_errors_have_types_too(api: Any, client_with: Callable[[str], Any]) -> None:
     body = models().ConsumptionRequest(metric="api_calls", units=10**9)
     refused = call(api, "b2b_usage_consume", body=body)
     assert refused.status_code == HTTPStatus.TOO_MANY_REQUESTS
     assert refused.parsed.error.code == "b2b_quota_exceeded"
-    stranger = client_package.AuthenticatedClient(base_url=shared_stack.base_url, token="plr_test_x")
-    unknown = call(stranger, "b2b_usage_summary")
+    unknown = call(client_with("plr_test_x"), "b2b_usage_summary")
     assert unknown.status_code == HTTPStatus.UNAUTHORIZED
     assert unknown.parsed.error.code == "invalid_api_key"
 
 
-def test_a_key_made_used_and_revoked(api: Any, client_package: ModuleType, shared_stack: Stack) -> None:
+def test_a_key_made_used_and_revoked(api: Any, client_with: Callable[[str], Any]) -> None:
     kinds = models()
     wanted = kinds.CredentialRequest(name="generated", scopes=[kinds.Scope.USAGEREAD])
     made = call(api, "b2b_credential_create", body=wanted)
     assert made.status_code == HTTPStatus.CREATED
-    other = client_package.AuthenticatedClient(base_url=shared_stack.base_url, token=made.parsed.data.secret)
+    other = client_with(made.parsed.data.secret)
     assert call(other, "b2b_usage_summary").status_code == HTTPStatus.OK
     ended = call(api, "b2b_credential_revoke", credential_id=made.parsed.data.id, body=kinds.EmptyRequest())
     assert ended.parsed.data.status == "revoked"
