@@ -10,6 +10,7 @@ from django.db.models import F, Sum
 from common.books import check
 from enterprise.enums import PeriodInvoiceStatus
 from enterprise.models import Contract, PeriodInvoice
+from enterprise.models.contracts import NEVER_BEGAN
 from enterprise.rules.costs import total_minor
 from enterprise.selectors.contracts import overage_lines
 
@@ -17,7 +18,7 @@ from enterprise.selectors.contracts import overage_lines
 @check("enterprise.contracts_do_not_overlap")
 def contracts_do_not_overlap() -> Iterator[str]:
     """At one moment an account has one contract."""
-    rows = Contract.objects.order_by("account_id", "starts_at")
+    rows = Contract.objects.exclude(NEVER_BEGAN).order_by("account_id", "starts_at")
     for one, other in pairwise(rows):
         if one.account_id == other.account_id and (one.ends_at is None or one.ends_at > other.starts_at):
             yield f"account {one.account_id}: contracts {one.public_id} and {other.public_id} overlap"

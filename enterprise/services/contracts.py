@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from accounts.locks import lock_account
@@ -18,6 +18,7 @@ from common import audit
 from common.errors import ValidationError
 from enterprise.enums import Collection
 from enterprise.models import Contract, ContractLimit, ContractTerms
+from enterprise.models.contracts import NEVER_BEGAN
 from enterprise.rules.contracts import LimitTerms
 from enterprise.selectors.contracts import terms_of
 from quotas import catalog
@@ -148,7 +149,7 @@ def entitlements_push(*, account_id: int, now: datetime, reason: str) -> None:
     """Tell the meter what the account's contracts allow from now on. Repeating changes nothing."""
     contracts = list(
         Contract.objects.filter(Q(ends_at__isnull=True) | Q(ends_at__gt=now), account_id=account_id)
-        .exclude(ends_at__lte=F("starts_at"))
+        .exclude(NEVER_BEGAN)
         .prefetch_related("terms__limits")
         .order_by("starts_at")
     )
@@ -279,7 +280,7 @@ def _check_reason(reason: str) -> None:
 
 def _check_alone(account_id: int, starts_at: datetime, ends_at: datetime | None, *, but: int = 0) -> None:
     others = Contract.objects.filter(account_id=account_id).exclude(pk=but)
-    others = others.exclude(ends_at__lte=F("starts_at"))  # ended before they began
+    others = others.exclude(NEVER_BEGAN)
     others = others.filter(Q(ends_at__isnull=True) | Q(ends_at__gt=starts_at))
     if ends_at is not None:
         others = others.filter(starts_at__lt=ends_at)
