@@ -10,9 +10,9 @@ from accounts.models import Account
 from enterprise.enums import Collection
 from quotas.enums import Mode, Window
 
-# A contract refuses or charges; credits belong to plans.
 NEVER_BEGAN = Q(ends_at__lte=F("starts_at"))
 """Contracts that were ended before they began: they hold at no moment."""
+# A contract refuses or charges; credits belong to plans.
 AGREED_MODES = [(mode.value, mode.label) for mode in (Mode.BLOCK, Mode.OVERAGE)]
 
 
