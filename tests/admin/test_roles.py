@@ -17,7 +17,7 @@ from accounts.admin.roles import ROLES, roles_install
 from accounts.models import Account, AccountKind, Notification, User
 from billing.models import PaymentAttempt
 from common import audit, clock
-from enterprise.services import credential_create
+from enterprise.models import Credential
 from quotas.models import RefusedCall
 from quotas.services import wallet_grant
 
@@ -115,7 +115,14 @@ def account(db) -> Account:
     audit.record(
         actor=ada, account_id=account.pk, action="thing.done", reason="a reason in the trail", now=now
     )
-    credential_create(account=account, name="key", scopes=["usage:read"], actor=ada, now=now)
+    Credential.objects.create(
+        account=account,
+        name="key",
+        prefix="plr_test_matrix",
+        secret_hash=b"x" * 32,
+        scopes=["usage:read"],
+        created_at=now,
+    )
     return account
 
 

@@ -94,6 +94,12 @@ def test_a_story_with_money_in_it(visitor: Open, check):
         expect(page.get_by_role("heading", name="Invoices")).to_be_visible()
         expect(page.get_by_text("Payment of").first).to_be_visible()
         found += check(page, f"admin-account-{name}")
+        number = page.get_by_role("region", name="Invoices: table").get_by_role("cell").first.inner_text()
+        address = page.url
+        one.open("/admin/accounts/account/")
+        page.get_by_label("What the customer quotes").fill(number.lower())
+        page.get_by_role("button", name="Find").click()
+        page.wait_for_url(address)
     expect(page.get_by_role("link", name="Give or take credits")).to_have_count(0)
     assert not found, "\n".join(found)
 
