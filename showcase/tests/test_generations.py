@@ -294,7 +294,9 @@ class TestResults:
         assert "script" not in served["Content-Security-Policy"]
         root = ET.fromstring(served.content)
         assert root.find("{http://www.w3.org/2000/svg}title").text == "1990-05-02 12:00 UTC"
-        assert holder.client.get(f"{results[0]['url']}9").status_code == 404
+        for number in ("9", "0", str(2**31), str(10**30)):
+            nothing = results[0]["url"].removesuffix("1") + number
+            assert holder.client.get(nothing).status_code == 404
 
     @pytest.mark.req("EN-11")
     def test_another_organisations_drawing_is_unknown(self, trading, stand_in, queue):
