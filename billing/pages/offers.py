@@ -6,10 +6,13 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from billing.enums import Interval
-from billing.pages.words import Names, feature_names, limit_line, metric_names
+from billing.pages.words import Names, feature_names, limit_line, metric_names, per_window
 from billing.selectors import plans_public
+from common.formats import money_text
+from quotas.enums import Window
 
 MONTHS_A_YEAR = 12
 
@@ -35,6 +38,17 @@ class Offer:
     overage: Mapping[str, Any] | None
     has_both: bool
     choose_url: str
+
+    @property
+    def credit_lines(self) -> tuple[tuple[str, str], ...]:
+        """What is paid with credits, in words as the limits are: how many come with it, and what more of them cost."""
+        lines = []
+        if self.credits:
+            lines.append((_("Credits included"), per_window(self.credits, Window.PERIOD)))
+        if self.overage:
+            cost = money_text(self.overage["amount_minor"], self.overage["currency"])
+            lines.append((_("Each credit beyond"), cost))
+        return tuple(lines)
 
     @property
     def is_free(self) -> bool:

@@ -103,7 +103,7 @@ def _move(offer: Offer, subscription: Subscription, declared: str | None) -> str
 
 
 def comparison(choices: Sequence[Any]) -> list[dict[str, Any]]:
-    """Rows of the table: limits first, then features; one cell for each plan."""
+    """Rows of the table: limits first, then credits and features; one cell for each plan."""
     metrics, features = metric_names(), feature_names()
     rows = [
         {
@@ -111,6 +111,14 @@ def comparison(choices: Sequence[Any]) -> list[dict[str, Any]]:
             "cells": [_cell(plan, _limit_text(plan, metric, window)) for plan in choices],
         }
         for metric, window in limit_rows(choices)
+    ]
+    titles = dict.fromkeys(title for plan in choices for title, _value in plan.credit_lines)
+    rows += [
+        {
+            "title": title,
+            "cells": [_cell(plan, dict(plan.credit_lines).get(title, "")) for plan in choices],
+        }
+        for title in titles
     ]
     named = dict.fromkeys(code for plan in choices for code in plan.features)
     rows += [

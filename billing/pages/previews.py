@@ -255,6 +255,7 @@ def start_page(
         quote_expires_at=None,
         quota_changes=_limits_of(target),
         features_won=[feature_names().get(code, code) for code in target.version.features],
+        credits_granted=target.version.credits_per_period,
         card=card_text(card) if card else "",
         needs_card=card is None and is_paid,
     )

@@ -93,7 +93,17 @@ def test_an_organisation_is_shown_and_sold_its_own_plans(catalog: StripeStandIn)
         "Growth",
         "Scale",
     ]
-    assert client.get("/account/billing/plans/starter/month/").status_code == 200
+    for words in (
+        "Credits included",
+        "100 a billing period",
+        "Each credit beyond",
+        "$0.16",
+        "2,000 a billing",
+    ):
+        assert words in page
+    preview = client.get("/account/billing/plans/starter/month/")
+    assert preview.status_code == 200
+    assert "You get 100 credits at once." in preview.content.decode()
     before = everything(account, catalog)
     for refused in ("basic", "free"):
         answer = client.get(f"/account/billing/plans/{refused}/month/", follow=True)
