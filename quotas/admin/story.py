@@ -131,9 +131,9 @@ class CreditsForm(ReasonForm):
         help_text="What is given; with a minus, what is taken from what expires soonest.",
     )
     expires_at = forms.DateTimeField(
-        label="Expire at (UTC)",
+        label="Expire at",
         required=False,
-        help_text="For credits that are given. Empty: never.",
+        help_text="For credits that are given; in your own time zone. Empty: never.",
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
     )
 

@@ -45,7 +45,8 @@ def refused_call(one: Watched, stack: Stack) -> tuple[str, str, Caller]:
 
 
 def test_from_a_refusal_to_a_credit_the_customer_sees(visitor: Open, check, shared_stack: Stack):
-    email, request_id, caller = refused_call(visitor(), shared_stack)
+    customer = visitor()
+    email, request_id, caller = refused_call(customer, shared_stack)
     one = visitor()
     page = sign_in_as_staff(one, "support")
     found = check(page, "admin-index")
@@ -77,9 +78,10 @@ def test_from_a_refusal_to_a_credit_the_customer_sees(visitor: Open, check, shar
     expect(page.get_by_text("12 credits given.")).to_be_visible()
     expect(page.get_by_text("messages lost in an outage").first).to_be_visible()
 
-    movements = caller.get("/v1/billing/credits/transactions")
-    if movements.status_code != 404:
-        assert [one["units"] for one in movements.json()["data"]] == [12]
+    movements = caller.get("/v1/billing/credits/transactions").json()["data"]
+    assert [(each["units"], each["reason"]) for each in movements] == [(12, "messages lost in an outage")]
+    customer.open("/account/billing/credits/")
+    expect(customer.page.get_by_text("messages lost in an outage").first).to_be_visible()
     assert not found, "\n".join(found)
 
 
