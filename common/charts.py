@@ -83,7 +83,10 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One place with its bar. `label` says all of it in words, `parts` the series one by one where there are several."""
+    """One place with its bar. `label` says all of it in words, `parts` the series one by one where there are several.
+
+    `is_stop`: where the Tab key comes to, and whose words stand there first: the last one whose figure is known.
+    """
 
     x: str
     width: str
@@ -94,6 +97,7 @@ class Point:
     tip: str
     parts: str
     is_gap: bool
+    is_stop: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +146,17 @@ def chart_of(
     shown = reference if reference and reference.value <= highest * REFERENCE_REACH else None
     ticks = nice_ticks(max(highest, shown.value if shown else 0))
     slot = FULL / max(len(places), 1)
+    known = [index for index, total in enumerate(totals) if total is not None]
+    stop = known[-1] if known else len(places) - 1
     legend = [(f"s{number}", one.name) for number, one in enumerate(series, 1)] if len(series) > 1 else []
     return Chart(
         key=key,
         title=title,
         unit=unit,
-        points=[_point(index, place, series, slot, ticks[-1]) for index, place in enumerate(places)],
+        points=[
+            _point(index, place, series, slot, ticks[-1], is_stop=index == stop)
+            for index, place in enumerate(places)
+        ],
         y_ticks=[Tick(_at(FULL - _share(tick, ticks[-1])), compact_text(tick), "end") for tick in ticks],
         x_ticks=_x_ticks(places, slot, label_steps),
         legend=[*legend, ("reference", _with_figure(shown))] if shown else legend,
@@ -197,7 +206,9 @@ def _sum(values: Sequence[int | None]) -> int | None:
     return sum(known) if known else None
 
 
-def _point(index: int, place: Place, series: Sequence[Series], slot: float, top: int) -> Point:
+def _point(
+    index: int, place: Place, series: Sequence[Series], slot: float, top: int, *, is_stop: bool
+) -> Point:
     width = min(slot * BAR_SHARE, WIDEST_BAR)
     total = _total(series, index)
     tip = _said(place, total)
@@ -212,6 +223,7 @@ def _point(index: int, place: Place, series: Sequence[Series], slot: float, top:
         tip=tip,
         parts=parts,
         is_gap=total is None,
+        is_stop=is_stop,
     )
 
 

@@ -99,7 +99,9 @@ def short_day_text(at: datetime) -> str:
 
 
 def month_text(at: datetime, *, short: bool = False) -> str:
-    """November 2026; Nov 2026."""
+    """November 2026. `short`, for the axis of a chart: Nov, and Jan 2027 where a year begins."""
+    if short and _local(at).month > 1:
+        return dateformat.format(_local(at), "M")
     return dateformat.format(_local(at), f"{'M' if short else 'F'}{NBSP}Y")
 
 

@@ -267,7 +267,7 @@ TODAY = date(2026, 3, 30)
     [
         ({}, date(2026, 3, 1), TODAY, "day"),
         ({"granularity": "hour"}, TODAY, TODAY, "hour"),
-        ({"granularity": "month"}, date(2025, 3, 1), TODAY, "month"),
+        ({"granularity": "month"}, date(2025, 4, 1), TODAY, "month"),
         ({"from": "2026-03-20"}, date(2026, 3, 20), TODAY, "day"),
         ({"to": "2026-02-10"}, date(2026, 1, 12), date(2026, 2, 10), "day"),
         ({"from": "2026-04-20"}, date(2026, 4, 20), date(2026, 4, 20), "day"),

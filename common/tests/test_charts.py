@@ -112,6 +112,13 @@ def test_what_is_not_known_is_a_gap_and_not_a_zero():
     assert [row.cells for row in one.rows] == [["0"], ["–"]]
 
 
+@pytest.mark.parametrize(
+    ("values", "stop"), [((1, 2, 3), 2), ((1, 0, None, None), 1), ((None, None), 1), ((4,), 0)]
+)
+def test_the_keyboard_comes_to_the_last_that_is_known(values, stop):
+    assert [index for index, point in enumerate(chart(*values).points) if point.is_stop] == [stop]
+
+
 def test_a_note_stands_with_its_place():
     places = [Place("1 May 2026", "1 May", "so far")]
     one = chart(3, places=places)

@@ -28,14 +28,14 @@ DESKTOP = {"width": 1280, "height": 900}
 AXE = (Path(__file__).parent / "vendor" / "axe-4.14.1.min.js").read_text()
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 PICTURES = {
-    "home": "light",
-    "usage": "light",
-    "overview-near": "dark",
-    "preview-upgrade": "light",
-    "billing": "light",
-    "usage-fr": "dark",
+    "home": ("light", "body"),
+    "overview-near": ("dark", "body"),
+    "usage": ("light", "#history-title"),
+    "plans": ("light", "body"),
+    "preview-upgrade": ("light", "body"),
+    "billing": ("light", "body"),
 }
-"""The pages shown in the documentation, and in which theme."""
+"""The pages shown in the documentation: in which theme, and what stands at the top."""
 PICTURE = {"width": 1000, "height": 720}
 STATUS = re.compile(r"status of (\d+)")
 
@@ -151,16 +151,17 @@ def check(request: pytest.FixtureRequest):
             page.set_viewport_size({"width": 360, "height": 740})
             page.screenshot(path=kept / "phone" / f"{name}.png", full_page=True)
             if name in PICTURES:
-                _picture(page, kept / "docs" / f"{name}.jpg", PICTURES[name])
+                _picture(page, kept / "docs" / f"{name}.jpg", *PICTURES[name])
         page.set_viewport_size(DESKTOP)
         return found
 
     return look
 
 
-def _picture(page: Page, path: Path, theme: str) -> None:
+def _picture(page: Page, path: Path, theme: str, top: str) -> None:
     """What fits one screen, small enough for docs/pictures."""
     page.emulate_media(color_scheme=theme)
     page.set_viewport_size(PICTURE)
+    page.locator(top).evaluate("node => node.scrollIntoView()")
     page.screenshot(path=path, type="jpeg", quality=62)
     page.emulate_media(color_scheme="light")

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.ma
 
 
 def test_components_and_mails(browser: Browser, new_stack: Callable[..., Stack], check, tmp_path: Path):
-    stack = new_stack(environment={"DEBUG": "1", "EMAIL_URL": f"filemail://{tmp_path}"})
+    stack = new_stack(environment={"DEBUG": "1", "EMAIL_URL": f"filemail:///{tmp_path}"})
     context = browser.new_context(viewport=DESKTOP, locale="en-GB", reduced_motion="reduce")
     one = Watched(context.new_page(), stack.base_url, stack.sandbox_url)
     page = one.open("/design/")

@@ -17,9 +17,10 @@ from quotas.usage_queries import FIRST_DAY, LAST_DAY, SeriesQuery
 
 NAMES = ("metric", "from", "to", "granularity")
 KEY = "credential"
-SPANS = {Granularity.HOUR: 1, Granularity.DAY: 30, Granularity.MONTH: 366}
+SPANS = {Granularity.HOUR: 1, Granularity.DAY: 30}
+MONTHS = 12
 LONGEST = {**LONGEST_DAYS, Granularity.HOUR: 14}
-"""Days shown when none are named, and at most: more hours than these cannot be told apart on a screen."""
+"""Days (or months) shown when none are named, and days at most: more hours than these cannot be told apart on a screen."""
 
 
 class PageQuery(SeriesQuery):
@@ -93,7 +94,7 @@ def filters_of(
 
 def presets_of(filters: Filters, *, today: date) -> list[Preset]:
     """Today, a week, a month, a year; each ends today and keeps metric and key."""
-    year = add_months(midnight(today.replace(day=1)), -11).date()
+    year = _first(Granularity.MONTH, today)
     choices = (
         ("today", _("Today"), Granularity.HOUR, today),
         ("week", _("7 days"), Granularity.DAY, today - timedelta(days=6)),
@@ -116,10 +117,17 @@ def _with_days(asked: Mapping[str, str], today: date) -> dict[str, str]:
         last = date.fromisoformat(days.setdefault("to", max(today.isoformat(), days.get("from", ""))))
         if last > LAST_DAY:
             return dict(asked)
-        days.setdefault("from", max(last - timedelta(days=SPANS[granularity] - 1), FIRST_DAY).isoformat())
+        days.setdefault("from", _first(granularity, last).isoformat())
     except (ValueError, OverflowError):
         return dict(asked)  # the check says at which field what is wrong
     return days
+
+
+def _first(granularity: Granularity, last: date) -> date:
+    """The first day, where only the last is known."""
+    if granularity == Granularity.MONTH:
+        return add_months(midnight(last.replace(day=1)), 1 - MONTHS).date()
+    return max(last - timedelta(days=SPANS[granularity] - 1), FIRST_DAY)
 
 
 def _fields(filters: Filters) -> dict[str, str]:
