@@ -106,8 +106,9 @@ def amounts_are_the_quoted() -> Iterable[str]:
 @books.check("billing.nothing_stays_open")
 def nothing_stays_open() -> Iterable[str]:
     """An intent that old was missed by every sweep, or Stripe has been away all the time."""
-    old = PlanChange.objects.filter(
-        status=ChangeStatus.PENDING, last_tried_at__lt=database_now() - PENDING_AT_MOST
+    since = database_now() - PENDING_AT_MOST
+    old = PlanChange.objects.filter(status=ChangeStatus.PENDING).filter(
+        Q(awaiting_until__isnull=True, last_tried_at__lt=since) | Q(awaiting_until__lt=since)
     )
     for change in old:
         yield f"plan change {change.pk} has been open since {change.last_tried_at}"

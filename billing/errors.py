@@ -168,15 +168,16 @@ class PaymentFailed(Refused):
 
 
 class PaymentActionRequired(Refused):
-    """The payer's bank wants a confirmation; nothing was changed or charged yet.
+    """The payer has to confirm the payment, for their bank or by giving a card. Until then nothing is changed.
 
-    Where it can be given, `details.client_secret` is for the payer's browser and `details.confirm_url` a page.
+    `details`: `plan_change`, `client_secret` and `publishable_key` for Stripe's script, `confirm_url` (our page),
+    `hosted_url` (Stripe's), `status` of the payment, `amount`, `expires_at`. Without a `client_secret` the payment
+    can no longer be confirmed; `reason` says why.
     """
 
     code = "payment_action_required"
     default_message = _(
-        "The bank wants you to confirm this payment, which cannot be done here yet. "
-        "Nothing was changed and nothing charged. Use another card."
+        "This payment waits to be confirmed. Nothing is changed or charged until you confirm it."
     )
 
 

@@ -21,6 +21,7 @@ from billing.services import (
     plan_changes_sweep,
     refunds_sweep,
     stored_fit,
+    subscription_card_keep,
     subscription_refresh,
     withdrawals_sweep,
 )
@@ -30,7 +31,7 @@ from billing.services.collecting import overage_collect as collect
 from billing.services.deliveries import deliveries_prune
 from billing.services.dunning import overdue_apply
 from billing.services.endings import READ_AGAIN
-from billing.services.outcomes import RELEASE_SCHEDULE
+from billing.services.outcomes import KEEP_CARD, RELEASE_SCHEDULE
 from billing.services.payments import invoice_payments_sweep
 from billing.services.receipts import receipt_send
 from billing.services.reconcile import reconcile
@@ -102,6 +103,12 @@ def subscription_read_again(*, stripe_subscription_id: str) -> None:
 def stored_fitted(*, account_id: int) -> None:
     """After a change of limits: what is stored beyond them is archived, or comes back as far as they allow."""
     stored_fit(account_id=account_id, now=clock.now())
+
+
+@outbox_task(KEEP_CARD, atomic=False)
+def card_keep(*, stripe_subscription_id: str) -> None:
+    """The card that somebody paid with while subscribing becomes their default, which is the one that is charged."""
+    subscription_card_keep(stripe_subscription_id=stripe_subscription_id)
 
 
 @shared_task(name="billing.tasks.plan_changes_sweep")

@@ -39,6 +39,7 @@ SECTIONS = {
     "personas-page": "personas",
     "persona-restore-page": "personas",
     "persona-delete-page": "personas",
+    "plan_pay": "plans",
     "chat": "chat",
     "account_login": "login",
     "account_change_password": "password",

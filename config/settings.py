@@ -260,6 +260,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "LimitSource": "quotas.enums.Source",
         "CreditNoteStatus": "billing.enums.CreditNoteStatus",
         "InvoiceStatus": "billing.enums.InvoiceStatus",
+        "SubscriptionStatus": "billing.enums.SubscriptionStatus",
         "WithdrawalStatus": "billing.enums.WithdrawalStatus",
         "CredentialStatus": "enterprise.enums.CredentialStatus",
         "Scope": "enterprise.enums.Scope",

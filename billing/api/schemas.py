@@ -18,7 +18,7 @@ from billing.enums import (
 )
 from common.api import ApiSerializer, StrictCharField
 
-PLAN_MAX, QUOTE_MAX, STRIPE_ID_MAX, KEEP_MAX = 40, 2000, 255, 1000
+PLAN_MAX, QUOTE_MAX, STRIPE_ID_MAX, KEEP_MAX, CODE_MAX = 40, 2000, 255, 1000, 80
 
 
 class MoneyShape(serializers.Serializer[Any]):
@@ -32,6 +32,12 @@ class MoneyShape(serializers.Serializer[Any]):
 class PlanChangePreviewRequest(ApiSerializer):
     target_plan = StrictCharField(max_length=PLAN_MAX)
     interval = serializers.ChoiceField(choices=Interval.choices, required=False, allow_null=True)
+    promotion_code = StrictCharField(
+        max_length=CODE_MAX,
+        required=False,
+        allow_null=True,
+        help_text="A code as somebody was given it, in any spelling of its letters. For what is paid now.",
+    )
 
 
 class PlanChangeRequest(PlanChangePreviewRequest):
@@ -48,6 +54,7 @@ class SubscriptionRequest(ApiSerializer):
     plan = StrictCharField(max_length=PLAN_MAX)
     interval = serializers.ChoiceField(choices=Interval.choices, required=False, allow_null=True)
     payment_method = StrictCharField(max_length=STRIPE_ID_MAX, required=False, allow_null=True)
+    promotion_code = StrictCharField(max_length=CODE_MAX, required=False, allow_null=True)
 
 
 class CancelRequest(ApiSerializer):
@@ -143,6 +150,27 @@ class SubscriptionShape(serializers.Serializer[Any]):
     pending_change = PendingChangeShape(allow_null=True)
 
 
+class PaymentShape(serializers.Serializer[Any]):
+    """What lets a payer confirm: with Stripe's script (`client_secret`, `publishable_key`), or on one of the pages."""
+
+    plan_change = serializers.UUIDField()
+    status = serializers.CharField(help_text="As Stripe says: requires_payment_method, requires_action, …")
+    client_secret = serializers.CharField(allow_null=True)
+    publishable_key = serializers.CharField()
+    confirm_url = serializers.CharField()
+    hosted_url = serializers.CharField(allow_null=True)
+    amount = MoneyShape(allow_null=True)
+    expires_at = serializers.DateTimeField(allow_null=True)
+
+
+class StartedSubscriptionShape(SubscriptionShape):
+    id = serializers.UUIDField(allow_null=True, help_text="Null until the first payment is confirmed.")
+    payment = PaymentShape(
+        required=False,
+        help_text="There when the payer must act; the subscription is `incomplete` until then.",
+    )
+
+
 class PlanChangeShape(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     from_plan = serializers.CharField(allow_null=True)
@@ -207,6 +235,9 @@ class PreviewShape(serializers.Serializer[Any]):
     due_now = MoneyShape()
     next_invoice = NextInvoiceShape(allow_null=True)
     lines = PreviewLineShape(many=True)
+    discount = MoneyShape(allow_null=True, help_text="What a code or coupon takes off the lines.")
+    promotion_code = serializers.CharField(allow_null=True)
+    trial_end = serializers.DateTimeField(allow_null=True)
     quota_changes = QuotaChangeShape(many=True)
     exceeding = ExceedingShape(many=True)
     credits_granted = serializers.IntegerField()

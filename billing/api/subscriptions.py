@@ -11,6 +11,7 @@ from accounts.permissions import IsUser
 from accounts.selectors import account_of
 from billing import services
 from billing.api import schemas
+from billing.enums import Access, SubscriptionStatus
 from billing.errors import (
     AlreadySubscribed,
     DuplicatePlanChange,
@@ -25,6 +26,7 @@ from billing.errors import (
 )
 from billing.selectors import (
     live_subscription,
+    plan_change_get,
     plan_change_history,
     plan_change_json,
     plans_public,
@@ -36,7 +38,7 @@ from common.api import ApiView, listed, paginate, paginate_list
 from common.openapi import raises
 from common.request_id import current_request_id
 from quotas.selectors import quota_status
-from quotas.serialize import quota_json
+from quotas.serialize import instant, quota_json
 
 LIMITS = ("global", "user")
 CHANGE_LIMITS = ("global", "user", "plan_change")
@@ -117,19 +119,48 @@ class SubscriptionView(ApiView):
     @extend_schema(
         operation_id="billing_subscription_start",
         request=schemas.SubscriptionRequest,
-        responses=schemas.SubscriptionShape,
+        responses=schemas.StartedSubscriptionShape,
     )
     def post(self, request: Request) -> Response:
-        """Subscribe an account that has no subscription. A paid plan is charged at once."""
+        """Subscribe an account that has no subscription. A paid plan is charged at once, to `payment_method` or the
+        card on file. When the payer must act (no card yet, or the bank asks) the answer has `payment`.
+        """
         data = self.body(schemas.SubscriptionRequest)
-        result = services.subscription_start(
-            plan=data["plan"],
-            interval=data.get("interval"),
-            payment_method=data.get("payment_method"),
-            **asker_keyed(request),
-        )
+        try:
+            result = services.subscription_start(
+                plan=data["plan"],
+                interval=data.get("interval"),
+                payment_method=data.get("payment_method"),
+                promotion_code=data.get("promotion_code"),
+                collects=True,
+                **asker_keyed(request),
+            )
+        except PaymentActionRequired as error:
+            if "plan_change" not in error.details:
+                raise
+            return Response(incomplete_json(error))
         assert result.subscription is not None, "a start that went well leaves a subscription"
         return Response(subscription_json(result.subscription))
+
+
+def incomplete_json(error: PaymentActionRequired) -> dict[str, Any]:
+    """A subscription that begins once its payer has done what `payment` says."""
+    change = plan_change_get(error.details["plan_change"])
+    assert change.to_price is not None, "a start has a target"
+    version = change.to_price.version
+    return {
+        "id": None,
+        "plan": {"code": version.plan.code, "name": version.plan.name, "version": version.number},
+        "interval": change.to_price.interval,
+        "status": SubscriptionStatus.INCOMPLETE.value,
+        "access": Access.ENDED.value,
+        "current_period_start": instant(change.requested_at),
+        "current_period_end": None,
+        "trial_end": None,
+        "cancel_at": None,
+        "pending_change": None,
+        "payment": {name: value for name, value in error.details.items() if name != "remedies"},
+    }
 
 
 class CancelView(ApiView):
@@ -186,6 +217,7 @@ class PlanChangePreviewView(ApiView):
             user=person_of(request),
             target_plan=data["target_plan"],
             interval=data.get("interval"),
+            promotion_code=data.get("promotion_code"),
             now=clock.now(),
         )
         return Response(preview.as_json())
@@ -209,6 +241,7 @@ class PlanChangeView(ApiView):
         result = services.plan_change_request(
             target_plan=data["target_plan"],
             interval=data.get("interval"),
+            promotion_code=data.get("promotion_code"),
             quote=data.get("quote"),
             keep=data.get("keep", ()),
             **asked,

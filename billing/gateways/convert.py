@@ -4,18 +4,23 @@ from datetime import UTC, datetime
 from typing import Any
 
 from billing.gateways.values import (
+    AddressState,
     ChargeState,
+    CheckoutState,
     CreditNoteState,
     CustomerState,
     IntentState,
     InvoiceLine,
     InvoiceState,
+    PayerIntent,
     PaymentMethodState,
     PhaseState,
     PriceState,
+    PromotionState,
     RefundState,
     ScheduleState,
     SubscriptionState,
+    TaxIdState,
 )
 
 CHANGE_KEY = "palier_plan_change"
@@ -77,6 +82,7 @@ def invoice(data: dict[str, Any]) -> InvoiceState:
         tax_minor=sum(one["amount"] for one in data.get("total_taxes") or ()),
         credited_minor=(data.get("pre_payment_credit_notes_amount") or 0)
         + (data.get("post_payment_credit_notes_amount") or 0),
+        discount_minor=sum(one["amount"] for one in data.get("total_discount_amounts") or ()),
     )
 
 
@@ -127,6 +133,7 @@ def subscription(data: dict[str, Any]) -> SubscriptionState:
     """The period is the item's: the subscription itself has none since 2025."""
     (item,) = data["items"]["data"]
     latest = data.get("latest_invoice")
+    pending = data.get("pending_update") or {}
     return SubscriptionState(
         id=data["id"],
         customer_id=str(id_of(data["customer"])),
@@ -143,7 +150,18 @@ def subscription(data: dict[str, Any]) -> SubscriptionState:
         change_id=meta(data, CHANGE_KEY),
         latest_invoice_id=id_of(latest),
         latest_invoice=invoice(latest) if isinstance(latest, dict) else None,
+        created_at=at(data["created"]),
+        pending_price_id=_pending_price(pending),
+        pending_expires_at=instant(pending.get("expires_at")),
+        default_payment_method_id=id_of(data.get("default_payment_method")),
+        discount_ids=tuple(str(id_of(one)) for one in data.get("discounts") or ()),
     )
+
+
+def _pending_price(pending: dict[str, Any]) -> str | None:
+    """The price that a pending update brings; of ours each has one item."""
+    items = pending.get("subscription_items") or ()
+    return id_of(items[0]["price"]) if items else None
 
 
 def schedule(data: dict[str, Any]) -> ScheduleState:
@@ -158,6 +176,7 @@ def schedule(data: dict[str, Any]) -> ScheduleState:
                 at(one["start_date"]),
                 at(one["end_date"]),
                 tuple(str(id_of(rate)) for rate in one.get("default_tax_rates") or ()),
+                instant(one.get("trial_end")),
             )
             for one in data["phases"]
         ),
@@ -220,6 +239,57 @@ def customer(data: dict[str, Any]) -> CustomerState:
         default_payment_method_id=id_of(settings.get("default_payment_method")),
         balance_minor=data.get("balance") or 0,
         deleted=bool(data.get("deleted")),
+        name=data.get("name") or "",
+        email=data.get("email") or "",
+        address=_address(data["address"]) if data.get("address") else None,
+    )
+
+
+def _address(data: dict[str, Any]) -> AddressState:
+    names = ("line1", "line2", "postal_code", "city", "state", "country")
+    return AddressState(**{name: data.get(name) or "" for name in names})
+
+
+def tax_id(data: dict[str, Any]) -> TaxIdState:
+    verification = data.get("verification") or {}
+    return TaxIdState(data["id"], data["type"], data["value"], verification.get("status"))
+
+
+def payer_intent(data: dict[str, Any]) -> PayerIntent:
+    """A payment intent or a setup intent."""
+    error = data.get("last_payment_error") or data.get("last_setup_error") or {}
+    return PayerIntent(
+        id=data["id"],
+        status=data["status"],
+        client_secret=data["client_secret"],
+        customer_id=id_of(data.get("customer")),
+        payment_method_id=id_of(data.get("payment_method")),
+        error_code=error.get("decline_code") or error.get("code"),
+    )
+
+
+def checkout(data: dict[str, Any]) -> CheckoutState:
+    return CheckoutState(
+        id=data["id"],
+        status=data["status"],
+        url=data.get("url"),
+        customer_id=id_of(data.get("customer")),
+        subscription_id=id_of(data.get("subscription")),
+        change_id=meta(data, CHANGE_KEY),
+        expires_at=at(data["expires_at"]),
+    )
+
+
+def promotion(data: dict[str, Any]) -> PromotionState:
+    coupon = data["promotion"]["coupon"]
+    return PromotionState(
+        id=data["id"],
+        code=data["code"],
+        percent_off=coupon.get("percent_off"),
+        amount_off_minor=coupon.get("amount_off"),
+        currency=coupon.get("currency"),
+        duration=coupon["duration"],
+        duration_months=coupon.get("duration_in_months"),
     )
 
 

@@ -1,8 +1,10 @@
 """Customers and their cards at Stripe."""
 
+from dataclasses import asdict
+
 from billing.gateways import convert
 from billing.gateways.client import PAGE, api, gateway_call, keyed, none_when_missing, takes_input
-from billing.gateways.values import CustomerState, PaymentMethodState
+from billing.gateways.values import AddressState, CustomerState, PaymentMethodState, TaxIdState
 
 
 class CustomerGateway:
@@ -64,3 +66,30 @@ class CustomerGateway:
     @gateway_call
     def payment_method_detach(self, payment_method_id: str) -> None:
         api().payment_methods.detach(payment_method_id)
+
+    # What stands on invoices
+
+    @gateway_call
+    def customer_details_set(
+        self, *, customer_id: str, name: str, email: str, address: AddressState | None
+    ) -> CustomerState:
+        """Replaces all of it; the same twice is the same."""
+        params = {"name": name, "email": email, "address": asdict(address) if address else ""}
+        return convert.customer(api().customers.update(customer_id, params).to_dict())
+
+    @gateway_call
+    def tax_ids(self, customer_id: str) -> list[TaxIdState]:
+        page = api().customers.tax_ids.list(customer_id, {"limit": PAGE})
+        return [convert.tax_id(one.to_dict()) for one in page.data]
+
+    @gateway_call
+    def tax_id_add(self, *, customer_id: str, kind: str, value: str, key: str) -> TaxIdState:
+        """ProviderRefused with `tax_id_invalid` when it cannot be one of that kind."""
+        params = {"type": kind, "value": value}
+        return convert.tax_id(api().customers.tax_ids.create(customer_id, params, keyed(key)).to_dict())
+
+    @gateway_call
+    @none_when_missing
+    def tax_id_remove(self, *, customer_id: str, tax_id: str) -> None:
+        """Removed already: nothing."""
+        api().customers.tax_ids.delete(customer_id, tax_id)

@@ -6,32 +6,53 @@ from typing import Any
 
 from billing.gateways import convert
 from billing.gateways.client import PAGE, api, gateway_call, keyed, none_when_missing
-from billing.gateways.values import (
-    InvoiceState,
-)
+from billing.gateways.values import InvoiceState, Terms
+
+NO_TERMS = Terms()
 
 
 class InvoiceGateway:
     """Invoices."""
 
     @gateway_call
-    def preview_start(self, *, customer_id: str | None, currency: str, price_id: str) -> InvoiceState:
+    def preview_start(
+        self,
+        *,
+        customer_id: str | None,
+        currency: str,
+        price_id: str,
+        trial_end: datetime | None = None,
+        terms: Terms = NO_TERMS,
+    ) -> InvoiceState:
         """What a new subscription would be asked for now."""
-        params: dict[str, Any] = {"subscription_details": {"items": [{"price": price_id, "quantity": 1}]}}
+        details: dict[str, Any] = {"items": [{"price": price_id, "quantity": 1}]}
+        if trial_end is not None:
+            details["trial_end"] = convert.seconds(trial_end)
+        params: dict[str, Any] = {"subscription_details": details}
         params.update({"customer": customer_id} if customer_id else {"currency": currency})
+        params.update({"discounts": terms.discounts} if terms.discounts else {})
         return convert.invoice(api().invoices.create_preview(params).to_dict())
 
     @gateway_call
     def preview_upgrade(
-        self, *, subscription_id: str, item_id: str, price_id: str, proration_at: datetime
+        self,
+        *,
+        subscription_id: str,
+        item_id: str,
+        price_id: str,
+        proration_at: datetime,
+        terms: Terms = NO_TERMS,
     ) -> InvoiceState:
         """The invoice that `subscription_upgrade` with the same arguments would make."""
-        details = {
+        details: dict[str, Any] = {
             "items": [{"id": item_id, "price": price_id}],
             "proration_behavior": "always_invoice",
             "proration_date": convert.seconds(proration_at),
         }
-        params = {"subscription": subscription_id, "subscription_details": details}
+        if terms.ends_trial:
+            details["trial_end"] = "now"
+        params: dict[str, Any] = {"subscription": subscription_id, "subscription_details": details}
+        params.update({"discounts": terms.discounts} if terms.discounts else {})
         return convert.invoice(api().invoices.create_preview(params).to_dict())
 
     @gateway_call
@@ -51,6 +72,12 @@ class InvoiceGateway:
     @none_when_missing
     def invoice_get(self, invoice_id: str) -> InvoiceState:
         return convert.invoice(api().invoices.retrieve(invoice_id).to_dict())
+
+    @gateway_call
+    def invoice_to_pay(self, invoice_id: str) -> InvoiceState:
+        """The invoice with what its payer needs to pay it: the payment's client secret."""
+        answer = api().invoices.retrieve(invoice_id, {"expand": ["confirmation_secret"]})
+        return convert.invoice(answer.to_dict())
 
     @gateway_call
     def invoices(

@@ -5,11 +5,14 @@ that sending it again, by whatever retry, does it once.
 """
 
 from billing.gateways.charges import ChargeGateway
+from billing.gateways.checkout import CheckoutGateway
 from billing.gateways.customers import CustomerGateway
+from billing.gateways.intents import IntentGateway
 from billing.gateways.invoice_items import InvoiceItemGateway
 from billing.gateways.invoices import InvoiceGateway
 from billing.gateways.manual_invoices import ManualInvoiceGateway
 from billing.gateways.products import ProductGateway, product_id
+from billing.gateways.promotions import PromotionGateway
 from billing.gateways.refunds import RefundGateway
 from billing.gateways.subscriptions import SubscriptionGateway
 
@@ -25,6 +28,9 @@ class StripeGateway(
     ChargeGateway,
     RefundGateway,
     InvoiceItemGateway,
+    IntentGateway,
+    CheckoutGateway,
+    PromotionGateway,
 ):
     """One call each; reads return None where there is no such object."""
 

@@ -1,16 +1,18 @@
 """Subscriptions and their schedules at Stripe."""
 
 from datetime import datetime
+from typing import Any
 
 import stripe
 
 from billing.enums import ENDED
 from billing.gateways import convert
 from billing.gateways.client import PAGE, api, gateway_call, keyed
-from billing.gateways.values import PhaseState, ScheduleState, SubscriptionState
+from billing.gateways.values import PhaseState, ScheduleState, SubscriptionState, Terms
 from billing.rules.changes import MONTHS
 
 WITH_INVOICE = ["latest_invoice"]
+NO_TERMS = Terms()
 
 
 class SubscriptionGateway:
@@ -52,21 +54,24 @@ class SubscriptionGateway:
 
     @gateway_call
     def subscription_create(
-        self, *, customer_id: str, price_id: str, change_id: str, key: str
+        self, *, customer_id: str, price_id: str, change_id: str, key: str, terms: Terms = NO_TERMS
     ) -> SubscriptionState:
         """Starts now and is paid now, by the customer's default method; unpaid it does not come to be."""
-        answer = api().subscriptions.create(
-            {
-                "customer": customer_id,
-                "items": [{"price": price_id, "quantity": 1}],
-                "payment_behavior": "error_if_incomplete",
-                "off_session": True,
-                "metadata": {convert.CHANGE_KEY: change_id},
-                "expand": WITH_INVOICE,
-            },
-            keyed(key),
-        )
-        return convert.subscription(answer.to_dict())
+        params = _start(customer_id, price_id, change_id, terms)
+        params |= {"payment_behavior": "error_if_incomplete", "off_session": True}
+        return convert.subscription(api().subscriptions.create(params, keyed(key)).to_dict())
+
+    @gateway_call
+    def subscription_create_unpaid(
+        self, *, customer_id: str, price_id: str, change_id: str, key: str, terms: Terms = NO_TERMS
+    ) -> SubscriptionState:
+        """Begins once the payer has paid its first invoice, within 23 hours; their card is kept for the next ones."""
+        params = _start(customer_id, price_id, change_id, terms)
+        params |= {
+            "payment_behavior": "default_incomplete",
+            "payment_settings": {"save_default_payment_method": "on_subscription"},
+        }
+        return convert.subscription(api().subscriptions.create(params, keyed(key)).to_dict())
 
     @gateway_call
     def subscription_upgrade(
@@ -78,22 +83,43 @@ class SubscriptionGateway:
         proration_at: datetime,
         change_id: str,
         key: str,
+        terms: Terms = NO_TERMS,
     ) -> SubscriptionState:
         """Another price at once, prorated at `proration_at` and paid now; unpaid nothing changes."""
-        answer = api().subscriptions.update(
-            subscription_id,
-            {
-                "items": [{"id": item_id, "price": price_id}],
-                "proration_behavior": "always_invoice",
-                "proration_date": convert.seconds(proration_at),
-                "payment_behavior": "error_if_incomplete",
-                "off_session": True,
-                "metadata": {convert.CHANGE_KEY: change_id},
-                "expand": WITH_INVOICE,
-            },
-            keyed(key),
-        )
-        return convert.subscription(answer.to_dict())
+        params = _upgrade(item_id, price_id, proration_at, terms)
+        params |= {
+            "payment_behavior": "error_if_incomplete",
+            "off_session": True,
+            "metadata": {convert.CHANGE_KEY: change_id},
+        }
+        return convert.subscription(api().subscriptions.update(subscription_id, params, keyed(key)).to_dict())
+
+    @gateway_call
+    def subscription_upgrade_unpaid(
+        self,
+        *,
+        subscription_id: str,
+        item_id: str,
+        price_id: str,
+        proration_at: datetime,
+        key: str,
+        terms: Terms = NO_TERMS,
+    ) -> SubscriptionState:
+        """The same, to happen once the payer has paid its invoice; until then everything stays as it is."""
+        params = _upgrade(item_id, price_id, proration_at, terms)
+        params |= {"payment_behavior": "pending_if_incomplete"}
+        return convert.subscription(api().subscriptions.update(subscription_id, params, keyed(key)).to_dict())
+
+    @gateway_call
+    def subscription_mark(self, *, subscription_id: str, change_id: str, key: str) -> None:
+        """Writes the plan change into the metadata, by which it is found again. A pending update takes none."""
+        params = {"metadata": {convert.CHANGE_KEY: change_id}}
+        api().subscriptions.update(subscription_id, params, keyed(key))
+
+    @gateway_call
+    def subscription_card_set(self, *, subscription_id: str, payment_method_id: str) -> None:
+        """The card that the subscription has of its own, which goes before the customer's; the same twice is the same."""
+        api().subscriptions.update(subscription_id, {"default_payment_method": payment_method_id})
 
     @gateway_call
     def subscription_price_set(
@@ -163,13 +189,15 @@ class SubscriptionGateway:
         What taxes it is said of each phase: what a phase does not say, it need not keep.
         """
         taxed = {"default_tax_rates": list(current.tax_rate_ids)} if current.tax_rate_ids else {}
-        now_phase = {
+        now_phase: dict[str, Any] = {
             **taxed,
             "items": [{"price": current.price_id, "quantity": 1}],
             "start_date": convert.seconds(current.starts_at),
             "end_date": convert.seconds(current.ends_at),
             "proration_behavior": "none",
         }
+        if current.trial_end is not None:
+            now_phase["trial_end"] = convert.seconds(current.trial_end)
         next_phase = {
             **taxed,
             "items": [{"price": target_price_id, "quantity": 1}],
@@ -201,3 +229,35 @@ class SubscriptionGateway:
     def _is_attached(self, schedule_id: str) -> bool:
         state = convert.schedule(api().subscription_schedules.retrieve(schedule_id).to_dict())
         return state.status in ("not_started", "active")
+
+
+def _start(customer_id: str, price_id: str, change_id: str, terms: Terms) -> dict[str, Any]:
+    params: dict[str, Any] = {
+        "customer": customer_id,
+        "items": [{"price": price_id, "quantity": 1}],
+        "metadata": {convert.CHANGE_KEY: change_id},
+        "expand": WITH_INVOICE,
+    }
+    return params | trial_params(terms) | ({"discounts": terms.discounts} if terms.discounts else {})
+
+
+def trial_params(terms: Terms) -> dict[str, Any]:
+    """A trial that ends without a card to charge ends the subscription, and owes nothing."""
+    if terms.trial_days is None:
+        return {}
+    return {
+        "trial_period_days": terms.trial_days,
+        "trial_settings": {"end_behavior": {"missing_payment_method": "cancel"}},
+    }
+
+
+def _upgrade(item_id: str, price_id: str, proration_at: datetime, terms: Terms) -> dict[str, Any]:
+    params: dict[str, Any] = {
+        "items": [{"id": item_id, "price": price_id}],
+        "proration_behavior": "always_invoice",
+        "proration_date": convert.seconds(proration_at),
+        "expand": WITH_INVOICE,
+    }
+    if terms.ends_trial:
+        params["trial_end"] = "now"
+    return params | ({"discounts": terms.discounts} if terms.discounts else {})

@@ -47,6 +47,7 @@ class InvoiceState:
     subtotal_minor: int = 0
     tax_minor: int = 0
     credited_minor: int = 0
+    discount_minor: int = 0
 
     def billed_from(self, price_id: str | None) -> datetime | None:
         """From when a price is charged, as its line says; None where no line charges it."""
@@ -89,7 +90,10 @@ class RefundState:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionState:
-    """A subscription as Stripe showed it. `change_id`: our plan change that last touched it, from its metadata."""
+    """A subscription as Stripe showed it. `change_id`: our plan change that last touched it, from its metadata.
+
+    `pending_price_id`: the price it gets once an open invoice is paid, until `pending_expires_at`.
+    """
 
     id: str
     customer_id: str
@@ -106,6 +110,69 @@ class SubscriptionState:
     change_id: str | None
     latest_invoice_id: str | None
     latest_invoice: InvoiceState | None
+    created_at: datetime
+    pending_price_id: str | None = None
+    pending_expires_at: datetime | None = None
+    default_payment_method_id: str | None = None
+    discount_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PayerIntent:
+    """A payment, or the saving of a card, that a person in front of a browser may have to confirm."""
+
+    id: str
+    status: str
+    client_secret: str
+    customer_id: str | None
+    payment_method_id: str | None
+    error_code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckoutState:
+    """A visit to Stripe's own payment page. `url` is there while it is open."""
+
+    id: str
+    status: str
+    url: str | None
+    customer_id: str | None
+    subscription_id: str | None
+    change_id: str | None
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionState:
+    """A promotion code that can be used. `currency` None: a percentage, good in every currency."""
+
+    id: str
+    code: str
+    percent_off: float | None
+    amount_off_minor: int | None
+    currency: str | None
+    duration: str
+    duration_months: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a change begins: after `trial_days` free ones, with a promotion code's discount beside those there are.
+
+    `ends_trial`: a running trial ends now. `keeps`: discounts that the subscription has already.
+    """
+
+    trial_days: int | None = None
+    promotion_id: str | None = None
+    ends_trial: bool = False
+    keeps: tuple[str, ...] = ()
+
+    @property
+    def discounts(self) -> list[dict[str, str]]:
+        """As Stripe takes them; empty when nothing is to change."""
+        if self.promotion_id is None:
+            return []
+        return [{"discount": one} for one in self.keeps] + [{"promotion_code": self.promotion_id}]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +181,7 @@ class PhaseState:
     starts_at: datetime
     ends_at: datetime
     tax_rate_ids: tuple[str, ...] = ()
+    trial_end: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +238,36 @@ class ChargeState:
 
 
 @dataclass(frozen=True, slots=True)
+class AddressState:
+    """`country` is ISO 3166-1's two letters. What was not given is empty."""
+
+    line1: str = ""
+    line2: str = ""
+    postal_code: str = ""
+    city: str = ""
+    state: str = ""
+    country: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CustomerState:
     id: str
     default_payment_method_id: str | None
     balance_minor: int
     deleted: bool = False
+    name: str = ""
+    email: str = ""
+    address: AddressState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaxIdState:
+    """`verification`: pending, verified, unverified or unavailable."""
+
+    id: str
+    type: str
+    value: str
+    verification: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,10 @@ class Feature(models.Model):
 
 
 class Plan(models.Model):
-    """Something that can be subscribed to. Its terms are its versions'. `retired_at`: no longer on offer."""
+    """Something that can be subscribed to. Its terms are its versions'. `retired_at`: no longer on offer.
+
+    `trial_days`: how long it is free at first; 0: not at all. `trial_needs_card`: only for who gives a card before.
+    """
 
     code = models.SlugField(max_length=40, unique=True)
     rank = models.PositiveIntegerField()
@@ -43,6 +46,8 @@ class Plan(models.Model):
     description_fr = models.CharField(max_length=300, blank=True)
     stripe_product_id = models.CharField(max_length=64, null=True, unique=True)
     retired_at = models.DateTimeField(null=True)
+    trial_days = models.PositiveSmallIntegerField(default=0)
+    trial_needs_card = models.BooleanField(default=True)
 
     class Meta:
         constraints: ClassVar = [

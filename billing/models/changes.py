@@ -19,8 +19,11 @@ class PlanChange(models.Model):
     Append-only: no row is removed and who, what and when never change (a trigger refuses). `due_minor` is what the
     quote said, `charged_minor` what Stripe's invoice said. `to_price` null: to no subscription at all. An attempt
     that was refused before anything was tried is a failed one with `last_tried_at` null and, where there was no
-    transition, a blank `kind`. `keep_ids`: stored things to be kept where the new plan allows fewer. `reason`:
-    why somebody cancelled, if they said so. A move that takes effect at once has its `effective_at` from the start. `idempotency_key` is the caller's with what scopes it: operation and person.
+    transition, a blank `kind`. While `awaiting_until` is in the future and the row is pending, Stripe waits for the
+    payer, who confirms the payment, or gives the card first where `collects`; `checkout_session_id`: on a page of
+    Stripe's. `trial_days`: it begins with a trial, of which an account has one. `keep_ids`: stored things to be kept
+    where the new plan allows fewer. `reason`: why somebody cancelled, if they said so. A move that takes effect at once
+    has its `effective_at` from the start. `idempotency_key` is the caller's with what scopes it: operation and person.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -51,6 +54,13 @@ class PlanChange(models.Model):
     error_details = models.JSONField(default=dict, blank=True)
     stripe_invoice_id = models.CharField(max_length=64, blank=True)
     stripe_subscription_id = models.CharField(max_length=64, blank=True)
+    collects = models.BooleanField(default=False)
+    trial_days = models.PositiveSmallIntegerField(null=True)
+    promotion_code = models.CharField(max_length=80, blank=True)
+    stripe_promotion_id = models.CharField(max_length=64, blank=True)
+    checkout_session_id = models.CharField(max_length=128, blank=True)
+    awaiting_since = models.DateTimeField(null=True)
+    awaiting_until = models.DateTimeField(null=True)
 
     class Meta:
         indexes: ClassVar = [
@@ -73,6 +83,16 @@ class PlanChange(models.Model):
                 fields=["account", "quote_id"],
                 condition=~Q(status=ChangeStatus.FAILED),
                 name="plan_change_quote_once",
+            ),
+            models.UniqueConstraint(
+                fields=["account"],
+                condition=Q(trial_days__isnull=False) & ~Q(status=ChangeStatus.FAILED),
+                name="plan_change_trial_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(awaiting_since__isnull=True, awaiting_until__isnull=True)
+                | Q(awaiting_since__isnull=False, awaiting_until__isnull=False),
+                name="plan_change_awaits_until",
             ),
             models.CheckConstraint(
                 condition=Q(status=ChangeStatus.PENDING, settled_at__isnull=True)
@@ -110,3 +130,8 @@ class PlanChange(models.Model):
     @property
     def is_in_flight(self) -> bool:
         return self.status in IN_FLIGHT
+
+    @property
+    def awaits_payer(self) -> bool:
+        """Whether it goes on only when its payer does something."""
+        return self.status == ChangeStatus.PENDING and self.awaiting_since is not None

@@ -3,6 +3,7 @@
 from typing import Any, cast
 from uuid import UUID
 
+import structlog
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -30,15 +31,16 @@ from billing.pages.access import signed_in
 from billing.pages.changes import charged_of, failure_text
 from billing.pages.forms import key_of, new_key
 from billing.pages.plan_now import name_of, plan_now_of
-from billing.pages.previews import PreviewPage, preview_page, prices_by_stripe_id, start_page
+from billing.pages.previews import PreviewPage, preview_page, prices_by_stripe_id
 from billing.pages.problems import problem_of
-from billing.rules.changes import MONTHS
-from billing.selectors import live_subscription, plan_change_attempts, price_on_offer
+from billing.selectors import live_subscription, plan_change_attempts, plan_change_get, price_on_offer
 from billing.services import (
+    change_follow,
     payment_methods_list,
     plan_change_preview,
     plan_change_request,
     plan_change_undo,
+    start_preview,
     subscription_start,
 )
 from billing.services.preview import target_price
@@ -46,10 +48,11 @@ from billing.services.starts import audience_check
 from common import clock
 from common.errors import ValidationError
 from common.formats import date_text, money_text
-from common.periods import add_months
 from common.ratelimit import ratelimited
 from common.request_id import current_request_id
 
+logger = structlog.get_logger(__name__)
+LONGEST_AMOUNT = 12
 NOT_POSSIBLE = (AlreadySubscribed, DuplicatePlanChange, PlanChangeNotAllowed, InvalidTargetPlan)
 
 
@@ -72,9 +75,10 @@ def _show(
     request: HttpRequest, account: Account, plan: str, interval: str, *, status: int = 200, **extra: Any
 ) -> HttpResponse:
     chosen = extra.pop("chosen", None)
-    page = _page(request, account, plan, interval, chosen)
+    page, code = _page(request, account, plan, interval, chosen)
     context = {
         "preview": page,
+        "code": code,
         "form_key": new_key(),
         "crumbs": [(_("Plans"), reverse("plans")), (page.to_name, "")],
         **extra,
@@ -84,6 +88,22 @@ def _show(
 
 def _page(
     request: HttpRequest, account: Account, plan: str, interval: str, chosen: list[str] | None
+) -> tuple[PreviewPage, dict[str, str]]:
+    """The preview, and what to say at the field for a code: one that is not valid leaves the price as it was."""
+    typed = (request.POST.get("promotion_code") or request.GET.get("code") or "").strip()
+    try:
+        page = _preview(request, account, plan, interval, code=typed, chosen=chosen)
+    except ValidationError as error:
+        (wrong,) = error.details["fields"]
+        if wrong["field"] != "promotion_code":
+            raise
+        said = {"typed": typed, "error": str(wrong["message"])}
+        return _preview(request, account, plan, interval, code="", chosen=chosen), said
+    return page, {"typed": typed, "error": ""}
+
+
+def _preview(
+    request: HttpRequest, account: Account, plan: str, interval: str, *, code: str, chosen: list[str] | None
 ) -> PreviewPage:
     now = clock.now()
     subscription = live_subscription(account.pk)
@@ -91,17 +111,23 @@ def _page(
     if subscription is None:
         audience_check(account, target)
         card = _card(account) if target.amount_minor else None
-        next_at = add_months(now, MONTHS[target.interval])
-        return start_page(target, card=card, now=now, next_at=next_at)
-    preview = plan_change_preview(
-        account=account, user=_user(request), target_plan=plan, interval=interval, now=now
-    )
-    card = _card(account) if target.amount_minor else None
+        preview = start_preview(account=account, target=target, promotion_code=code, now=now)
+    else:
+        preview = plan_change_preview(
+            account=account,
+            user=user_of(request),
+            target_plan=plan,
+            interval=interval,
+            promotion_code=code,
+            now=now,
+        )
+        card = _card(account) if target.amount_minor else None
     prices = prices_by_stripe_id(preview.lines)
-    return preview_page(preview, current=subscription.price, card=card, prices=prices, chosen=chosen)
+    current = subscription.price if subscription else None
+    return preview_page(preview, current=current, card=card, prices=prices, chosen=chosen)
 
 
-def _user(request: HttpRequest) -> User:
+def user_of(request: HttpRequest) -> User:
     """Somebody is signed in: the views say so."""
     return cast("User", request.user)
 
@@ -119,17 +145,14 @@ def _confirm(request: HttpRequest, account: Account, plan: str, interval: str) -
         stale = {"was": _shown_before(request, plan, interval)}
         return _show(request, account, plan, interval, status=QuoteStale.status, stale=stale)
     except (PaymentFailed, PaymentActionRequired) as error:
+        if isinstance(error, PaymentActionRequired) and "plan_change" in error.details:
+            return redirect("plan_pay", change_id=UUID(str(error.details["plan_change"])))
         return _show(request, account, plan, interval, status=error.status, problem=problem_of(error))
     except ValidationError as error:
-        return _show(
-            request,
-            account,
-            plan,
-            interval,
-            status=error.status,
-            keep_error=error.details["fields"][0]["message"],
-            chosen=request.POST.getlist("keep"),
-        )
+        wrong = error.details["fields"][0]
+        said = {"keep_error": wrong["message"]} if wrong["field"] != "promotion_code" else {}
+        chosen = request.POST.getlist("keep")
+        return _show(request, account, plan, interval, status=error.status, chosen=chosen, **said)
     except PaymentProviderUnavailable as error:
         if error.details.get("status") != ChangeStatus.PENDING:
             raise
@@ -140,23 +163,33 @@ def _confirm(request: HttpRequest, account: Account, plan: str, interval: str) -
 def _carry_out(request: HttpRequest, account: Account, plan: str, interval: str) -> UUID:
     common: dict[str, Any] = {
         "account": account,
-        "user": _user(request),
+        "user": user_of(request),
         "interval": interval,
         "idempotency_key": f"page-{key_of(request)}",
         "request_id": current_request_id(),
         "now": clock.now(),
+        "collects": True,
     }
     if live_subscription(account.pk) is None:
-        return subscription_start(plan=plan, payment_method=None, **common).change.id
+        shown = request.POST.get("shown", "")
+        common["promotion_code"] = request.POST.get("promotion_code") or None
+        return subscription_start(
+            plan=plan, shown_minor=int(shown) if is_amount(shown) else None, **common
+        ).change.id
     quote = request.POST.get("quote") or None
     keep = request.POST.getlist("keep")
     return plan_change_request(target_plan=plan, quote=quote, keep=keep, **common).change.id
 
 
+def is_amount(text: str) -> bool:
+    """Whether a form's field is an amount in minor units, as our page wrote it."""
+    return text.isascii() and text.isdecimal() and len(text) <= LONGEST_AMOUNT
+
+
 def _shown_before(request: HttpRequest, plan: str, interval: str) -> dict[str, Any] | None:
     """The amount the person had seen, as their form says it; only words, nothing is decided by it."""
     shown = request.POST.get("shown", "")
-    if not shown.isdecimal():
+    if not is_amount(shown):
         return None
     price = price_on_offer(plan, interval)
     return {"amount_minor": int(shown), "currency": price.currency} if price else None
@@ -164,20 +197,38 @@ def _shown_before(request: HttpRequest, plan: str, interval: str) -> dict[str, A
 
 @require_safe
 @signed_in
+@ratelimited("global", "user")
 def plan_result(request: HttpRequest, change_id: UUID) -> HttpResponse:
     """What became of one change, and when the next charge is."""
     account = account_of(request)
     change = plan_change_attempts(account.pk).filter(pk=change_id).first()
     if change is None:
         raise Http404
+    change = looked_after(change)
+    if change.awaits_payer and request.GET.get("redirect_status") == "failed":
+        return redirect(reverse("plan_pay", kwargs={"change_id": change.pk}) + "?failed=1")
     plan_now = plan_now_of(account)
     context = {
         "result": _result(change, plan_now),
+        "confirming": change.status == ChangeStatus.PENDING,
+        "waits": change.awaits_payer and "redirect_status" not in request.GET,
+        "change_id": change.pk,
         "pending": plan_now.pending if plan_now and change.status == ChangeStatus.SCHEDULED else None,
         "form_key": new_key(),
         "crumbs": [(_("Plans"), reverse("plans")), (_("Result"), "")],
     }
     return render(request, "pages/plan_result.html", context)
+
+
+def looked_after(change: PlanChange) -> PlanChange:
+    """An open change as Stripe shows it now: whoever looks at it need not wait for an event to tell us."""
+    if change.status != ChangeStatus.PENDING:
+        return change
+    try:
+        change_follow(change)
+    except PaymentProviderUnavailable:
+        logger.warning("plan_change_not_looked_after", plan_change=str(change.pk))
+    return plan_change_get(change.pk)
 
 
 def _result(change: PlanChange, plan_now: Any) -> dict[str, Any]:
@@ -207,6 +258,11 @@ def _told(change: PlanChange) -> tuple[str, str, str]:
     if change.status == ChangeStatus.SCHEDULED:
         text = _("You keep %(old)s until %(date)s, then %(plan)s begins. Nothing was charged.")
         return _("%(plan)s from %(date)s") % words, text % words, "accent"
+    if change.awaits_payer:
+        text = _(
+            "As soon as the payment is through, %(plan)s begins. Until then nothing is changed, and you are charged once at most."
+        )
+        return _("Your change to %(plan)s is being confirmed") % words, text % words, "near"
     if change.status == ChangeStatus.PENDING:
         text = _(
             "The payment service has not answered yet. You need not do anything, and you are charged once at most."
@@ -218,7 +274,7 @@ def _told(change: PlanChange) -> tuple[str, str, str]:
             _("The scheduled change was undone. Nothing was charged."),
             "accent",
         )
-    reason = failure_text(change.error_code)
+    reason = failure_text(change.error_code, change.error_details)
     return _("Your plan was not changed") % words, f"{reason[:1].upper()}{reason[1:]}.", "bad"
 
 
@@ -239,7 +295,7 @@ def plan_undo(request: HttpRequest) -> HttpResponse:
     try:
         plan_change_undo(
             account=account,
-            user=_user(request),
+            user=user_of(request),
             request_id=current_request_id(),
             now=clock.now(),
         )

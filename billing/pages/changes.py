@@ -1,8 +1,9 @@
 """The history of plan changes in words."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.utils.translation import gettext as _
 
@@ -68,14 +69,17 @@ def _note(change: PlanChange) -> str:
     if change.status == ChangeStatus.SCHEDULED and change.effective_at:
         return _("for %(date)s") % {"date": date_text(change.effective_at)}
     if change.status == ChangeStatus.FAILED:
-        return failure_text(change.error_code)
+        return failure_text(change.error_code, change.error_details)
     return ""
 
 
-def failure_text(code: str) -> str:
+def failure_text(code: str, details: Mapping[str, Any]) -> str:
     """Why an attempt failed, and that nothing was taken."""
+    replaced = details.get("reason") == "replaced"
     texts = {
         "payment_failed": _("the payment was refused, nothing was charged"),
-        "payment_action_required": _("the bank wanted a confirmation, nothing was charged"),
+        "payment_action_required": _("you chose something else before it was paid, nothing was charged")
+        if replaced
+        else _("the payment was not confirmed in time, nothing was charged"),
     }
     return texts.get(code, _("nothing was charged"))

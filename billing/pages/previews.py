@@ -12,7 +12,7 @@ from billing.enums import ChangeKind
 from billing.gateways.values import InvoiceLine, PaymentMethodState
 from billing.models import Price
 from billing.pages.changes import interval_word
-from billing.pages.plan_now import Amount, Charge, amount_of, name_of
+from billing.pages.plan_now import Amount, Charge, name_of
 from billing.pages.words import Names, feature_names, metric_names, per_window
 from billing.rules.changes import QuotaChange
 from billing.services.preview import Exceeding, Preview
@@ -55,7 +55,10 @@ class TooMuch:
 
 @dataclass(frozen=True)
 class PreviewPage:
-    """`is_now`: takes effect when confirmed. `shown`: the due amount, to say later what it was."""
+    """`is_now`: takes effect when confirmed. `shown`: the due amount, to say later what it was.
+
+    `takes_code`: a promotion code would count. `trial_end`: nothing is paid before.
+    """
 
     from_name: str
     to_name: str
@@ -74,6 +77,10 @@ class PreviewPage:
     credits_granted: int = 0
     card: str = ""
     needs_card: bool = False
+    discount: Amount | None = None
+    promotion_code: str = ""
+    trial_end: datetime | None = None
+    takes_code: bool = False
 
     @property
     def is_start(self) -> bool:
@@ -88,25 +95,27 @@ class PreviewPage:
 def preview_page(
     preview: Preview,
     *,
-    current: Price,
+    current: Price | None,
     card: PaymentMethodState | None,
     prices: dict[str, Price],
     chosen: Collection[str] | None = None,
 ) -> PreviewPage:
-    """`prices`: by Stripe id, to name the invoice's lines. `chosen`: the stored things ticked before."""
-    names, is_now = metric_names(), preview.kind == ChangeKind.UPGRADE
+    """`prices`: by Stripe id, to name the invoice's lines. `current` None: from no plan at all. `chosen`: the stored
+    things ticked before.
+    """
+    names, is_now = metric_names(), preview.kind != ChangeKind.DOWNGRADE
+    is_paid = preview.target.amount_minor > 0
+    needs_card = is_paid and (not preview.trial_end or preview.target.version.plan.trial_needs_card)
     won, lost = features_between(current, preview.target)
     return PreviewPage(
-        from_name=_full_name(current, preview.target),
-        to_name=_full_name(preview.target, current),
+        from_name=_full_name(current, preview.target) if current else _("no plan"),
+        to_name=_full_name(preview.target, current) if current else name_of(preview.target),
         is_now=is_now,
         effective_at=preview.effective_at,
         due_now=preview.due_now.as_json(),
         lines=[_line(line, preview.due_now.currency, prices) for line in preview.lines],
         next_invoice=_next_invoice(preview),
-        confirm_text=confirm_text(
-            preview.due_now.as_json(), effective_at=None if is_now else preview.effective_at
-        ),
+        confirm_text=_confirm_text(preview, is_now=is_now),
         quote=preview.quote,
         quote_expires_at=preview.quote_expires_at,
         quota_changes=limit_changes(preview.quota_changes, preview.used, names),
@@ -115,8 +124,26 @@ def preview_page(
         exceeding=[too_much(one, names, chosen) for one in preview.exceeding],
         credits_granted=preview.credits_granted,
         card=card_text(card) if card else "",
-        needs_card=card is None and preview.target.amount_minor > 0,
+        needs_card=card is None and needs_card,
+        discount=preview.discount.as_json() if preview.discount else None,
+        promotion_code=preview.promotion_code,
+        trial_end=preview.trial_end,
+        takes_code=is_now and is_paid,
     )
+
+
+def _confirm_text(preview: Preview, *, is_now: bool) -> str:
+    due = preview.due_now.as_json()
+    if not is_now:
+        return confirm_text(due, effective_at=preview.effective_at)
+    if preview.trial_end is not None and due["amount_minor"] == 0:
+        return _("Start the trial, nothing to pay until %(date)s") % {"date": date_text(preview.trial_end)}
+    if preview.kind != ChangeKind.START:
+        return confirm_text(due, effective_at=None)
+    if due["amount_minor"] == 0:
+        return _("Start %(plan)s") % {"plan": name_of(preview.target)}
+    amount = money_text(preview.due_now.amount_minor, preview.due_now.currency)
+    return _("Pay %(amount)s and start now") % {"amount": amount}
 
 
 def confirm_text(due: Amount, *, effective_at: datetime | None) -> str:
@@ -200,9 +227,9 @@ def _move(before: int | None, after: int | None) -> str:
     return "up" if new > old else "down"
 
 
-def features_between(current: Price, target: Price) -> tuple[list[str], list[str]]:
+def features_between(current: Price | None, target: Price) -> tuple[list[str], list[str]]:
     names = feature_names()
-    old, new = current.version.features, target.version.features
+    old, new = current.version.features if current else [], target.version.features
     won = [names.get(code, code) for code in new if code not in old]
     return won, [names.get(code, code) for code in old if code not in new]
 
@@ -231,49 +258,3 @@ def prices_by_stripe_id(lines: Iterable[InvoiceLine]) -> dict[str, Price]:
     ids = [line.price_id for line in lines if line.price_id]
     found = Price.objects.select_related("version__plan").filter(stripe_price_id__in=ids)
     return {price.stripe_price_id: price for price in found if price.stripe_price_id}
-
-
-def start_page(
-    target: Price, *, card: PaymentMethodState | None, now: datetime, next_at: datetime
-) -> PreviewPage:
-    """Subscribing from no plan at all: the whole price, now."""
-    due = amount_of(target)
-    is_paid = target.amount_minor > 0
-    line = {"description": _("%(plan)s, first period") % {"plan": target.version.plan.name}, **due}
-    return PreviewPage(
-        from_name=_("no plan"),
-        to_name=target.version.plan.name,
-        is_now=True,
-        effective_at=now,
-        due_now=due,
-        lines=[line] if is_paid else [],
-        next_invoice=Charge(due, next_at) if is_paid else None,
-        confirm_text=_start_text(due)
-        if is_paid
-        else _("Start %(plan)s") % {"plan": target.version.plan.name},
-        quote="",
-        quote_expires_at=None,
-        quota_changes=_limits_of(target),
-        features_won=[feature_names().get(code, code) for code in target.version.features],
-        credits_granted=target.version.credits_per_period,
-        card=card_text(card) if card else "",
-        needs_card=card is None and is_paid,
-    )
-
-
-def _start_text(due: Amount) -> str:
-    return _("Pay %(amount)s and start now") % {"amount": money_text(due["amount_minor"], due["currency"])}
-
-
-def _limits_of(target: Price) -> list[LimitChange]:
-    names = metric_names()
-    return [
-        LimitChange(
-            name=names.get(one.metric, one.metric),
-            from_text=_("not included"),
-            to_text=per_window(one.limit_units, one.window),
-            move="up",
-            used=0,
-        )
-        for one in target.version.limits.order_by("position")
-    ]

@@ -20,8 +20,8 @@ class Problem:
 def problem_of(error: DomainError) -> Problem:
     if isinstance(error, PaymentActionRequired):
         return Problem(
-            _("Your bank wants you to confirm this payment."),
-            _("That cannot be done here yet. Nothing was changed and nothing charged. Use another card."),
-            card=True,
+            _("The payment was not confirmed."),
+            _("Nothing was changed and nothing charged. Begin again when you are ready."),
+            card=False,
         )
     return Problem(_("Nothing was charged."), str(error.message), card=True)

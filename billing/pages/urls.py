@@ -13,6 +13,7 @@ from billing.pages import (
     invoices,
     overdue,
     overview,
+    pay,
     plans,
     usage,
     wallet,
@@ -38,6 +39,11 @@ urlpatterns: list[URLPattern] = [
     path("account/billing/invoices/<str:invoice_id>/pdf/", invoices.invoice_pdf, name="account_invoice_pdf"),
     path("account/billing/plans/", plans.plans, name="plans"),
     path("account/billing/plans/<slug:plan>/<slug:interval>/", change.plan_preview, name="plan_preview"),
+    path(
+        "account/billing/plans/<slug:plan>/<slug:interval>/checkout/", pay.plan_checkout, name="plan_checkout"
+    ),
+    path("account/billing/changes/<uuid:change_id>/pay/", pay.plan_pay, name="plan_pay"),
+    path("account/billing/changes/<uuid:change_id>/drop/", pay.plan_pay_drop, name="plan_pay_drop"),
     path("account/billing/changes/<uuid:change_id>/", change.plan_result, name="plan_result"),
     path("account/billing/changes/undo/", change.plan_undo, name="plan_undo"),
     path("account/billing/overdue/", overdue.banner, name="overdue_banner"),

@@ -16,7 +16,9 @@ LANGUAGES = ("en", "fr")
 METRIC_KINDS = ("counter", "capacity")
 WINDOWS = ("hour", "day", "month", "period", "capacity")
 MODES = ("block", "overage")
+TRIAL_CARD = ("required", "none")
 UNLIMITED = "unlimited"
+MAX_TRIAL_DAYS = 730  # what Stripe takes
 MAX_AMOUNT = 99_999_999  # what Stripe takes for one charge
 
 
@@ -73,6 +75,8 @@ class PlanDef:
     credits_per_period: int
     overage_minor_per_credit: int | None
     credit_metrics: tuple[tuple[str, int], ...] = ()
+    trial_days: int = 0
+    trial_needs_card: bool = True
 
     @property
     def is_free(self) -> bool:
@@ -80,7 +84,7 @@ class PlanDef:
 
     @property
     def fingerprint(self) -> str:
-        """Equal for equal terms; names, descriptions, rank and audience are no terms."""
+        """Equal for equal terms; names, descriptions, rank, audience and trial are no terms."""
         terms = {
             "currency": self.currency,
             "prices": sorted((price.interval, price.amount_minor) for price in self.prices),
@@ -236,6 +240,8 @@ PLAN_KEYS = (
     "credits_per_period",
     "overage_minor_per_credit",
     "credit_metrics",
+    "trial_days",
+    "trial_card",
 )
 
 
@@ -261,6 +267,8 @@ def _plan(reader: _Reader, code: str, table: dict[str, Any]) -> PlanDef:
         if overage is None
         else reader.whole(table, "overage_minor_per_credit", where),
         credit_metrics=tuple(_credit_metrics(reader, reader.table(table, "credit_metrics", where), where)),
+        trial_days=_trial_days(reader, table, where),
+        trial_needs_card=reader.one_of(table, "trial_card", TRIAL_CARD, where, "required") == "required",
     )
 
 
@@ -270,6 +278,15 @@ def _credit_metrics(reader: _Reader, table: dict[str, Any], where: str) -> Itera
         if price == 0:
             reader.wrong(f"{where}.credit_metrics.{metric}", "must cost at least one credit")
         yield metric, price
+
+
+def _trial_days(reader: _Reader, table: dict[str, Any], where: str) -> int:
+    days = reader.whole(table, "trial_days", where, 0)
+    if days > MAX_TRIAL_DAYS:
+        reader.wrong(where, f"trial_days: at most {MAX_TRIAL_DAYS}")
+    if not days and "trial_card" in table:
+        reader.wrong(where, "trial_card says nothing without trial_days")
+    return days
 
 
 def _prices(reader: _Reader, table: dict[str, Any], where: str) -> Iterator[PriceDef]:
@@ -361,6 +378,8 @@ def _check_as_a_whole(reader: _Reader, catalog: Catalog) -> None:
     for plan in catalog.plans:
         _no_twice(reader, f"plans.{plan.code}.limits", [f"{one.metric}/{one.window}" for one in plan.limits])
         _no_twice(reader, f"plans.{plan.code}.features", list(plan.features))
+        if plan.is_free and plan.trial_days:
+            reader.wrong(f"plans.{plan.code}", "a free plan needs no trial")
         if not plan.is_free and any(price.amount_minor == 0 for price in plan.prices):
             reader.wrong(f"plans.{plan.code}.prices", "a plan is free at every interval or at none")
     _no_twice(reader, "transitions", [f"{one.from_plan} → {one.to_plan}" for one in catalog.transitions])

@@ -17,6 +17,7 @@ from billing.selectors.plans import (
     upgrades_open_to,
 )
 from billing.selectors.subscriptions import (
+    awaiting_change,
     change_in_flight,
     live_subscription,
     pending_change_json,
@@ -26,10 +27,12 @@ from billing.selectors.subscriptions import (
     plan_change_json,
     scheduled_change,
     subscription_json,
+    trial_days_for,
 )
 
 __all__ = [
     "audience_of",
+    "awaiting_change",
     "change_in_flight",
     "current_versions",
     "feature_names",
@@ -51,5 +54,6 @@ __all__ = [
     "subscription_json",
     "terms_of",
     "transition_kind",
+    "trial_days_for",
     "upgrades_open_to",
 ]

@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet
 
 from billing.enums import IN_FLIGHT, ChangeStatus
 from billing.errors import QuoteStale
-from billing.models import PlanChange, Price, Subscription
+from billing.models import Plan, PlanChange, Price, Subscription
 from billing.selectors.overdue import access_at
 from billing.selectors.plans import free_price
 from common.clock import now
@@ -40,6 +40,26 @@ def scheduled_change(account_id: int) -> PlanChange | None:
         .filter(account_id=account_id, status=ChangeStatus.SCHEDULED)
         .first()
     )
+
+
+def awaiting_change(account_id: int) -> PlanChange | None:
+    """The account's change that waits for its payer; None when none does."""
+    return (
+        PlanChange.objects.select_related(*CHANGE_RELATED, "account", "subscription")
+        .filter(account_id=account_id, status=ChangeStatus.PENDING, awaiting_since__isnull=False)
+        .first()
+    )
+
+
+def trial_days_for(account_id: int, plan: Plan) -> int | None:
+    """The plan's trial in days when the account has had none yet; None otherwise."""
+    if not plan.trial_days:
+        return None
+    taken = PlanChange.objects.filter(account_id=account_id, trial_days__isnull=False).exclude(
+        status=ChangeStatus.FAILED
+    )
+    had = Subscription.objects.filter(account_id=account_id, trial_end__isnull=False)
+    return None if taken.exists() or had.exists() else plan.trial_days
 
 
 def plan_change_history(account_id: int) -> QuerySet[PlanChange]:

@@ -2,8 +2,10 @@
 
 from billing.selectors.credits import spent_minor
 from billing.services.attempts import PlanChangeResult
+from billing.services.awaiting import PaymentAction, action_of, change_follow, change_replace
 from billing.services.catalog import catalog_load, catalog_sync
 from billing.services.changes import plan_change_request
+from billing.services.checkout import Addresses, Visit, checkout_begin
 from billing.services.converge import subscription_converge, subscription_refresh
 from billing.services.customers import (
     customer_ensure,
@@ -11,6 +13,7 @@ from billing.services.customers import (
     payment_method_make_default,
     payment_method_remove,
     payment_methods_list,
+    subscription_card_keep,
 )
 from billing.services.dunning import overdue_apply
 from billing.services.endings import plan_change_undo, subscription_cancel, subscription_resume
@@ -27,7 +30,7 @@ from billing.services.overage_reversals import overage_charge_reverse, spend_can
 from billing.services.overage_sweep import overage_charges_sweep
 from billing.services.payments import invoice_pay, invoice_payments_sweep
 from billing.services.plan_credits import plan_credits_after, plan_credits_ensure, plan_credits_sweep
-from billing.services.preview import Preview, plan_change_preview
+from billing.services.preview import Preview, plan_change_preview, start_preview
 from billing.services.refunds import invoice_refund, refunds_sweep
 from billing.services.spend_caps import spend_cap_set
 from billing.services.starts import account_welcome, subscription_start
@@ -43,13 +46,20 @@ from billing.services.withdrawals import (
 )
 
 __all__ = [
+    "Addresses",
+    "PaymentAction",
     "PlanChangeResult",
     "Preview",
     "Spend",
+    "Visit",
     "WithdrawalOffer",
     "account_welcome",
+    "action_of",
     "catalog_load",
     "catalog_sync",
+    "change_follow",
+    "change_replace",
+    "checkout_begin",
     "customer_ensure",
     "invoice_detail",
     "invoice_get",
@@ -82,9 +92,11 @@ __all__ = [
     "spend_reverse",
     "spends_begun",
     "spent_minor",
+    "start_preview",
     "stored_check",
     "stored_fit",
     "subscription_cancel",
+    "subscription_card_keep",
     "subscription_converge",
     "subscription_refresh",
     "subscription_resume",

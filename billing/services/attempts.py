@@ -1,7 +1,7 @@
 """What every change of plan shares: who asks for what, the intent's row, what is told, logged and counted."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -10,7 +10,8 @@ from django.utils.translation import gettext as _
 from accounts.models import Account, User
 from billing import metrics
 from billing.enums import ChangeKind, ChangeStatus
-from billing.errors import PaymentFailed, PaymentProviderUnavailable
+from billing.errors import PaymentActionRequired, PaymentFailed, PaymentProviderUnavailable
+from billing.gateways.values import PromotionState
 from billing.models import PlanChange, Price, Subscription
 from billing.services.quotes import Quote
 from common.errors import DomainError
@@ -28,7 +29,10 @@ class PlanChangeResult:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request. `arrived_at`: what was settled later is answered with that outcome when it is the same."""
+    """One request. `arrived_at`: what was settled later is answered with that outcome when it is the same.
+
+    `collects`: without a card on file the payer is there and gives one. `shown_minor`: the sum they were shown.
+    """
 
     account: Account
     user: User | None
@@ -41,6 +45,13 @@ class Asked:
     operation: str = "change"
     keep: tuple[str, ...] = ()
     reason: str = ""
+    collects: bool = False
+    promotion: PromotionState | None = None
+    shown_minor: int | None = None
+
+    def having(self, promotion: PromotionState | None) -> "Asked":
+        """The same with the promotion code that was found for it."""
+        return replace(self, promotion=promotion)
 
     @property
     def scoped_key(self) -> str | None:
@@ -57,6 +68,7 @@ def change_open(
     target: Price | None,
     kind: ChangeKind,
     quote: Quote | None = None,
+    trial_days: int | None = None,
 ) -> PlanChange:
     """The intent's row. The database refuses a second one in flight."""
     source = subscription.price if subscription else None
@@ -74,7 +86,11 @@ def change_open(
         keep_ids=list(asked.keep),
         reason=asked.reason[:500],
         proration_at=quote.proration_at if quote else asked.arrived_at.replace(microsecond=0),
-        due_minor=quote.due_minor if quote else None,
+        due_minor=quote.due_minor if quote else asked.shown_minor,
+        collects=asked.collects,
+        trial_days=trial_days,
+        promotion_code=asked.promotion.code if asked.promotion else quote.promotion_code if quote else "",
+        stripe_promotion_id=asked.promotion.id if asked.promotion else quote.promotion_id if quote else "",
         currency=(target or source).currency if target or source else "",  # type: ignore[union-attr]
         requested_at=asked.arrived_at,
         last_tried_at=asked.arrived_at,
@@ -119,6 +135,11 @@ def decline_text(code: object) -> str:
 
 def worded(error: DomainError) -> DomainError:
     """A refused payment with the bank's reason in words and the way on."""
+    if isinstance(error, PaymentActionRequired) and "reason" in error.details:
+        return PaymentActionRequired(
+            _("The payment was not confirmed. Nothing was changed and nothing charged; you can begin again."),
+            details=error.details,
+        )
     if not isinstance(error, PaymentFailed):
         return error
     reason = decline_text(error.details.get("decline_code"))
@@ -158,4 +179,5 @@ class observed:  # noqa: N801 - reads as a word where it is used
 
 
 def _loggable(error: DomainError) -> dict[str, object]:
-    return {key: value for key, value in error.details.items() if key not in ("preview", "quote", "remedies")}
+    hidden = ("preview", "quote", "remedies", "client_secret", "hosted_url")
+    return {key: value for key, value in error.details.items() if key not in hidden}

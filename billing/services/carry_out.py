@@ -5,15 +5,17 @@ the gateway; what then is known of the outcome, the caller decides (changes.py).
 """
 
 from datetime import datetime
+from typing import Any
 
 from billing.enums import ChangeKind
-from billing.errors import PaymentFailed, QuoteStale
+from billing.errors import PaymentActionRequired, PaymentFailed, QuoteStale
 from billing.gateways.client import MISSING_METHOD
 from billing.gateways.stripe import gateway
-from billing.gateways.values import SubscriptionState
+from billing.gateways.values import SubscriptionState, Terms
 from billing.models import PlanChange, Subscription
 from billing.services.customers import customer_ensure
-from billing.services.preview import Transition, invoice_preview, stripe_price_of
+from billing.services.preview import invoice_now, stripe_price_of
+from billing.services.terms import terms_of_change
 from common.clock import database_now
 
 
@@ -37,31 +39,54 @@ def carry_out(change: PlanChange) -> tuple[SubscriptionState, datetime]:
 
 
 def _start(change: PlanChange) -> SubscriptionState:
+    """Paid with the card on file when the bank lets us; else the subscription waits for its payer."""
     assert change.to_price is not None, "a start has a target"
-    price_id = stripe_price_of(change.to_price)
-    _check_quote(change)
-    customer_id = customer_ensure(account=change.account)
-    if gateway.customer_get(customer_id).default_payment_method_id is None:
-        raise PaymentFailed(details={"decline_code": MISSING_METHOD})
-    return gateway.subscription_create(
-        customer_id=customer_id, price_id=price_id, change_id=str(change.pk), key=step_key(change, "create")
-    )
+    terms = terms_of_change(change)
+    what: dict[str, Any] = {
+        "price_id": stripe_price_of(change.to_price),
+        "change_id": str(change.pk),
+        "terms": terms,
+    }
+    check_shown(change, terms)
+    what["customer_id"] = customer_ensure(account=change.account)
+    has_card = gateway.customer_get(what["customer_id"]).default_payment_method_id is not None
+    if has_card or not _needs_card(change):
+        try:
+            return gateway.subscription_create(key=step_key(change, "create"), **what)
+        except PaymentActionRequired:
+            return gateway.subscription_create_unpaid(key=step_key(change, "create_unpaid"), **what)
+    if change.collects and change.trial_days is None:
+        return gateway.subscription_create_unpaid(key=step_key(change, "create_unpaid"), **what)
+    raise PaymentFailed(details={"decline_code": MISSING_METHOD})
+
+
+def _needs_card(change: PlanChange) -> bool:
+    """Some trials begin without one."""
+    assert change.to_price is not None, "a start has a target"
+    return change.trial_days is None or change.to_price.version.plan.trial_needs_card
 
 
 def _upgrade(change: PlanChange, subscription: Subscription) -> SubscriptionState:
     assert change.to_price is not None, "an upgrade has a target"
-    price_id = stripe_price_of(change.to_price)
-    _check_quote(change)
+    terms = terms_of_change(change)
+    subscription_id = str(subscription.stripe_subscription_id)
+    what: dict[str, Any] = {
+        "subscription_id": subscription_id,
+        "item_id": str(subscription.stripe_item_id),
+        "price_id": stripe_price_of(change.to_price),
+        "proration_at": change.proration_at,
+        "terms": terms,
+    }
+    check_shown(change, terms)
     if subscription.stripe_schedule_id:  # left over from a switch that is done
         gateway.schedule_release(subscription.stripe_schedule_id)
-    return gateway.subscription_upgrade(
-        subscription_id=str(subscription.stripe_subscription_id),
-        item_id=str(subscription.stripe_item_id),
-        price_id=price_id,
-        proration_at=change.proration_at,
-        change_id=str(change.pk),
-        key=step_key(change, "upgrade"),
-    )
+    try:
+        return gateway.subscription_upgrade(change_id=str(change.pk), key=step_key(change, "upgrade"), **what)
+    except PaymentActionRequired:
+        gateway.subscription_mark(
+            subscription_id=subscription_id, change_id=str(change.pk), key=step_key(change, "mark")
+        )
+        return gateway.subscription_upgrade_unpaid(key=step_key(change, "upgrade_unpaid"), **what)
 
 
 def _set_price(change: PlanChange) -> SubscriptionState:
@@ -78,13 +103,18 @@ def _set_price(change: PlanChange) -> SubscriptionState:
     )
 
 
-def _check_quote(change: PlanChange) -> None:
-    """Asks once more what it costs: credit, a coupon or a price may have changed what the quote said."""
-    if change.quote_id is None or change.subscription is None or change.to_price is None:
+def check_shown(change: PlanChange, terms: Terms) -> None:
+    """Asks once more what it costs: credit, a coupon or a price may have changed what was shown."""
+    if change.due_minor is None or change.to_price is None:
         return
-    transition = Transition(change.subscription, change.to_price, ChangeKind.UPGRADE)
-    invoice = invoice_preview(account=change.account, transition=transition, proration_at=change.proration_at)
-    if invoice is not None and invoice.amount_due_minor != change.due_minor:
+    invoice = invoice_now(
+        account=change.account,
+        subscription=change.subscription,
+        target=change.to_price,
+        proration_at=change.proration_at,
+        terms=terms,
+    )
+    if invoice.amount_due_minor != change.due_minor:
         raise QuoteStale(details={"reason": "amount_changed"})
 
 

@@ -83,6 +83,8 @@ def _write_plan(definition: PlanDef, report: SyncReport, now: datetime) -> None:
         "description_en": definition.description.en,
         "description_fr": definition.description.fr,
         "retired_at": None,
+        "trial_days": definition.trial_days,
+        "trial_needs_card": definition.trial_needs_card,
     }
     if plan is None:
         plan = Plan.objects.create(code=definition.code, **values)

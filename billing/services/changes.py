@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -14,7 +15,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from accounts.models import Account, User
-from billing.enums import ChangeStatus, Interval
+from billing.enums import ChangeKind, ChangeStatus, Interval
 from billing.errors import (
     DuplicatePlanChange,
     InvalidTargetPlan,
@@ -41,6 +42,7 @@ from billing.services.attempts import (
     unknown_outcome,
     worded,
 )
+from billing.services.awaiting import WaitsInTheWay, action_required, state_await_payer, way_made
 from billing.services.carry_out import carry_out
 from billing.services.converge import subscription_catch_up
 from billing.services.outcomes import change_fail, change_log, change_settle
@@ -54,7 +56,9 @@ from billing.services.preview import (
     transition_check,
 )
 from billing.services.quotes import Quote, quote_read
+from billing.services.readings import Shown, shown_by
 from billing.services.refused import refusal_keep
+from billing.services.terms import promotion_check, promotion_refuse, trial_offered
 from billing.stored import stored_things
 from common.errors import DomainError, IdempotencyKeyReused, ValidationError
 from quotas.remedies import PLANS_URL
@@ -65,6 +69,8 @@ JOIN_WAIT_S = 20.0
 POLL_S = (0.02, 0.25)  # first and longest pause between looks
 # Refusals that are attempts all the same: they are kept in the history.
 KEPT_REFUSALS = (DuplicatePlanChange, InvalidTargetPlan, NoLiveSubscription, PlanChangeNotAllowed, QuoteStale)
+# An attempt that came to nothing for a reason that does not last: the same request, sent again, begins anew.
+BEGUN_ANEW = (PaymentProviderUnavailable.code, PaymentActionRequired.code)
 RECORDED = {
     error.code: error
     for error in (PaymentFailed, PaymentActionRequired, PaymentProviderUnavailable, QuoteStale)
@@ -82,25 +88,46 @@ def plan_change_request(
     request_id: str,
     now: datetime,
     keep: Sequence[str] = (),
+    promotion_code: str | None = None,
+    collects: bool = False,
 ) -> PlanChangeResult:
     """Moves the account to another plan: an upgrade now and paid for, a downgrade scheduled for the period's end.
 
-    Raises the errors of billing.errors, after which the old plan is as it was; PaymentProviderUnavailable with
-    `details.status` "pending" when Stripe's answer is missing and is being found out.
+    Raises the errors of billing.errors, after which the old plan is as it was; PaymentActionRequired when the payer
+    has to confirm first, PaymentProviderUnavailable with `details.status` "pending" when Stripe's answer is missing
+    and is being found out. `collects`: the payer is there to give a card when none is on file.
     """
     asked = Asked(
-        account, user, target_plan, interval, quote, idempotency_key, request_id, now, keep=tuple(keep)
+        account,
+        user,
+        target_plan,
+        interval,
+        quote,
+        idempotency_key,
+        request_id,
+        now,
+        keep=tuple(keep),
+        collects=collects,
     )
     with observed(asked):
         quoted = quote_read(quote, account_id=account.pk) if quote else None
         asked = _meant(asked, quoted)
         subscription_catch_up(account_id=account.pk, now=now)
         try:
-            change, is_new = _open(asked, quoted)
+            asked = _with_promotion(asked, promotion_code)
+            change, is_new = way_made(partial(_open, asked, quoted))
         except KEPT_REFUSALS as error:
             refusal_keep(asked, error)
             raise _with_fresh_preview(asked, error) from error
         return plan_change_finish(asked, change, is_new=is_new)
+
+
+def _with_promotion(asked: Asked, promotion_code: str | None) -> Asked:
+    """The code that was typed, looked up at Stripe; a quote brings its own along."""
+    if not promotion_code:
+        return asked
+    target = _target(asked, live_subscription(asked.account.pk))
+    return asked.having(promotion_check(code=promotion_code, currency=target.currency))
 
 
 def plan_change_finish(asked: Asked, change: PlanChange, *, is_new: bool) -> PlanChangeResult:
@@ -135,19 +162,49 @@ def _open(asked: Asked, quote: Quote | None) -> tuple[PlanChange, bool]:
         return same, False
     if quote is not None:
         _check_is_for(quote, target)
+    in_flight = change_in_flight(asked.account.pk)
+    waiting = in_flight if in_flight is not None and in_flight.awaits_payer else None
     transition = transition_check(
         subscription=subscription,
         target=target,
-        in_flight=change_in_flight(asked.account.pk),
+        in_flight=None if waiting else in_flight,
         now=asked.arrived_at,
     )
+    if transition.kind != ChangeKind.UPGRADE:
+        promotion_refuse(asked.promotion)
     _check_not_overtaken(asked)
     keep_check(asked, target)
-    if quote is not None and (reason := quote.staleness(subscription, target, asked.arrived_at)):
+    trial_days = _trial_days(asked, subscription, target, transition.kind)
+    if quote is not None:
+        _check_holds(quote, asked, subscription, target, trial_days)
+    if waiting is not None:
+        raise WaitsInTheWay(waiting)
+    change = change_open(
+        asked=asked,
+        subscription=subscription,
+        target=target,
+        kind=transition.kind,
+        quote=quote,
+        trial_days=trial_days,
+    )
+    return change, True
+
+
+def _trial_days(asked: Asked, subscription: Subscription, target: Price, kind: ChangeKind) -> int | None:
+    if kind != ChangeKind.UPGRADE:
+        return None
+    return trial_offered(account=asked.account, subscription=subscription, target=target)
+
+
+def _check_holds(
+    quote: Quote, asked: Asked, subscription: Subscription, target: Price, trial_days: int | None
+) -> None:
+    reason = quote.staleness(subscription, target, asked.arrived_at)
+    other_code = asked.promotion is not None and asked.promotion.id != quote.promotion_id
+    if reason is None and (other_code or quote.trial_days != trial_days):
+        reason = "changed"
+    if reason is not None:
         raise QuoteStale(details={"reason": reason})
-    return change_open(
-        asked=asked, subscription=subscription, target=target, kind=transition.kind, quote=quote
-    ), True
 
 
 def _check_is_for(quote: Quote, target: Price) -> None:
@@ -185,7 +242,7 @@ def _same_request(
     tried = PlanChange.objects.filter(account=asked.account, last_tried_at__isnull=False).order_by(
         "-requested_at"
     )
-    settled = tried.exclude(status=ChangeStatus.FAILED, error_code=PaymentProviderUnavailable.code)
+    settled = tried.exclude(status=ChangeStatus.FAILED, error_code__in=BEGUN_ANEW)
     if asked.scoped_key is not None:
         keyed = settled.filter(idempotency_key=asked.scoped_key).first()
         if keyed is not None and keyed.to_price_id != target.pk:
@@ -197,10 +254,19 @@ def _same_request(
         same = settled.filter(quote_id=quote.id).first()
     if same is None:
         running = Q(status=ChangeStatus.PENDING) | Q(settled_at__gt=asked.arrived_at)
-        same = tried.filter(running, to_price=target).first()
+        same = tried.filter(running, to_price=target).exclude(error_code__in=BEGUN_ANEW).first()
+        if same is not None and same.awaits_payer and not _goes_on(same, asked, quote):
+            return None
     if same is not None and not _stands(same, subscription):
         raise QuoteStale(details={"reason": "used", "plan_change": str(same.pk)})
     return same
+
+
+def _goes_on(change: PlanChange, asked: Asked, quote: Quote | None) -> bool:
+    """Whether the request is for the payment that waits already, not for another sum or with another code."""
+    if asked.promotion is not None and asked.promotion.id != change.stripe_promotion_id:
+        return False
+    return quote is None or quote.id == change.quote_id
 
 
 def _stands(change: PlanChange, subscription: Subscription) -> bool:
@@ -267,6 +333,8 @@ def plan_change_run(change: PlanChange) -> PlanChange:
     except DomainError as error:
         change_fail(change_id=change.pk, error=error)
         raise worded(error) from error
+    if shown_by(change, state) is Shown.WAITS:
+        raise action_required(state_await_payer(change=change, state=state, read_at=read_at))
     settled = change_settle(change_id=change.pk, state=state, read_at=read_at)
     plan_credits_promptly(account_id=settled.account_id)
     return settled
@@ -284,6 +352,8 @@ def plan_change_await(change_id: UUID) -> PlanChange:
     deadline = time.monotonic() + JOIN_WAIT_S
     pause = POLL_S[0]
     while (change := PlanChange.objects.get(pk=change_id)).status == ChangeStatus.PENDING:
+        if change.awaits_payer:
+            raise action_required(change)
         if time.monotonic() > deadline:
             raise unknown_outcome(change)
         time.sleep(pause)
@@ -307,6 +377,7 @@ def _with_fresh_preview(asked: Asked, error: DomainError) -> DomainError:
             user=asked.user,
             target_plan=asked.target_plan or "",
             interval=asked.interval,
+            promotion_code=asked.promotion.code if asked.promotion else None,
             now=asked.arrived_at,
         )
     except DuplicatePlanChange:

@@ -22,6 +22,7 @@ from billing.locks import (
 from billing.models import PlanChange, Subscription
 from billing.rules.overdue import OWING
 from billing.selectors import change_in_flight, live_subscription, scheduled_change
+from billing.services.awaiting import NOT_CONFIRMED, change_lapse, state_await_payer
 from billing.services.entitlements import subscription_entitle
 from billing.services.outcomes import (
     after_the_end,
@@ -32,6 +33,7 @@ from billing.services.outcomes import (
     subscription_mirror,
 )
 from billing.services.overdue import overdue_tell
+from billing.services.readings import Shown, shown_by
 from common.clock import database_now
 
 log = structlog.get_logger(__name__)
@@ -89,8 +91,8 @@ def subscription_converge(
     change = _change_of(stripe_subscription)
     if account_id is None and change is None:
         return Converged.FOREIGN
-    if change is not None and _has_happened(change, stripe_subscription):
-        _adopt(change, stripe_subscription, read_at)
+    if change is not None:
+        _follow(change, stripe_subscription, read_at)
     if account_id is None:
         return Converged.DONE
     return _converge(account_id, stripe_subscription, read_at, unpaid)
@@ -101,7 +103,7 @@ def _change_of(state: SubscriptionState) -> PlanChange | None:
     if state.change_id is None:
         return None
     return (
-        PlanChange.objects.select_related("to_price", "account")
+        PlanChange.objects.select_related("to_price", "account", "subscription")
         .filter(
             pk=state.change_id,
             account__stripe_customer_id=state.customer_id,
@@ -109,6 +111,18 @@ def _change_of(state: SubscriptionState) -> PlanChange | None:
         )
         .first()
     )
+
+
+def _follow(change: PlanChange, state: SubscriptionState, read_at: datetime) -> None:
+    """What the subscription says of the change that last touched it."""
+    if _has_happened(change, state):
+        _adopt(change, state, read_at)
+    elif change.status == ChangeStatus.PENDING and change.kind in (ChangeKind.START, ChangeKind.UPGRADE):
+        shown = shown_by(change, state)
+        if shown is Shown.WAITS:
+            state_await_payer(change=change, state=state, read_at=read_at)
+        elif shown is Shown.OVER and (change.awaiting_since is None or change.awaiting_since <= read_at):
+            change_lapse(change, NOT_CONFIRMED)
 
 
 def _has_happened(change: PlanChange, state: SubscriptionState) -> bool:

@@ -83,6 +83,11 @@ def payment_method_add(*, account: Account, payment_method_id: str) -> PaymentMe
 def payment_method_make_default(*, account: Account, payment_method_id: str) -> CustomerState:
     """From now on this card is charged. NotFound for a card that is not the account's."""
     own = _own(account, payment_method_id)
+    running = _running(account)
+    if running is not None:
+        card = gateway.subscription_get(running).default_payment_method_id
+        if card not in (None, own.id):  # its own card goes before the customer's
+            gateway.subscription_card_set(subscription_id=running, payment_method_id=own.id)
     return gateway.default_payment_method_set(
         customer_id=str(account.stripe_customer_id), payment_method_id=own.id
     )
@@ -100,11 +105,20 @@ def payment_method_use(*, account: Account, payment_method_id: str | None) -> st
     return payment_method_add(account=account, payment_method_id=payment_method_id).id
 
 
+def subscription_card_keep(*, stripe_subscription_id: str) -> None:
+    """Makes a subscription's own card its customer's default too, so that both say the same. Twice is once."""
+    state = gateway.subscription_get(stripe_subscription_id)
+    if state.default_payment_method_id is not None and state.ended_at is None:
+        gateway.default_payment_method_set(
+            customer_id=state.customer_id, payment_method_id=state.default_payment_method_id
+        )
+
+
 def payment_method_remove(*, account: Account, payment_method_id: str) -> None:
     """Takes the card away. The one that a running paid subscription is charged to stays: ValidationError."""
     own = _own(account, payment_method_id)
     customer = gateway.customer_get(str(account.stripe_customer_id))
-    if customer.default_payment_method_id == own.id and _is_needed(account):
+    if customer.default_payment_method_id == own.id and _running(account) is not None:
         raise ValidationError.of(
             "payment_method",
             "in_use",
@@ -121,10 +135,18 @@ def _own(account: Account, payment_method_id: str) -> PaymentMethodState:
     raise NotFound
 
 
-def _is_needed(account: Account) -> bool:
-    return Subscription.objects.filter(
-        account=account, ended_at__isnull=True, stripe_subscription_id__isnull=False, status__in=NEEDS_CARD
-    ).exists()
+def _running(account: Account) -> str | None:
+    """The account's subscription at Stripe that will be charged again."""
+    return (
+        Subscription.objects.filter(
+            account=account,
+            ended_at__isnull=True,
+            stripe_subscription_id__isnull=False,
+            status__in=NEEDS_CARD,
+        )
+        .values_list("stripe_subscription_id", flat=True)
+        .first()
+    )
 
 
 __all__ = [
@@ -135,4 +157,5 @@ __all__ = [
     "payment_method_remove",
     "payment_method_use",
     "payment_methods_list",
+    "subscription_card_keep",
 ]

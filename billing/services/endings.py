@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from django.db import transaction
@@ -16,6 +17,7 @@ from billing.gateways.stripe import gateway
 from billing.locks import lock_account, lock_live_subscription, lock_plan_change
 from billing.models import PlanChange, Subscription
 from billing.selectors import (
+    awaiting_change,
     change_in_flight,
     free_price,
     live_subscription,
@@ -23,6 +25,7 @@ from billing.selectors import (
     scheduled_change,
 )
 from billing.services.attempts import Asked, PlanChangeResult, change_by_key, change_open, observed
+from billing.services.awaiting import WaitsInTheWay, change_replace, way_made
 from billing.services.carry_out import take_back
 from billing.services.changes import keep_check, plan_change_finish
 from billing.services.converge import subscription_catch_up, subscription_converge
@@ -42,6 +45,8 @@ def plan_change_undo(
 ) -> PlanChangeResult:
     """Takes back what is scheduled. NothingToUndo when nothing is, or when its moment has come meanwhile."""
     subscription_catch_up(account_id=account.pk, now=now)
+    if (waiting := awaiting_change(account.pk)) is not None:
+        return _drop(waiting)
     change = _open_undo(account, now)
     log.info(
         "plan_change_undo_requested",
@@ -56,6 +61,17 @@ def plan_change_undo(
             details={"plan_change": str(done.pk), "status": done.status},
         )
     return PlanChangeResult(plan_change_get(done.pk), live_subscription(account.pk))
+
+
+def _drop(waiting: PlanChange) -> PlanChangeResult:
+    """What waits for its payer is given up: it ends as failed, and nobody can pay for it any more."""
+    done = change_replace(waiting)
+    if done.status == ChangeStatus.APPLIED:
+        raise NothingToUndo(
+            _("The change has taken effect meanwhile."),
+            details={"plan_change": str(done.pk), "status": done.status},
+        )
+    return PlanChangeResult(plan_change_get(done.pk), live_subscription(done.account_id))
 
 
 @transaction.atomic
@@ -116,7 +132,7 @@ def subscription_cancel(
         subscription_catch_up(account_id=account.pk, now=now)
         kind = ChangeKind.CANCEL if at == "now" else ChangeKind.DOWNGRADE
         try:
-            change, is_new = _open_cancel(asked, kind)
+            change, is_new = way_made(partial(_open_cancel, asked, kind))
         except (NoLiveSubscription, PlanChangeNotAllowed, DuplicatePlanChange) as error:
             refusal_keep(asked, error, kind=kind)
             raise
@@ -136,6 +152,8 @@ def _open_cancel(asked: Asked, kind: ChangeKind) -> tuple[PlanChange, bool]:
     is_same = pending is not None and pending.kind == kind and pending.to_price == target
     if pending is not None and is_same and pending.status == ChangeStatus.PENDING:
         return pending, False
+    if pending is not None and pending.awaits_payer and subscription.stripe_subscription_id is not None:
+        raise WaitsInTheWay(pending)
     if pending is not None and subscription.stripe_subscription_id is not None:
         raise _in_the_way(pending, is_same=is_same)
     if subscription.stripe_subscription_id is None:

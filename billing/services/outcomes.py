@@ -37,6 +37,7 @@ from common.errors import DomainError
 log = structlog.get_logger(__name__)
 
 RELEASE_SCHEDULE = "billing.tasks.schedule_release"
+KEEP_CARD = "billing.tasks.card_keep"
 MIRRORED = (
     "plan_version_id",
     "price_id",
@@ -160,6 +161,8 @@ def _settle(change: PlanChange, state: SubscriptionState, moment: datetime) -> N
         _compare_with_quote(change)
     change.save()
     change_record(change, moment)
+    if state.default_payment_method_id is not None:
+        outbox.promise(KEEP_CARD, {"stripe_subscription_id": state.id}, now=moment)
 
 
 def _since(change: PlanChange, state: SubscriptionState) -> datetime | None:

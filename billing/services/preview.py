@@ -1,15 +1,16 @@
 """What a change of plan would be and cost, before anything is done."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils.translation import gettext as _
 
 from accounts.models import Account
-from billing.enums import ChangeKind, Interval
+from billing.enums import ChangeKind, Interval, SubscriptionStatus
 from billing.errors import (
+    AlreadySubscribed,
     DuplicatePlanChange,
     InvalidTargetPlan,
     NoLiveSubscription,
@@ -17,7 +18,7 @@ from billing.errors import (
     pay_remedy,
 )
 from billing.gateways.stripe import gateway
-from billing.gateways.values import InvoiceLine, InvoiceState
+from billing.gateways.values import InvoiceLine, InvoiceState, PromotionState, Terms
 from billing.models import PlanChange, Price, Subscription
 from billing.rules.changes import (
     MONTHS,
@@ -27,6 +28,7 @@ from billing.rules.changes import (
     next_period_end,
     quota_changes,
 )
+from billing.rules.discounts import discounted
 from billing.selectors import (
     change_in_flight,
     intervals_on_offer,
@@ -39,6 +41,13 @@ from billing.selectors import (
 from billing.selectors.overdue import held_up_by_debts, unpaid_invoices
 from billing.services.converge import subscription_catch_up
 from billing.services.quotes import quote_make
+from billing.services.terms import (
+    change_terms,
+    promotion_check,
+    promotion_refuse,
+    trial_ends_by,
+    trial_offered,
+)
 from billing.stored import stored_things
 from common.money import Money
 from common.periods import add_months
@@ -73,7 +82,11 @@ class Exceeding:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """`due_now` and `lines` equal the invoice that confirming the quote makes. `used` is keyed (metric, window)."""
+    """`due_now` and `lines` equal the invoice that confirming the quote makes. `used` is keyed (metric, window).
+
+    `discount`: what is taken off those lines; `promotion_code`: the code that does it. `trial_end`: nothing is due
+    before. A start from no subscription has no quote.
+    """
 
     kind: str
     target: Price
@@ -87,7 +100,10 @@ class Preview:
     exceeding: tuple[Exceeding, ...]
     credits_granted: int
     quote: str
-    quote_expires_at: datetime
+    quote_expires_at: datetime | None
+    discount: Money | None = None
+    promotion_code: str = ""
+    trial_end: datetime | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The API's form."""
@@ -131,6 +147,9 @@ class Preview:
                 for one in self.exceeding
             ],
             "credits_granted": self.credits_granted,
+            "discount": self.discount.as_json() if self.discount else None,
+            "promotion_code": self.promotion_code or None,
+            "trial_end": instant(self.trial_end),
             "quote": self.quote,
             "quote_expires_at": instant(self.quote_expires_at),
         }
@@ -231,6 +250,18 @@ def _in_the_way(change: PlanChange, target: Price) -> DuplicatePlanChange | Plan
     )
 
 
+def change_under_way(change: PlanChange) -> PlanChangeNotAllowed:
+    """What is told while another start is being carried out."""
+    return PlanChangeNotAllowed(
+        _("Another subscription is being started. Wait until that is done."),
+        details={"reason": "change_in_progress", "plan_change": str(change.pk)},
+    )
+
+
+def subscribed(subscription: Subscription) -> AlreadySubscribed:
+    return AlreadySubscribed(details={"current": price_name(subscription.price)})
+
+
 def _forbidden(current: Price, target: Price) -> PlanChangeNotAllowed:
     a, b = current.version.plan, target.version.plan
     reason = "audience" if a.audience != b.audience else "forbidden"
@@ -246,11 +277,17 @@ def _forbidden(current: Price, target: Price) -> PlanChangeNotAllowed:
 
 
 def plan_change_preview(
-    *, account: Account, user: Any, target_plan: str, interval: str | None, now: datetime
+    *,
+    account: Account,
+    user: Any,
+    target_plan: str,
+    interval: str | None,
+    now: datetime,
+    promotion_code: str | None = None,
 ) -> Preview:
     """What the change would be, cost and mean, with a quote that pins the moment of proration.
 
-    Changes nothing. Raises the same business errors as the change itself.
+    Changes nothing. Raises the same business errors as the change itself; ValidationError for a code that is none.
     """
     del user  # who asks makes no difference; kept so that all of these are called alike
     subscription_catch_up(account_id=account.pk, now=now)
@@ -263,17 +300,42 @@ def plan_change_preview(
         account=account,
         subscription=subscription,
     )
+    in_flight = change_in_flight(account.pk)
     transition = transition_check(
-        subscription=subscription, target=target, in_flight=change_in_flight(account.pk), now=now
+        subscription=subscription,
+        target=target,
+        in_flight=None if _waits(in_flight) else in_flight,
+        now=now,
     )
-    return transition_preview(account=account, transition=transition, now=now)
+    promotion = promotion_check(code=promotion_code, currency=target.currency)
+    if transition.kind != ChangeKind.UPGRADE:
+        promotion_refuse(promotion)
+    return transition_preview(account=account, transition=transition, promotion=promotion, now=now)
 
 
-def transition_preview(*, account: Account, transition: Transition, now: datetime) -> Preview:
+def _waits(change: PlanChange | None) -> bool:
+    """What waits for its payer is in nobody's way: confirming something else takes its place."""
+    return change is not None and change.awaits_payer
+
+
+def transition_preview(
+    *, account: Account, transition: Transition, promotion: PromotionState | None = None, now: datetime
+) -> Preview:
     """The preview of a change that is possible."""
     proration_at = now.replace(microsecond=0)
-    invoice = invoice_preview(account=account, transition=transition, proration_at=proration_at)
     subscription, target = transition.subscription, transition.target
+    trial_days = (
+        trial_offered(account=account, subscription=subscription, target=target)
+        if transition.kind == ChangeKind.UPGRADE
+        else None
+    )
+    invoice = invoice_preview(
+        account=account,
+        transition=transition,
+        proration_at=proration_at,
+        trial_days=trial_days,
+        promotion_id=promotion.id if promotion else None,
+    )
     due = Money(invoice.amount_due_minor if invoice else 0, target.currency)
     quote, token = quote_make(
         subscription=subscription,
@@ -281,18 +343,24 @@ def transition_preview(*, account: Account, transition: Transition, now: datetim
         proration_at=proration_at,
         due_minor=due.amount_minor,
         now=now,
+        promotion=promotion,
+        trial_days=trial_days,
     )
     changes = _changes(subscription, target)
     effective_at = _effective_at(transition, invoice, proration_at)
-    next_at = _next_invoice_at(transition, effective_at)
+    trial_end = _trial_end_after(transition, trial_days, proration_at)
+    next_at = trial_end or _next_invoice_at(transition, effective_at)
     return Preview(
         kind=transition.kind.value,
         target=target,
         effective_at=effective_at,
         due_now=due,
         lines=invoice.lines if invoice else (),
-        next_amount=Money(target.amount_minor, target.currency) if next_at else None,
+        next_amount=_next_amount(target, promotion, invoice) if next_at else None,
         next_at=next_at,
+        discount=_discount(invoice),
+        promotion_code=promotion.code if promotion else "",
+        trial_end=trial_end,
         quota_changes=tuple(changes),
         used={(one.metric, one.window): one.used for one in quota_status(account_id=account.pk)},
         exceeding=tuple(stored_exceeding(account.pk, changes)),
@@ -304,24 +372,132 @@ def transition_preview(*, account: Account, transition: Transition, now: datetim
     )
 
 
+def start_preview(
+    *, account: Account, target: Price, promotion_code: str | None = None, now: datetime
+) -> Preview:
+    """What beginning from no subscription would cost and give. It has no quote: there is nothing yet to bind it to."""
+    promotion = promotion_check(code=promotion_code, currency=target.currency)
+    proration_at = now.replace(microsecond=0)
+    is_paid = target.amount_minor > 0
+    if not is_paid:
+        promotion_refuse(promotion)
+    trial_days = trial_offered(account=account, subscription=None, target=target)
+    invoice = None
+    if is_paid:
+        terms = Terms(trial_days=trial_days, promotion_id=promotion.id if promotion else None)
+        invoice = invoice_now(
+            account=account, subscription=None, target=target, proration_at=proration_at, terms=terms
+        )
+    trial_end = proration_at + timedelta(days=trial_days) if trial_days else None
+    next_at = (trial_end or add_months(proration_at, MONTHS[target.interval])) if is_paid else None
+    return Preview(
+        kind=ChangeKind.START.value,
+        target=target,
+        effective_at=proration_at,
+        due_now=Money(invoice.amount_due_minor if invoice else 0, target.currency),
+        lines=invoice.lines if invoice else (),
+        next_amount=_next_amount(target, promotion, invoice) if next_at else None,
+        next_at=next_at,
+        quota_changes=tuple(quota_changes(None, terms_of(target.version))),
+        used={(one.metric, one.window): one.used for one in quota_status(account_id=account.pk)},
+        exceeding=(),
+        credits_granted=credits_granted(ChangeKind.START, None, terms_of(target.version)),
+        quote="",
+        quote_expires_at=None,
+        discount=_discount(invoice),
+        promotion_code=promotion.code if promotion else "",
+        trial_end=trial_end,
+    )
+
+
 def invoice_preview(
-    *, account: Account, transition: Transition, proration_at: datetime
+    *,
+    account: Account,
+    transition: Transition,
+    proration_at: datetime,
+    trial_days: int | None = None,
+    promotion_id: str | None = None,
 ) -> InvoiceState | None:
     """The invoice this change makes now, as Stripe computes it. None when it makes none."""
     if transition.kind != ChangeKind.UPGRADE:
         return None
     subscription, target = transition.subscription, transition.target
-    price_id = stripe_price_of(target)
-    if subscription.stripe_subscription_id is None:
-        return gateway.preview_start(
-            customer_id=account.stripe_customer_id, currency=target.currency, price_id=price_id
-        )
-    return gateway.preview_upgrade(
-        subscription_id=subscription.stripe_subscription_id,
-        item_id=str(subscription.stripe_item_id),
-        price_id=price_id,
-        proration_at=proration_at,
+    terms = change_terms(
+        subscription=subscription, target=target, trial_days=trial_days, promotion_id=promotion_id
     )
+    return invoice_now(
+        account=account, subscription=subscription, target=target, proration_at=proration_at, terms=terms
+    )
+
+
+def invoice_now(
+    *,
+    account: Account,
+    subscription: Subscription | None,
+    target: Price,
+    proration_at: datetime,
+    terms: Terms,
+) -> InvoiceState:
+    """The invoice that a start or an upgrade on these terms makes at that instant, as Stripe computes it."""
+    price_id = stripe_price_of(target)
+    if subscription is None or subscription.stripe_subscription_id is None:
+        return gateway.preview_start(
+            customer_id=account.stripe_customer_id,
+            currency=target.currency,
+            price_id=price_id,
+            trial_end=proration_at + timedelta(days=terms.trial_days) if terms.trial_days else None,
+            terms=terms,
+        )
+    return _nothing_in_trial(
+        gateway.preview_upgrade(
+            subscription_id=subscription.stripe_subscription_id,
+            item_id=str(subscription.stripe_item_id),
+            price_id=price_id,
+            proration_at=proration_at,
+            terms=terms,
+        ),
+        subscription,
+        terms,
+    )
+
+
+def _nothing_in_trial(invoice: InvoiceState, subscription: Subscription, terms: Terms) -> InvoiceState:
+    """A change within a trial that goes on makes no invoice: Stripe's preview is then that of the trial's end."""
+    if subscription.status != SubscriptionStatus.TRIALING or terms.ends_trial:
+        return invoice
+    return replace(invoice, total_minor=0, amount_due_minor=0, lines=(), discount_minor=0)
+
+
+def _discount(invoice: InvoiceState | None) -> Money | None:
+    return Money(invoice.discount_minor, invoice.currency) if invoice and invoice.discount_minor else None
+
+
+def _next_amount(target: Price, promotion: PromotionState | None, invoice: InvoiceState | None) -> Money:
+    """What the invoice after this one asks for, as far as the code typed now changes it."""
+    amount = Money(target.amount_minor, target.currency)
+    if promotion is None:
+        return amount
+    used_up = promotion.duration == "once" and invoice is not None and invoice.discount_minor > 0
+    if used_up:
+        return amount
+    return Money(
+        discounted(
+            target.amount_minor,
+            percent_off=promotion.percent_off,
+            amount_off_minor=promotion.amount_off_minor,
+        ),
+        target.currency,
+    )
+
+
+def _trial_end_after(transition: Transition, trial_days: int | None, now: datetime) -> datetime | None:
+    """When the trial ends that begins with the change, or that goes on after it."""
+    if trial_days:
+        return now + timedelta(days=trial_days)
+    if transition.kind != ChangeKind.UPGRADE or trial_ends_by(transition.subscription, transition.target):
+        return None
+    trialing = transition.subscription.status == SubscriptionStatus.TRIALING
+    return transition.subscription.trial_end if trialing else None
 
 
 def stripe_price_of(price: Price) -> str:
@@ -349,7 +525,8 @@ def _next_invoice_at(transition: Transition, effective_at: datetime) -> datetime
         return None
     if transition.kind == ChangeKind.DOWNGRADE:
         return subscription.current_period_end
-    if subscription.stripe_subscription_id is None or subscription.price.interval != target.interval:
+    starts_anew = subscription.price.interval != target.interval or trial_ends_by(subscription, target)
+    if subscription.stripe_subscription_id is None or starts_anew:
         return add_months(effective_at, MONTHS[target.interval])  # a new period begins at once
     return next_period_end(
         anchor=subscription.anchor_at, interval=target.interval, start=subscription.current_period_start

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core import signing
 from django.utils.translation import gettext_lazy as _
 
+from billing.gateways.values import PromotionState
 from billing.models import Price, Subscription
 from common.errors import ValidationError
 
@@ -33,6 +34,9 @@ class Quote:
     due_minor: int
     currency: str
     expires_at: datetime
+    promotion_id: str = ""
+    promotion_code: str = ""
+    trial_days: int | None = None
 
     def staleness(self, subscription: Subscription, target: Price, now: datetime) -> str | None:
         """Why it does not hold, as QuoteStale's `details.reason` says it; None while it does.
@@ -55,7 +59,14 @@ class Quote:
 
 
 def quote_make(
-    *, subscription: Subscription, target: Price, proration_at: datetime, due_minor: int, now: datetime
+    *,
+    subscription: Subscription,
+    target: Price,
+    proration_at: datetime,
+    due_minor: int,
+    now: datetime,
+    promotion: PromotionState | None = None,
+    trial_days: int | None = None,
 ) -> tuple[Quote, str]:
     """The quote and its signed form."""
     quote = Quote(
@@ -69,6 +80,9 @@ def quote_make(
         due_minor=due_minor,
         currency=target.currency,
         expires_at=now + settings.QUOTE_TTL,
+        promotion_id=promotion.id if promotion else "",
+        promotion_code=promotion.code if promotion else "",
+        trial_days=trial_days,
     )
     values = asdict(quote)
     for name in ("id", "subscription_id"):

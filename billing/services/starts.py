@@ -1,21 +1,24 @@
 """An account's first plan, or its next one after the last has ended."""
 
 from datetime import datetime
+from functools import partial
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import Account, User
 from billing.enums import ChangeKind, ChangeStatus
-from billing.errors import AlreadySubscribed, PlanChangeNotAllowed
+from billing.errors import PlanChangeNotAllowed
 from billing.locks import lock_account, lock_live_subscription
 from billing.models import PlanChange, Price, Subscription
 from billing.selectors import audience_of, live_subscription, plan_change_get
 from billing.services.attempts import Asked, PlanChangeResult, change_by_key, change_open, observed
+from billing.services.awaiting import WaitsInTheWay, way_made
 from billing.services.changes import plan_change_await, plan_change_run
 from billing.services.customers import payment_method_add, payment_method_make_default
 from billing.services.outcomes import change_record, free_subscription_open
-from billing.services.preview import interval_or_default, target_price
+from billing.services.preview import change_under_way, interval_or_default, subscribed, target_price
+from billing.services.terms import promotion_check, promotion_refuse, trial_offered
 from common.errors import IdempotencyKeyReused
 
 
@@ -31,16 +34,33 @@ def subscription_start(
     plan: str,
     interval: str | None,
     payment_method: str | None = None,
+    promotion_code: str | None = None,
+    shown_minor: int | None = None,
+    collects: bool = False,
     idempotency_key: str | None = None,
     request_id: str = "",
     now: datetime,
 ) -> PlanChangeResult:
-    """Subscribes an account that has no subscription. A paid plan is paid at once, or nothing comes of it.
+    """Subscribes an account that has no subscription. A paid plan is paid at once, or waits for its payer.
 
-    Raises AlreadySubscribed, InvalidTargetPlan, PlanChangeNotAllowed (another audience's plan) and the errors of
-    payment. `payment_method`: a card collected in the browser, which becomes the one that is charged.
+    Raises AlreadySubscribed, InvalidTargetPlan, PlanChangeNotAllowed (another audience's plan), QuoteStale (it costs
+    another sum than `shown_minor`), PaymentActionRequired and the other errors of payment. `payment_method`: a card
+    collected in the browser, which becomes the one that is charged. `collects`: without one, the payer is there to
+    give it while confirming.
     """
-    asked = Asked(account, user, plan, interval, None, idempotency_key, request_id, now, "start")
+    asked = Asked(
+        account,
+        user,
+        plan,
+        interval,
+        None,
+        idempotency_key,
+        request_id,
+        now,
+        "start",
+        collects=collects,
+        shown_minor=shown_minor,
+    )
     with observed(asked):
         target = target_price(
             plan=plan,
@@ -49,9 +69,13 @@ def subscription_start(
             subscription=live_subscription(account.pk),
         )
         audience_check(account, target)
+        promotion = promotion_check(code=promotion_code, currency=target.currency)
+        if target.amount_minor == 0:
+            promotion_refuse(promotion)
+        asked = asked.having(promotion)
         if payment_method:
             _take_card(account, payment_method)
-        change, is_new = _open_start(asked, target)
+        change, is_new = way_made(partial(_open_start, asked, target, with_new_card=bool(payment_method)))
         if is_new and change.status == ChangeStatus.PENDING:
             change = plan_change_run(change)
         elif change.status == ChangeStatus.PENDING:
@@ -70,34 +94,29 @@ def audience_check(account: Account, target: Price) -> None:
 
 def _take_card(account: Account, payment_method: str) -> None:
     if (subscription := live_subscription(account.pk)) is not None:
-        raise _subscribed(subscription)
+        raise subscribed(subscription)
     method = payment_method_add(account=account, payment_method_id=payment_method)
     payment_method_make_default(account=account, payment_method_id=method.id)
 
 
-def _subscribed(subscription: Subscription) -> AlreadySubscribed:
-    price = subscription.price
-    return AlreadySubscribed(
-        details={"current": {"plan": subscription.plan.code, "interval": price.interval}}
-    )
-
-
 @transaction.atomic
-def _open_start(asked: Asked, target: Price) -> tuple[PlanChange, bool]:
+def _open_start(asked: Asked, target: Price, *, with_new_card: bool) -> tuple[PlanChange, bool]:
     lock_account(asked.account.pk)
     if (same := change_by_key(asked)) is not None:
         return _still(same, target), False
     if (subscription := lock_live_subscription(asked.account.pk)) is not None:
-        raise _subscribed(subscription)
+        raise subscribed(subscription)
     pending = PlanChange.objects.filter(account=asked.account, status=ChangeStatus.PENDING).first()
     if pending is not None:
+        if pending.awaits_payer and (with_new_card or not _goes_on(pending, asked, target)):
+            raise WaitsInTheWay(pending)
         if pending.to_price_id == target.pk:
             return pending, False
-        raise PlanChangeNotAllowed(
-            _("Another subscription is being started. Wait until that is done."),
-            details={"reason": "change_in_progress", "plan_change": str(pending.pk)},
-        )
-    change = change_open(asked=asked, subscription=None, target=target, kind=ChangeKind.START)
+        raise change_under_way(pending)
+    trial_days = trial_offered(account=asked.account, subscription=None, target=target)
+    change = change_open(
+        asked=asked, subscription=None, target=target, kind=ChangeKind.START, trial_days=trial_days
+    )
     if target.amount_minor == 0:
         _start_free(change, target, asked.arrived_at)
     return change, True
@@ -110,6 +129,12 @@ def _still(same: PlanChange, target: Price) -> PlanChange:
     if same.to_price_id != target.pk or not holds:
         raise IdempotencyKeyReused
     return same
+
+
+def _goes_on(pending: PlanChange, asked: Asked, target: Price) -> bool:
+    """Whether the request is for the payment that waits already."""
+    code = asked.promotion.id if asked.promotion else ""
+    return pending.to_price_id == target.pk and code in ("", pending.stripe_promotion_id)
 
 
 def _start_free(change: PlanChange, target: Price, now: datetime) -> None:

@@ -8,26 +8,27 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from billing.enums import ChangeKind, ChangeStatus
 from billing.errors import PaymentProviderUnavailable
 from billing.gateways.client import LONGEST_CALL_S
 from billing.gateways.stripe import gateway
-from billing.gateways.values import SubscriptionState
 from billing.models import PlanChange, Subscription
+from billing.services.awaiting import change_follow
 from billing.services.converge import subscription_refresh
 from billing.services.endings import plan_change_take_back
-from billing.services.outcomes import change_fail, change_log, change_settle
-from common.clock import database_now
+from billing.services.outcomes import change_fail, change_log
+from billing.services.readings import Shown
 
 log = structlog.get_logger(__name__)
 
 # A change consists of at most this many calls, one after the other.
-CALLS_PER_CHANGE = 5
+CALLS_PER_CHANGE = 8
 SETTLE_AFTER = timedelta(seconds=CALLS_PER_CHANGE * LONGEST_CALL_S)
 LOOK_AFTER = timedelta(seconds=5)
+LOOK_AT_PAYERS_AFTER = timedelta(minutes=2)
 PERIOD_GRACE = timedelta(minutes=2)
 BATCH = 100
 
@@ -59,7 +60,11 @@ def plan_changes_sweep(*, now: datetime, settle_after: timedelta = SETTLE_AFTER)
 
 def _open_changes(now: datetime) -> QuerySet[PlanChange]:
     return (
-        PlanChange.objects.filter(status=ChangeStatus.PENDING, last_tried_at__lt=now - LOOK_AFTER)
+        PlanChange.objects.filter(
+            Q(awaiting_since__isnull=True, last_tried_at__lt=now - LOOK_AFTER)
+            | Q(awaiting_since__isnull=False, last_tried_at__lt=now - LOOK_AT_PAYERS_AFTER),
+            status=ChangeStatus.PENDING,
+        )
         .select_related("account", "subscription", "to_price")
         .order_by("last_tried_at")[:BATCH]
     )
@@ -76,48 +81,28 @@ def overdue_subscriptions(now: datetime) -> QuerySet[Subscription]:
 
 def _resolve(change: PlanChange, report: SweepReport, now: datetime, settle_after: timedelta) -> None:
     try:
-        state, read_at = _ask(change)
+        done, reading = change_follow(change)
     except PaymentProviderUnavailable:
         report.still_open.append(str(change.pk))
         return
-    if state is not None:
-        done = change_settle(change_id=change.pk, state=state, read_at=read_at)
+    if done.status == ChangeStatus.FAILED:
+        report.failed.append(str(change.pk))
+    elif done.status != ChangeStatus.PENDING:
         report.applied.append(str(done.pk))
-    elif change.last_tried_at is not None and change.last_tried_at < now - settle_after:
+    elif (
+        reading.shown is Shown.NOTHING and change.last_tried_at and change.last_tried_at < now - settle_after
+    ):
         _give_up(change)
         report.failed.append(str(change.pk))
     else:
+        _look_again_later(change, now)
         report.still_open.append(str(change.pk))
 
 
-def _ask(change: PlanChange) -> tuple[SubscriptionState | None, datetime]:
-    """The subscription that shows the change done, or None; and when it was asked for."""
-    read_at = database_now()
-    if change.subscription is None or change.subscription.stripe_subscription_id is None:
-        customer_id = change.account.stripe_customer_id
-        if customer_id is None:
-            return None, read_at
-        return gateway.subscription_find(customer_id=customer_id, change_id=str(change.pk)), read_at
-    state = gateway.subscription_get(change.subscription.stripe_subscription_id)
-    return (state if _shows(change, state) else None), read_at
-
-
-def _shows(change: PlanChange, state: SubscriptionState) -> bool:
-    """Whether Stripe's subscription carries this very change."""
-    if change.kind == ChangeKind.CANCEL:
-        return state.ended_at is not None
-    if change.kind == ChangeKind.UPGRADE or (
-        change.kind == ChangeKind.MOVE and change.effective_at is not None
-    ):
-        return state.change_id == str(change.pk)
-    if change.to_price is None or change.to_price.amount_minor == 0:
-        return state.change_id == str(change.pk) and (
-            state.cancel_at is not None or state.ended_at is not None
-        )
-    if state.schedule_id is None:
-        return state.change_id == str(change.pk)
-    schedule = gateway.schedule_get(state.schedule_id)
-    return schedule.change_id == str(change.pk)
+def _look_again_later(change: PlanChange, now: datetime) -> None:
+    """Payers take their time. Those who wait for them must not keep the sweep from others."""
+    waiting = PlanChange.objects.filter(pk=change.pk, awaiting_since__isnull=False)
+    waiting.update(last_tried_at=now)
 
 
 def _give_up(change: PlanChange) -> None:

@@ -68,6 +68,7 @@ def ask(
     quote: str | None = None,
     key: str | None = None,
     now: Any = None,
+    **more: Any,
 ) -> PlanChangeResult:
     return services.plan_change_request(
         account=account,
@@ -78,16 +79,20 @@ def ask(
         idempotency_key=key,
         request_id="req-billing-test",
         now=now or database_now(),
+        **more,
     )
 
 
-def preview(account: Account, plan: str, interval: str | None = None, *, now: Any = None) -> Preview:
+def preview(
+    account: Account, plan: str, interval: str | None = None, *, now: Any = None, **more: Any
+) -> Preview:
     return services.plan_change_preview(
         account=account,
         user=account.personal_owner,
         target_plan=plan,
         interval=interval,
         now=now or database_now(),
+        **more,
     )
 
 

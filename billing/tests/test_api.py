@@ -178,7 +178,6 @@ def test_the_same_key_replays_the_first_answer_byte_for_byte(catalog):
         ("free", ("subscription/resume", {}), 409, "nothing_to_undo"),
         ("free", ("subscription", {"plan": "basic"}), 409, "already_subscribed"),
         ("declined", ("plan-change", {"target_plan": "basic"}), 402, "payment_failed"),
-        ("bank asks", ("plan-change", {"target_plan": "basic"}), 402, "payment_action_required"),
         ("free", ("plan-change", {"target_plan": "premium\x00"}), 400, "malformed_request"),
         ("free", ("payment-methods", {"payment_method": "pm_no_such"}), 422, "validation_error"),
     ],
@@ -189,8 +188,6 @@ def test_errors_have_their_code_and_move_nothing(catalog, prepare, call, status,
         nobody(account)
     elif prepare == "declined":
         decline(account)
-    elif prepare == "bank asks":
-        decline(account, "pm_card_authenticationRequired")
     before = everything(account, catalog)
     answer, body = Api(account).post(*call)
     assert (answer, body["error"]["code"]) == (status, code)

@@ -148,11 +148,13 @@ def test_a_bank_that_wants_a_confirmation(catalog):
     before = everything(account, catalog)
     with pytest.raises(PaymentActionRequired) as raised:
         ask(account, "premium")
-    assert "cannot be done here yet" in str(raised.value.message)
+    assert "waits to be confirmed" in str(raised.value.message)
     assert raised.value.details["remedies"] == CARD
     after = everything(account, catalog)
     assert after["subscriptions"] == before["subscriptions"]
-    assert after["there"]["subscriptions"] == before["there"]["subscriptions"]
+    (then,), (now,) = (one["there"]["subscriptions"].values() for one in (before, after))
+    assert now["items"]["data"][0]["price"] == then["items"]["data"][0]["price"]
+    assert (now["status"], now["pending_update"] is not None) == ("active", True)
     assert messages_limit(account) == 50
 
 

@@ -215,7 +215,7 @@ def test_a_card_outside_the_list_is_not_taken(catalog: StripeStandIn):
 def test_adding_a_card_leads_back_to_the_preview(catalog: StripeStandIn):
     client = browser_of(person(card=None))
     path = plan_path("basic")
-    assert "Add a card first" in client.get(path).content.decode()
+    assert "How do you want to pay?" in client.get(path).content.decode()
     answer = client.post(f"/account/billing/card/?next={path}", {"payment_method": "pm_card_visa"})
     assert (answer.status_code, answer["Location"]) == (302, path)
     assert "Paid with Visa ending in 4242." in client.get(path).content.decode()
