@@ -22,6 +22,7 @@ from billing.gateways.values import (
     SubscriptionState,
     TaxIdState,
 )
+from billing.rules.discounts import Discount
 
 CHANGE_KEY = "palier_plan_change"
 ACCOUNT_KEY = "palier_account"
@@ -83,6 +84,26 @@ def invoice(data: dict[str, Any]) -> InvoiceState:
         credited_minor=(data.get("pre_payment_credit_notes_amount") or 0)
         + (data.get("post_payment_credit_notes_amount") or 0),
         discount_minor=sum(one["amount"] for one in data.get("total_discount_amounts") or ()),
+        discounts=_discounts(data),
+    )
+
+
+def _discounts(data: dict[str, Any]) -> tuple[Discount, ...]:
+    """Of an invoice that shows its discounts with their coupons."""
+    taken = {id_of(one["discount"]): one["amount"] for one in data.get("total_discount_amounts") or ()}
+    shown = [one for one in data.get("discounts") or () if isinstance(one, dict)]
+    return tuple(_discount(one, taken.get(one["id"], 0)) for one in shown)
+
+
+def _discount(data: dict[str, Any], taken_minor: int) -> Discount:
+    coupon = data["source"]["coupon"]
+    return Discount(
+        percent_off=coupon["percent_off"],
+        amount_off_minor=coupon["amount_off"],
+        once=coupon["duration"] == "once",
+        ends_at=instant(data.get("end")) if coupon["duration"] == "repeating" else None,
+        taken_minor=taken_minor,
+        products=tuple((coupon.get("applies_to") or {}).get("products") or ()),
     )
 
 
@@ -285,11 +306,7 @@ def promotion(data: dict[str, Any]) -> PromotionState:
     return PromotionState(
         id=data["id"],
         code=data["code"],
-        percent_off=coupon.get("percent_off"),
-        amount_off_minor=coupon.get("amount_off"),
         currency=coupon.get("currency"),
-        duration=coupon["duration"],
-        duration_months=coupon.get("duration_in_months"),
     )
 
 

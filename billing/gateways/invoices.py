@@ -9,6 +9,7 @@ from billing.gateways.client import PAGE, api, gateway_call, keyed, none_when_mi
 from billing.gateways.values import InvoiceState, Terms
 
 NO_TERMS = Terms()
+WITH_DISCOUNTS = ["discounts.source.coupon.applies_to"]
 
 
 class InvoiceGateway:
@@ -28,7 +29,7 @@ class InvoiceGateway:
         details: dict[str, Any] = {"items": [{"price": price_id, "quantity": 1}]}
         if trial_end is not None:
             details["trial_end"] = convert.seconds(trial_end)
-        params: dict[str, Any] = {"subscription_details": details}
+        params: dict[str, Any] = {"subscription_details": details, "expand": WITH_DISCOUNTS}
         params.update({"customer": customer_id} if customer_id else {"currency": currency})
         params.update({"discounts": terms.discounts} if terms.discounts else {})
         return convert.invoice(api().invoices.create_preview(params).to_dict())
@@ -51,14 +52,19 @@ class InvoiceGateway:
         }
         if terms.ends_trial:
             details["trial_end"] = "now"
-        params: dict[str, Any] = {"subscription": subscription_id, "subscription_details": details}
+        params: dict[str, Any] = {
+            "subscription": subscription_id,
+            "subscription_details": details,
+            "expand": WITH_DISCOUNTS,
+        }
         params.update({"discounts": terms.discounts} if terms.discounts else {})
         return convert.invoice(api().invoices.create_preview(params).to_dict())
 
     @gateway_call
     def preview_next(self, *, subscription_id: str, schedule_id: str | None) -> InvoiceState:
         """The next invoice as it stands now; with the schedule's phases where there is one."""
-        params = {"schedule": schedule_id} if schedule_id else {"subscription": subscription_id}
+        params: dict[str, Any] = {"expand": WITH_DISCOUNTS}
+        params |= {"schedule": schedule_id} if schedule_id else {"subscription": subscription_id}
         return convert.invoice(api().invoices.create_preview(params).to_dict())
 
     @gateway_call

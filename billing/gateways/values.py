@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from billing.rules.discounts import Discount
+
 
 @dataclass(frozen=True, slots=True)
 class InvoiceLine:
@@ -22,6 +24,7 @@ class InvoiceState:
     `attempts`: how often payment was tried. `due_at`: only for an invoice that is sent to be paid. `client_secret`:
     by which the payer's browser finishes the payment; only when it was asked for.
     `subtotal_minor` is before discounts and tax; `credited_minor` what credit notes have given back or waived since.
+    `discounts`: those that run, in their order; only of a preview.
     """
 
     id: str
@@ -48,6 +51,7 @@ class InvoiceState:
     tax_minor: int = 0
     credited_minor: int = 0
     discount_minor: int = 0
+    discounts: tuple[Discount, ...] = ()
 
     def billed_from(self, price_id: str | None) -> datetime | None:
         """From when a price is charged, as its line says; None where no line charges it."""
@@ -148,11 +152,7 @@ class PromotionState:
 
     id: str
     code: str
-    percent_off: float | None
-    amount_off_minor: int | None
     currency: str | None
-    duration: str
-    duration_months: int | None
 
 
 @dataclass(frozen=True, slots=True)

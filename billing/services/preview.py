@@ -28,7 +28,7 @@ from billing.rules.changes import (
     next_period_end,
     quota_changes,
 )
-from billing.rules.discounts import discounted
+from billing.rules.discounts import Discount, discounted_at
 from billing.selectors import (
     change_in_flight,
     intervals_on_offer,
@@ -350,13 +350,14 @@ def transition_preview(
     effective_at = _effective_at(transition, invoice, proration_at)
     trial_end = _trial_end_after(transition, trial_days, proration_at)
     next_at = trial_end or _next_invoice_at(transition, effective_at)
+    discounts = _running_discounts(subscription, invoice) if next_at else ()
     return Preview(
         kind=transition.kind.value,
         target=target,
         effective_at=effective_at,
         due_now=due,
         lines=invoice.lines if invoice else (),
-        next_amount=_next_amount(target, promotion, invoice) if next_at else None,
+        next_amount=_next_amount(target, discounts, next_at),
         next_at=next_at,
         discount=_discount(invoice),
         promotion_code=promotion.code if promotion else "",
@@ -396,7 +397,7 @@ def start_preview(
         effective_at=proration_at,
         due_now=Money(invoice.amount_due_minor if invoice else 0, target.currency),
         lines=invoice.lines if invoice else (),
-        next_amount=_next_amount(target, promotion, invoice) if next_at else None,
+        next_amount=_next_amount(target, invoice.discounts if invoice else (), next_at),
         next_at=next_at,
         quota_changes=tuple(quota_changes(None, terms_of(target.version))),
         used={(one.metric, one.window): one.used for one in quota_status(account_id=account.pk)},
@@ -465,29 +466,36 @@ def _nothing_in_trial(invoice: InvoiceState, subscription: Subscription, terms: 
     """A change within a trial that goes on makes no invoice: Stripe's preview is then that of the trial's end."""
     if subscription.status != SubscriptionStatus.TRIALING or terms.ends_trial:
         return invoice
-    return replace(invoice, total_minor=0, amount_due_minor=0, lines=(), discount_minor=0)
+    return replace(
+        invoice,
+        total_minor=0,
+        amount_due_minor=0,
+        lines=(),
+        discount_minor=0,
+        discounts=tuple(replace(one, taken_minor=0) for one in invoice.discounts),
+    )
 
 
 def _discount(invoice: InvoiceState | None) -> Money | None:
     return Money(invoice.discount_minor, invoice.currency) if invoice and invoice.discount_minor else None
 
 
-def _next_amount(target: Price, promotion: PromotionState | None, invoice: InvoiceState | None) -> Money:
-    """What the invoice after this one asks for, as far as the code typed now changes it."""
-    amount = Money(target.amount_minor, target.currency)
-    if promotion is None:
-        return amount
-    used_up = promotion.duration == "once" and invoice is not None and invoice.discount_minor > 0
-    if used_up:
-        return amount
-    return Money(
-        discounted(
-            target.amount_minor,
-            percent_off=promotion.percent_off,
-            amount_off_minor=promotion.amount_off_minor,
-        ),
-        target.currency,
-    )
+def _running_discounts(subscription: Subscription, invoice: InvoiceState | None) -> tuple[Discount, ...]:
+    """What is taken off the invoices after this one; without one, off the next that there will be."""
+    if invoice is not None:
+        return invoice.discounts
+    if subscription.stripe_subscription_id is None:
+        return ()
+    coming = gateway.preview_next(subscription_id=subscription.stripe_subscription_id, schedule_id=None)
+    return tuple(replace(one, taken_minor=0) for one in coming.discounts)
+
+
+def _next_amount(target: Price, discounts: Iterable[Discount], at: datetime | None) -> Money | None:
+    """What the invoice after this one asks for, before any credit."""
+    if at is None:
+        return None
+    product = target.version.plan.stripe_product_id or ""
+    return Money(discounted_at(target.amount_minor, discounts, product=product, moment=at), target.currency)
 
 
 def _trial_end_after(transition: Transition, trial_days: int | None, now: datetime) -> datetime | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 import stripe
 
-from billing.models import PlanChange
+from billing.gateways.client import api
+from billing.models import Plan, PlanChange
 from billing.rules.discounts import discounted
 from billing.tests.conftest import person
 from billing.tests.helpers import ask, everything, invoices, preview, start, state, subscription
@@ -162,3 +165,77 @@ def test_a_code_that_ran_out_after_the_preview(catalog, code):
 )
 def test_shares_of_a_cent(amount, percent, off, left):
     assert discounted(amount, percent_off=percent, amount_off_minor=off) == left
+
+
+RUNNING = {
+    "a quarter, for good": ({"percent_off": 25, "duration": "forever"}, True),
+    "an odd share": ({"percent_off": 33.3, "duration": "forever"}, True),
+    "an amount, for good": ({"amount_off": 123, "currency": "eur", "duration": "forever"}, True),
+    "once, and there is a bill before": ({"percent_off": 25, "duration": "once"}, False),
+    "over by then": ({"percent_off": 25, "duration": "repeating", "duration_in_months": 1}, False),
+    "not over by then": ({"percent_off": 25, "duration": "repeating", "duration_in_months": 2}, True),
+    "for another plan": ({"percent_off": 25, "duration": "forever", "for": "premium"}, False),
+}
+
+
+def _redeem(account, **terms) -> None:
+    """A coupon that somebody gives the subscriber by hand at Stripe."""
+    if plan := terms.pop("for", None):
+        terms["applies_to"] = {"products": [Plan.objects.get(code=plan).stripe_product_id]}
+    coupon = api().coupons.create(terms)
+    api().subscriptions.update(
+        subscription(account).stripe_subscription_id, {"discounts": [{"coupon": coupon.id}]}
+    )
+
+
+def _renewal(travel, account) -> int:
+    """What the next period is really invoiced at."""
+    before = {one["id"] for one in invoices(travel.stand_in)}
+    travel.to(subscription(account).current_period_end + timedelta(hours=2))
+    (made,) = (one for one in invoices(travel.stand_in) if one["id"] not in before)
+    return made["total"]
+
+
+@pytest.mark.req("PC-13", "PC-8")
+@pytest.mark.parametrize("coupon", RUNNING)
+def test_the_next_invoice_after_an_upgrade_has_the_coupon_that_runs(travel, coupon):
+    terms, counts = RUNNING[coupon]
+    account = person()
+    ask(account, "basic", "month")
+    _redeem(account, **{**terms, "for": "basic"} if "for" in terms else terms)
+    shown = preview(account, "premium", "month")
+    ask(account, "premium", "month", quote=shown.quote)
+    assert (shown.next_amount.amount_minor < 2000) == counts
+    assert _renewal(travel, account) == shown.next_amount.amount_minor
+
+
+@pytest.mark.req("PC-13", "PC-8")
+@pytest.mark.parametrize("coupon", RUNNING)
+def test_the_next_invoice_after_a_downgrade_has_the_coupon_that_runs(travel, coupon):
+    terms, counts = RUNNING[coupon]
+    account = person()
+    ask(account, "premium", "month")
+    travel.by(days=3)
+    _redeem(account, **terms)
+    shown = preview(account, "basic", "month")
+    ask(account, "basic", "month", quote=shown.quote)
+    counts = counts or "for" not in terms  # nothing is billed before, and the month of the coupon is not over
+    assert (shown.next_amount.amount_minor < 500) == counts
+    assert _renewal(travel, account) == shown.next_amount.amount_minor
+
+
+@pytest.mark.req("PC-13", "PC-8")
+def test_one_coupon_after_the_other(travel):
+    """A tenth of what a third leaves, each rounded by itself."""
+    account = person()
+    ask(account, "basic", "month")
+    _redeem(account, percent_off=33.3, duration="forever")
+    second = api().coupons.create({"percent_off": 10, "duration": "forever"})
+    theirs = api().subscriptions.retrieve(subscription(account).stripe_subscription_id)
+    api().subscriptions.update(
+        theirs.id, {"discounts": [{"discount": theirs.discounts[0]}, {"coupon": second.id}]}
+    )
+    shown = preview(account, "premium", "month")
+    assert shown.next_amount.amount_minor == 2000 - 666 - 133
+    ask(account, "premium", "month", quote=shown.quote)
+    assert _renewal(travel, account) == shown.next_amount.amount_minor

@@ -11,6 +11,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from billing.errors import CatalogInvalid, PaymentFailed
+from billing.gateways.client import api
 from billing.models import PlanChange
 from billing.rules.catalog import read_catalog
 from billing.services import catalog_load, catalog_sync
@@ -131,18 +132,25 @@ def test_a_trial_promised_to_two_tabs_is_given_once(trials):
 
 
 @pytest.mark.req("PC-13", "PC-8")
-def test_up_in_mid_trial_to_a_plan_with_a_trial_goes_on_free(trials):
+@pytest.mark.parametrize(("percent_off", "left"), [(0, 2000), (15, 1700)])
+def test_up_in_mid_trial_to_a_plan_with_a_trial_goes_on_free(trials, percent_off, left):
     account = person()
     ask(account, "lite")
+    if percent_off:
+        coupon = api().coupons.create({"percent_off": percent_off, "duration": "once"})
+        api().subscriptions.update(
+            subscription(account).stripe_subscription_id, {"discounts": [{"coupon": coupon.id}]}
+        )
     ends = subscription(account).trial_end
     trials.by(days=2)
     shown = preview(account, "pro")
     assert (shown.due_now.amount_minor, shown.trial_end, shown.next_at) == (0, ends, ends)
+    assert (shown.lines, shown.discount, shown.next_amount.amount_minor) == ((), None, left)
     assert ask(account, "pro", quote=shown.quote).change.status == "applied"
     assert (subscription(account).status, subscription(account).trial_end) == ("trialing", ends)
     assert messages_limit(account) == 1000
     trials.by(days=5, hours=1)
-    assert charged(trials) == [2000]
+    assert charged(trials) == [left]
     assert books.verify_all() == []
 
 

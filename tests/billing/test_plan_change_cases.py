@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import requests
 
 from billing.errors import (
     DuplicatePlanChange,
@@ -19,13 +20,13 @@ from billing.errors import (
     PlanChangeNotAllowed,
 )
 from billing.models import PlanChange
-from billing.services import Preview
+from billing.services import Preview, awaiting
 from billing.tests.helpers import ask, everything, fault, no_faults
 from common import outbox
 from common.errors import DomainError
 from quotas.services import usage_consume
 from tests.billing.cases import BEFORE, Case, cases
-from tests.billing.reference import FREE, interval_of, is_upgrade, months_after, plan_of
+from tests.billing.reference import FREE, Subscriber, interval_of, is_upgrade, months_after, plan_of
 from tests.billing.subscribers import Life
 from tests.billing.world import World
 
@@ -47,7 +48,6 @@ CARDS = {
 REFUSALS = {
     "declined": (PaymentFailed, "generic_decline"),
     "insufficient": (PaymentFailed, "insufficient_funds"),
-    "needs action": (PaymentActionRequired, None),
     "provider down": (PaymentProviderUnavailable, None),
 }
 UNHEARD = ("from the 31st", "after the switch")  # the request itself finds that a period has begun
@@ -175,6 +175,9 @@ def _upgraded(life: Life, case: Case) -> None:
     assert seen.due_now.amount_minor == due
     assert [line.amount_minor for line in seen.lines] == list(bill.lines if bill else ())
     # nothing due: neither the card nor a 3-D Secure has anything to refuse
+    if case.payment == "needs action" and due:
+        _confirmed_by_the_payer(life, case, seen, before, as_it_was)
+        return
     if case.payment != "paid" and (due or case.payment == "provider down"):
         life.model = as_it_was
         _refused_by_payment(life, case, seen.quote, before)
@@ -196,13 +199,65 @@ def _upgraded(life: Life, case: Case) -> None:
         ]
     life.agree()
     assert life.used() == USED
-    _next_invoice_is(seen, life, case)
+    _next_invoice_is(seen, life)
 
 
-def _next_invoice_is(seen: Preview, life: Life, case: Case) -> None:
-    """The price of the next period; what a coupon that runs already takes off it is not foretold."""
-    assert (seen.next_at, seen.next_amount is not None) == (life.model.end, True)
-    assert seen.next_amount.amount_minor == life.model.next_total() or case.extra == "coupon"
+def _next_invoice_is(seen: Preview, life: Life) -> None:
+    """The price of the next period, what a coupon that runs takes off it taken off."""
+    assert seen.next_amount is not None
+    assert (seen.next_at, seen.next_amount.amount_minor) == (life.model.end, life.model.next_total())
+
+
+def _confirmed_by_the_payer(
+    life: Life, case: Case, seen: Preview, before: dict, as_it_was: Subscriber
+) -> None:
+    """The bank asks. Nothing moves until the payer says yes; once they leave it, and then they come back and do."""
+    as_it_will_be, life.model = life.model, as_it_was
+    left = _waits_for_the_payer(life, case, seen, before, as_it_will_be.balance)
+    awaiting.change_replace(PlanChange.objects.get(pk=left["plan_change"]))
+    life.unpaid.append("void")
+    assert "canceled" in _pay(life, left), "who left it could still pay"
+    life.agree()
+    again = life.preview(case.target)
+    begun_again = _waits_for_the_payer(life, case, again, before, as_it_will_be.balance)
+    assert _pay(life, begun_again) == "succeeded"
+    life.hear()
+    life.model = as_it_will_be
+    change = PlanChange.objects.get(pk=begun_again["plan_change"])
+    assert (change.status, change.charged_minor) == ("applied", seen.due_now.amount_minor)
+    life.agree()
+    assert life.used() == USED
+    _next_invoice_is(seen, life)
+
+
+def _waits_for_the_payer(life: Life, case: Case, seen: Preview, before: dict, balance: int) -> dict[str, Any]:
+    """What the payer is told. Besides the change that waits and its open invoice, which holds what credit there is, all
+    is as before.
+    """
+    life.world.tick()
+    with pytest.raises(PaymentActionRequired) as raised:
+        ask(life.account, plan_of(case.target), interval_of(case.target), quote=seen.quote)
+    told = raised.value.details
+    assert told["amount"] == {"amount_minor": seen.due_now.amount_minor, "currency": "eur"}
+    after = _all_of(life)
+    for kind in ("subscriptions", "limits", "features"):
+        assert after[kind] == before[kind]
+    waiting = PlanChange.objects.get(account=life.account, status="pending")
+    assert (str(waiting.pk), waiting.awaits_payer) == (told["plan_change"], True)
+    life.unpaid.append("open")
+    life.model.balance, credit = balance, life.model.balance
+    life.agree()
+    life.model.balance = credit
+    life.unpaid.pop()
+    assert life.used() == USED
+    return told
+
+
+def _pay(life: Life, told: dict[str, Any]) -> str:
+    """What the payer does in the browser; the payment's status afterwards, or why it cannot be paid."""
+    body = {"intent": told["client_secret"], "authenticate": True}
+    answer = requests.post(f"{life.world.stand_in.url}/_sandbox/payer", json=body, timeout=20).json()
+    return str(answer.get("status") or answer)
 
 
 def _refused_by_payment(life: Life, case: Case, quote: str, before: dict) -> None:
@@ -249,7 +304,7 @@ def _scheduled(life: Life, case: Case) -> None:
     if case.target == FREE:
         assert (seen.next_amount, seen.next_at) == (None, None)
     else:
-        _next_invoice_is(seen, life, case)
+        _next_invoice_is(seen, life)
 
 
 def _unreachable(life: Life, case: Case, quote: str) -> None:
