@@ -19,12 +19,14 @@ from billing.models import (
     Withdrawal,
 )
 from billing.selectors import (
+    awaiting_change,
     live_subscription,
     plan_change_attempts,
     plan_change_json,
     scheduled_change,
     subscription_json,
 )
+from billing.services.awaiting import change_replace
 from billing.services.customers import payment_methods_list
 from billing.services.endings import plan_change_undo, subscription_cancel
 from billing.services.entitlements import subscription_entitle
@@ -100,9 +102,11 @@ def lost(who: Person) -> list[str]:
 
 
 def end(who: Person, now: datetime) -> None:
-    """The live subscription at Stripe, whatever is scheduled for it."""
+    """The live subscription at Stripe, whatever is scheduled for it or waits to be paid."""
     if who.account is None:
         return
+    if (waiting := awaiting_change(who.account.pk)) is not None:
+        change_replace(waiting)
     if scheduled_change(who.account.pk) is not None:
         plan_change_undo(account=who.account, user=who.user, request_id=REQUEST, now=now)
     live = live_subscription(who.account.pk)

@@ -23,6 +23,8 @@ from billing.services.customers import customer_ensure
 from billing.services.sweep import SETTLE_AFTER
 from billing.tests.conftest import person
 from billing.tests.helpers import ask, fault, no_faults, only, state
+from billing.tests.test_checkout import visit
+from billing.tests.test_payer import BEGINNINGS, asked, pay
 from common import clock, outbox
 from common.errors import PermissionDenied, ValidationError
 from enterprise.models import Invitation
@@ -78,6 +80,38 @@ def test_an_end_that_was_set_already_is_no_hindrance(catalog):
     assert leave(account).done_at
     assert live_subscription(account.pk) is None
     assert not PlanChange.objects.filter(account=account).exclude(reason="").exists()
+
+
+@pytest.mark.parametrize(
+    "begun", ["from the free plan, no card", "a running plan, the bank asks", "Checkout"]
+)
+def test_what_waits_to_be_paid_can_be_paid_no_more(catalog, begun):
+    if begun == "Checkout":
+        account = person(card=None)
+        visit(account)
+    else:
+        make, act = BEGINNINGS[begun]
+        account = make()
+        action = asked(lambda: act(account))
+    paid = sum(one["amount_paid"] for one in state(catalog)["invoices"].values())
+    assert leave(account).done_at
+    there = state(catalog)
+    assert [one["status"] for one in there["checkout_sessions"].values()] in ([], ["expired"])
+    if begun != "Checkout":
+        assert "canceled" in pay(catalog, action, payment_method="pm_card_visa")["error"]
+    assert not PlanChange.objects.filter(status="pending").exists()
+    assert {one["status"] for one in there["subscriptions"].values()} <= {"canceled", "incomplete_expired"}
+    assert sum(one["amount_paid"] for one in state(catalog)["invoices"].values()) == paid
+
+
+def test_paid_while_leaving_ends_too(catalog):
+    """The bank confirmed before the void came: what begins with it ends at once."""
+    make, act = BEGINNINGS["from the free plan, the bank asks"]
+    account = make()
+    pay(catalog, asked(lambda: act(account)), authenticate=True)
+    assert leave(account).done_at
+    assert only(state(catalog)["subscriptions"])["status"] == "canceled"
+    assert live_subscription(account.pk) is None
 
 
 def test_stripe_away_then_back(catalog):
