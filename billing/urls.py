@@ -22,6 +22,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{API}/plan-change", subscriptions.PlanChangeView.as_view(), name="billing-plan-change"),
     path(f"{API}/plan-changes", subscriptions.PlanChangesView.as_view(), name="billing-plan-changes"),
     path(f"{API}/payment-methods", payments.PaymentMethodsView.as_view(), name="billing-payment-methods"),
+    path(f"{API}/payment-methods/setup", payments.CardSetupView.as_view(), name="billing-card-setup"),
     path(
         f"{API}/payment-methods/<str:payment_method_id>",
         payments.PaymentMethodView.as_view(),

@@ -28,6 +28,8 @@ SECTIONS = {
     "plan_preview": "plans",
     "plan_result": "plans",
     "payment_card": "billing",
+    "payment_methods": "billing",
+    "card_fields": "billing",
     "account_billing": "billing",
     "subscription_cancel": "billing",
     "subscription_withdraw": "billing",

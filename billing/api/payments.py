@@ -1,7 +1,9 @@
 """Cards and invoices: the HTTP edge. Both are read from Stripe, which has the truth about them."""
 
 from typing import Any
+from uuid import uuid4
 
+from django.conf import settings
 from django.http import HttpResponse, HttpResponseRedirect
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
@@ -122,6 +124,34 @@ class PaymentMethodsView(ApiView):
         )
         _, default_id = services.payment_methods_list(account=account)
         return Response(payment_method_json(method, default_id))
+
+
+class CardSetupView(ApiView):
+    permission_classes = [IsUser]
+    rate_limits = LIMITS
+    errors = (PaymentProviderUnavailable,)
+    idempotent = False  # the answer holds a secret; Stripe knows the key
+
+    @extend_schema(
+        operation_id="billing_payment_method_setup",
+        request=schemas.EmptyRequest,
+        responses=schemas.CardSetupShape,
+    )
+    def post(self, request: Request) -> Response:
+        """Begin saving a card in the browser, with the bank's confirmation where it wants one: Stripe's script takes the
+        client secret. The card is then one of the payment methods.
+        """
+        self.body(schemas.EmptyRequest)
+        key = request.headers.get("Idempotency-Key") or uuid4().hex
+        intent = services.card_setup_begin(account=account_of(request), key=f"api-{key}")
+        return Response(
+            {
+                "id": intent.id,
+                "status": intent.status,
+                "client_secret": intent.client_secret,
+                "publishable_key": settings.STRIPE_PUBLISHABLE_KEY,
+            }
+        )
 
 
 class PaymentMethodView(ApiView):

@@ -255,6 +255,15 @@ class PaymentMethodShape(serializers.Serializer[Any]):
     is_default = serializers.BooleanField()
 
 
+class CardSetupShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    status = serializers.CharField(help_text="As Stripe says: requires_payment_method, requires_action, …")
+    client_secret = serializers.CharField(
+        help_text="With the publishable key it lets a browser save one card."
+    )
+    publishable_key = serializers.CharField()
+
+
 class InvoiceLineShape(serializers.Serializer[Any]):
     description = serializers.CharField()
     amount_minor = serializers.IntegerField()

@@ -3,7 +3,7 @@
 from typing import Any
 
 from billing.gateways import convert
-from billing.gateways.client import api, gateway_call, keyed
+from billing.gateways.client import api, gateway_call, keyed, none_when_missing
 from billing.gateways.subscriptions import trial_params
 from billing.gateways.values import CheckoutState, Terms
 
@@ -61,6 +61,12 @@ class CheckoutGateway:
 
     @gateway_call
     def checkout_get(self, session_id: str) -> CheckoutState:
+        return convert.checkout(api().checkout.sessions.retrieve(session_id).to_dict())
+
+    @gateway_call
+    @none_when_missing
+    def checkout_find(self, session_id: str) -> CheckoutState:
+        """None for one that never was."""
         return convert.checkout(api().checkout.sessions.retrieve(session_id).to_dict())
 
     @gateway_call

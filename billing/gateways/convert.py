@@ -298,6 +298,7 @@ def checkout(data: dict[str, Any]) -> CheckoutState:
         subscription_id=id_of(data.get("subscription")),
         change_id=meta(data, CHANGE_KEY),
         expires_at=at(data["expires_at"]),
+        setup_intent_id=id_of(data.get("setup_intent")),
     )
 
 

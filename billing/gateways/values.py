@@ -144,6 +144,7 @@ class CheckoutState:
     subscription_id: str | None
     change_id: str | None
     expires_at: datetime
+    setup_intent_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

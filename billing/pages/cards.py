@@ -1,4 +1,4 @@
-"""Adding the card that plans are paid with. In the sandbox it is chosen from Stripe's test cards."""
+"""Adding the card that plans are paid with: the ways to. In the sandbox it may be chosen from Stripe's test cards."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -68,7 +68,7 @@ def _show(request: HttpRequest, account: Account, *, status: int = 200, **extra:
         "card": card_text(current) if current else "",
         "test_cards": TEST_CARDS,
         "form_key": new_key(),
-        "back": safe_next(request, reverse("account_overview")),
+        "back": safe_next(request, reverse("payment_methods")),
         "crumbs": [(_("Card"), "")],
         **extra,
     }
@@ -91,4 +91,4 @@ def _add(request: HttpRequest, account: Account) -> HttpResponse:
     messages.success(
         request, _("%(card)s was added and will be charged from now on.") % {"card": card_text(method)}
     )
-    return redirect(safe_next(request, reverse("account_overview")))
+    return redirect(safe_next(request, reverse("payment_methods")))

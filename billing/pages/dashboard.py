@@ -20,7 +20,7 @@ from billing.pages.changes import change_rows
 from billing.pages.forms import new_key
 from billing.pages.invoices import invoice_rows, lines_of
 from billing.pages.panels import panels_of
-from billing.pages.plan_now import Amount, plan_now_of
+from billing.pages.plan_now import Amount, plan_now_of, waiting_of
 from billing.pages.previews import card_text
 from billing.selectors import live_subscription, plan_change_history
 from billing.services import invoices_list, next_invoice, payment_methods_list
@@ -49,6 +49,7 @@ def billing(request: HttpRequest) -> HttpResponse:
     subscription = live_subscription(account.pk)
     context = {
         "plan_now": plan_now_of(account),
+        "waiting": waiting_of(account),
         "changes": change_rows(plan_change_history(account.pk)[:RECENT]),
         "attempts": attempt_rows(account, limit=RECENT),
         "panels": panels_of(account),

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.contrib import messages
@@ -14,7 +15,7 @@ from billing.pages import design_more
 from billing.pages.changes import ChangeRow
 from billing.pages.meters import Meter
 from billing.pages.offers import chosen_interval, offers
-from billing.pages.plan_now import Charge, Pending, PlanNow
+from billing.pages.plan_now import Charge, Pending, PlanNow, Waiting
 from billing.pages.plans import Choice, comparison
 from billing.pages.previews import Kept, LimitChange, PreviewPage, TooMuch, confirm_text
 from billing.pages.problems import Problem
@@ -215,6 +216,7 @@ def design(request: HttpRequest) -> HttpResponse:
         "meters": METERS,
         "charts": example_charts(),
         "plans_now": PLANS_NOW,
+        "waiting": Waiting(UUID(int=0), "Premium", NEXT),
         "pending": PENDING,
         "previews": [UPGRADE, DOWNGRADE],
         "changes": CHANGES,

@@ -14,7 +14,7 @@ from billing.pages.access import signed_in
 from billing.pages.changes import change_rows
 from billing.pages.forms import new_key
 from billing.pages.meters import meters_of
-from billing.pages.plan_now import plan_now_of
+from billing.pages.plan_now import plan_now_of, waiting_of
 from billing.pages.words import metric_names
 from billing.selectors import plan_change_history
 from common import clock
@@ -32,6 +32,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     account = account_of(request)
     context = {
         "plan_now": plan_now_of(account),
+        "waiting": waiting_of(account),
         "changes": change_rows(plan_change_history(account.pk)[:RECENT]),
         "form_key": new_key(),
         **quotas_context(account),

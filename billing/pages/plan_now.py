@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.utils.translation import gettext as _
 
 from accounts.models import Account
 from billing.enums import Access, ChangeKind, ChangeStatus, SubscriptionStatus
 from billing.models import PlanChange, Price, Subscription
-from billing.selectors import change_in_flight, live_subscription
+from billing.selectors import awaiting_change, change_in_flight, live_subscription
 from billing.selectors.overdue import access_at
 from billing.selectors.subscriptions import price_after
 from billing.services import withdrawal_until
@@ -63,9 +64,24 @@ class PlanNow:
     next_charge: Charge | None
     pending: Pending | None
     in_progress: str
-    """The name of the plan a change to which is still being carried out; empty when none is."""
+    """The name of the plan a change to which is still being carried out; empty when none is, or its payer is waited for."""
     can_cancel: bool = False
     withdraw_until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A change that goes on once it is paid: to which plan, and until when it can be."""
+
+    change_id: UUID
+    name: str
+    until: datetime | None
+
+
+def waiting_of(account: Account) -> Waiting | None:
+    """None when nothing waits for the payer."""
+    change = awaiting_change(account.pk)
+    return Waiting(change.pk, name_of(change.to_price), change.awaiting_until) if change else None
 
 
 def plan_now_of(account: Account) -> PlanNow | None:
@@ -76,7 +92,8 @@ def plan_now_of(account: Account) -> PlanNow | None:
     change = change_in_flight(account.pk)
     scheduled = change if change and change.status == ChangeStatus.SCHEDULED else None
     following = price_after(subscription, scheduled)
-    carried_out = change if change and change.status == ChangeStatus.PENDING else None
+    is_carried_out = change is not None and change.status == ChangeStatus.PENDING and not change.awaits_payer
+    carried_out = change if is_carried_out else None
     return PlanNow(
         code=subscription.plan.code,
         name=subscription.plan.name,
@@ -94,7 +111,7 @@ def plan_now_of(account: Account) -> PlanNow | None:
         pending=_pending(subscription, scheduled, following),
         in_progress=name_of(carried_out.to_price) if carried_out else "",
         can_cancel=subscription.stripe_subscription_id is not None
-        and change is None
+        and (change is None or change.awaits_payer)
         and not subscription.cancel_at,
         withdraw_until=withdrawal_until(subscription, account=account, now=clock.now()),
     )

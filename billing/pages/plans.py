@@ -16,7 +16,7 @@ from billing.models import Plan, PlanTransition, Subscription
 from billing.pages.access import signed_in
 from billing.pages.forms import new_key
 from billing.pages.offers import Offer, limit_rows, offers
-from billing.pages.plan_now import plan_now_of
+from billing.pages.plan_now import plan_now_of, waiting_of
 from billing.pages.words import feature_names, metric_names, per_window
 from billing.rules.changes import change_kind
 from billing.selectors import audience_of, change_in_flight, live_subscription
@@ -51,6 +51,7 @@ def plans(request: HttpRequest) -> HttpResponse:
         "has_yearly": any(offer.has_both for offer in on_offer),
         "comparison": comparison(choices),
         "plan_now": plan_now_of(account),
+        "waiting": waiting_of(account),
         "crumbs": [(_("Plans"), "")],
         "form_key": new_key(),
     }
@@ -69,6 +70,7 @@ def _choices(account: Account, subscription: Subscription | None, on_offer: Sequ
     if subscription is None:
         return [Choice(offer, is_current=False, is_next=False, move="", blocked="") for offer in on_offer]
     change = change_in_flight(account.pk)
+    change = None if change and change.awaits_payer else change  # what waits to be paid gives way
     following = change.to_price if change else None
     declared = _declared(subscription.plan)
     return [

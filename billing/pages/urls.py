@@ -11,6 +11,7 @@ from billing.pages import (
     ending,
     home,
     invoices,
+    methods,
     overdue,
     overview,
     pay,
@@ -49,6 +50,22 @@ urlpatterns: list[URLPattern] = [
     path("account/billing/overdue/", overdue.banner, name="overdue_banner"),
     path("account/billing/pay/<str:invoice_id>/", overdue.pay, name="invoice_pay"),
     path("account/billing/card/", cards.card, name="payment_card"),
+    path("account/billing/card/enter/", methods.card_enter, name="card_enter"),
+    path("account/billing/card/visit/", methods.card_visit, name="card_visit"),
+    path("account/billing/card/back/", methods.card_back, name="card_back"),
+    path("account/billing/card/<str:setup_intent_id>/", methods.card_fields, name="card_fields"),
+    path("account/billing/card/<str:setup_intent_id>/done/", methods.card_done, name="card_done"),
+    path("account/billing/payment-methods/", methods.payment_methods, name="payment_methods"),
+    path(
+        "account/billing/payment-methods/<str:payment_method_id>/default/",
+        methods.payment_method_default,
+        name="payment_method_default",
+    ),
+    path(
+        "account/billing/payment-methods/<str:payment_method_id>/remove/",
+        methods.payment_method_drop,
+        name="payment_method_drop",
+    ),
 ]
 
 if settings.DEBUG:

@@ -3,6 +3,14 @@
 from billing.selectors.credits import spent_minor
 from billing.services.attempts import PlanChangeResult
 from billing.services.awaiting import PaymentAction, action_of, change_follow, change_replace
+from billing.services.cards import (
+    SavedCard,
+    card_setup_begin,
+    card_setup_finish,
+    card_setup_get,
+    card_visit_begin,
+    card_visit_finish,
+)
 from billing.services.catalog import catalog_load, catalog_sync
 from billing.services.changes import plan_change_request
 from billing.services.checkout import Addresses, Visit, checkout_begin
@@ -50,11 +58,17 @@ __all__ = [
     "PaymentAction",
     "PlanChangeResult",
     "Preview",
+    "SavedCard",
     "Spend",
     "Visit",
     "WithdrawalOffer",
     "account_welcome",
     "action_of",
+    "card_setup_begin",
+    "card_setup_finish",
+    "card_setup_get",
+    "card_visit_begin",
+    "card_visit_finish",
     "catalog_load",
     "catalog_sync",
     "change_follow",

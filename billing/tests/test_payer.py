@@ -20,6 +20,7 @@ from billing.services import (
     subscription_card_keep,
     subscription_refresh,
 )
+from billing.tests import helpers
 from billing.tests.conftest import person
 from billing.tests.helpers import (
     ask,
@@ -68,13 +69,7 @@ def sweep(later: timedelta | None = None):
 
 def nobody(card: str | None = None):
     """Somebody without any plan."""
-    account = person(card=card)
-    from billing.services.outcomes import subscription_close
-    from quotas.services import entitlements_replace
-
-    subscription_close(subscription(account), status="canceled", moment=database_now())
-    entitlements_replace(account_id=account.pk, source="plan", source_ref="", timeline=[], now=database_now())
-    return account
+    return helpers.nobody(person(card=card))
 
 
 BEGINNINGS = {
