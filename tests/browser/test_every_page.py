@@ -38,6 +38,7 @@ PREMIUM = {
     "preview-yearly": "/account/billing/plans/premium/year/",
     "preview-free": "/account/billing/plans/free/month/",
     "card": "/account/billing/card/",
+    "payment-methods": "/account/billing/payment-methods/",
     "billing": "/account/billing/",
     "invoices": "/account/billing/invoices/",
     "invoices-none-fits": "/account/billing/invoices/?status=void",

@@ -230,3 +230,35 @@ def test_on_the_providers_page_with_a_code(visitor: Open, check, shared_stack: S
     expect(page.locator("main")).to_contain_text("€4.00 was charged, once")
     has(one, "Basic")
     assert found == []
+
+
+@pytest.mark.req("BI-4", "AC-6")
+def test_cards(visitor: Open, check):
+    """One added with the bank's yes, after its no; another on the provider's page; one chosen, one removed."""
+    one = visitor()
+    one.expected = {402}
+    page = newcomer(one)
+    found = check(one.open("/account/billing/payment-methods/"), "payment-methods-none")
+    page.get_by_role("link", name="Add a card").click()
+    page.get_by_role("button", name="Enter a card here").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Enter your card")
+    expect(page.frame_locator("iframe").first.get_by_label("Card number")).to_be_visible()
+    found += check(page, "card-fields")
+    enter_card(page, ASKS)
+    page.get_by_role("button", name="Add this card").click()
+    bank = page.frame_locator("dialog iframe")
+    bank.get_by_role("button", name="Fail authentication").click()
+    expect(page.get_by_role("alert").filter(visible=True)).to_contain_text("unable to authenticate")
+    page.get_by_role("button", name="Add this card").click()
+    bank.get_by_role("button", name="Complete authentication").click()
+    expect(page.get_by_role("status").filter(has_text="was added")).to_be_visible()
+    page.get_by_role("link", name="Add a card").click()
+    page.get_by_role("button", name="On our payment provider’s page").click()
+    on_their_page(page, GOOD)
+    expect(page.get_by_role("listitem").filter(has_text="4242")).to_contain_text("is charged")
+    found += check(page, "payment-methods-two")
+    page.get_by_role("button", name=re.compile("Charge this one")).click()
+    expect(page.get_by_role("listitem").filter(has_text="3184")).to_contain_text("is charged")
+    page.get_by_role("button", name=re.compile("Remove .*4242")).click()
+    expect(page.get_by_role("listitem").filter(has_text="4242")).to_have_count(0)
+    assert found == []
