@@ -1,5 +1,6 @@
 """Subscriptions and their schedules at Stripe."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -181,16 +182,22 @@ class SubscriptionGateway:
         current: PhaseState,
         target_price_id: str,
         target_interval: str,
+        discount_ids: Sequence[str],
         change_id: str,
         key: str,
     ) -> ScheduleState:
         """The current phase as it is, then the target's price; after one of its periods it goes on unscheduled.
 
-        What taxes it is said of each phase: what a phase does not say, it need not keep.
+        What taxes it and the subscription's discounts (`discount_ids`) are said of each phase: what a phase does not say,
+        it need not keep.
         """
-        taxed = {"default_tax_rates": list(current.tax_rate_ids)} if current.tax_rate_ids else {}
+        kept: dict[str, Any] = {}
+        if current.tax_rate_ids:
+            kept["default_tax_rates"] = list(current.tax_rate_ids)
+        if discount_ids:
+            kept["discounts"] = [{"discount": one} for one in discount_ids]
         now_phase: dict[str, Any] = {
-            **taxed,
+            **kept,
             "items": [{"price": current.price_id, "quantity": 1}],
             "start_date": convert.seconds(current.starts_at),
             "end_date": convert.seconds(current.ends_at),
@@ -198,8 +205,8 @@ class SubscriptionGateway:
         }
         if current.trial_end is not None:
             now_phase["trial_end"] = convert.seconds(current.trial_end)
-        next_phase = {
-            **taxed,
+        next_phase: dict[str, Any] = {
+            **kept,
             "items": [{"price": target_price_id, "quantity": 1}],
             "duration": {"interval": "month", "interval_count": MONTHS[target_interval]},
             "proration_behavior": "none",

@@ -138,15 +138,16 @@ def _schedule(change: PlanChange) -> SubscriptionState:
 def _attach_schedule(change: PlanChange, subscription_id: str) -> None:
     assert change.to_price is not None, "a switch has a target"
     target_id = stripe_price_of(change.to_price)
-    leftover = gateway.subscription_get(subscription_id).schedule_id
-    if leftover is not None:
-        gateway.schedule_release(leftover)
+    state = gateway.subscription_get(subscription_id)
+    if state.schedule_id is not None:
+        gateway.schedule_release(state.schedule_id)
     schedule = gateway.schedule_attach(subscription_id=subscription_id, key=step_key(change, "schedule"))
     gateway.schedule_switch_set(
         schedule_id=schedule.id,
         current=schedule.phases[0],
         target_price_id=target_id,
         target_interval=change.to_price.interval,
+        discount_ids=state.discount_ids,
         change_id=str(change.pk),
         key=step_key(change, "phases"),
     )

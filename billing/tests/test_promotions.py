@@ -11,7 +11,7 @@ from billing.gateways.client import api
 from billing.models import Plan, PlanChange
 from billing.rules.discounts import discounted
 from billing.tests.conftest import person
-from billing.tests.helpers import ask, everything, invoices, preview, start, state, subscription
+from billing.tests.helpers import ask, everything, invoices, only, preview, start, state, subscription
 from billing.tests.test_payer import ASKS, asked, nobody, pay, sweep
 from common import books
 from common.errors import ValidationError
@@ -239,3 +239,19 @@ def test_one_coupon_after_the_other(travel):
     assert shown.next_amount.amount_minor == 2000 - 666 - 133
     ask(account, "premium", "month", quote=shown.quote)
     assert _renewal(travel, account) == shown.next_amount.amount_minor
+
+
+@pytest.mark.req("PC-13", "PC-2")
+def test_a_scheduled_switch_keeps_the_coupons_that_run(travel):
+    """A phase that names none would take them away."""
+    account = person()
+    ask(account, "premium", "month")
+    _redeem(account, percent_off=25, duration="forever")
+    (running,) = only(state(travel.stand_in)["subscriptions"])["discounts"]
+    ask(account, "basic", "month")
+    sent = [
+        one["params"]
+        for one in travel.stand_in.core.requests.listed()
+        if one["method"] == "POST" and one["path"].startswith("/v1/subscription_schedules/")
+    ]
+    assert str(sent[-1]).count(running) == 2

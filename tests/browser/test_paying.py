@@ -186,10 +186,14 @@ def test_paid_and_the_browser_closed(visitor: Open, shared_stack: Stack):
     one.complaints = [text for text in one.complaints if "ERR_FAILED" not in text]
 
 
+def _provider(stack: Stack):
+    key = stack.secrets["STRIPE_SECRET_KEY"]
+    return stripe.StripeClient(key, base_addresses={"api": stack.sandbox_url}).v1
+
+
 def _code(stack: Stack) -> str:
     """A promotion code of a fifth, made at the provider."""
-    key = stack.secrets["STRIPE_SECRET_KEY"]
-    client = stripe.StripeClient(key, base_addresses={"api": stack.sandbox_url}).v1
+    client = _provider(stack)
     coupon = client.coupons.create({"percent_off": 20, "duration": "once"})
     name = f"FIFTH{uuid.uuid4().hex[:6].upper()}"
     client.promotion_codes.create({"promotion": {"type": "coupon", "coupon": coupon.id}, "code": name})
@@ -261,4 +265,51 @@ def test_cards(visitor: Open, check):
     expect(page.get_by_role("listitem").filter(has_text="3184")).to_contain_text("is charged")
     page.get_by_role("button", name=re.compile("Remove .*4242")).click()
     expect(page.get_by_role("listitem").filter(has_text="4242")).to_have_count(0)
+    assert found == []
+
+
+def _renew(stack: Stack, email: str) -> None:
+    """The next period begins now for this subscriber alone: everybody else's time stays where it is."""
+    client = _provider(stack)
+    (customer,) = client.customers.list({"email": email}).data
+    (running,) = client.subscriptions.list({"customer": customer.id}).data
+    client.subscriptions.update(running.id, {"billing_cycle_anchor": "now", "proration_behavior": "none"})
+    stack.wait_quiet()
+
+
+@pytest.mark.req("BI-6", "AC-5", "AC-6")
+def test_a_renewal_that_fails_and_is_cured(visitor: Open, check, shared_stack: Stack):
+    """The banner says what, until when and how; paid with another card it is gone, and the plan is whole."""
+    one = visitor()
+    one.expected = {402}
+    page = to_the_card(one)
+    enter_card(page, GOOD)
+    pay(page)
+    expect(page.get_by_role("heading", level=1)).to_have_text("You are on Basic now")
+    one.open("/account/billing/card/")
+    page.get_by_label("Visa 0341").check()
+    page.get_by_role("button", name="Add this card").click()
+    one.open("/accounts/email/")
+    email = re.search(r"paying-\w+@palier\.test", page.content())
+    assert email is not None
+    _renew(shared_stack, email.group())
+    one.open("/account/")
+    banner = page.get_by_role("status").filter(has_text="did not go through")
+    expect(banner).to_contain_text("The payment of €5.00 for Basic")
+    expect(banner).to_contain_text("You keep full access until")
+    found = check(page, "overdue-banner")
+    banner.get_by_role("button", name="Pay €5.00 now").click()
+    expect(page.locator("main")).to_contain_text("refused")
+    found += check(page, "overdue-refused")
+    one.open("/account/")
+    banner.get_by_role("link", name="Use another card").click()
+    page.get_by_label("Visa 4242").check()
+    page.get_by_role("button", name="Add this card").click()
+    banner.get_by_role("button", name="Pay €5.00 now").click()
+    expect(banner).to_have_count(0)
+    shared_stack.wait_quiet()
+    has(one, "Basic")
+    expect(banner).to_have_count(0)
+    one.open("/account/billing/invoices/")
+    expect(page.get_by_role("row").filter(has_text="€5.00")).to_have_count(2)
     assert found == []
