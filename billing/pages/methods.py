@@ -1,5 +1,6 @@
 """The cards on file: which is charged, choose another, remove, add one with the bank's confirmation."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
@@ -34,10 +35,11 @@ from billing.services import (
     payment_methods_list,
 )
 from common import clock
-from common.errors import ValidationError
+from common.errors import NotFound, ValidationError
 from common.ratelimit import ratelimited
 
 DEFAULT_CURRENCY = "eur"
+SESSION_ID = re.compile(r"cs_[A-Za-z0-9_]{1,250}")
 
 
 @dataclass(frozen=True)
@@ -201,5 +203,7 @@ def card_visit(request: HttpRequest) -> HttpResponse:
 @signed_in
 @ratelimited("global", "user")
 def card_back(request: HttpRequest) -> HttpResponse:
-    session_id = request.GET.get("session_id", "")[:255]
+    session_id = request.GET.get("session_id", "")
+    if not SESSION_ID.fullmatch(session_id):
+        raise NotFound
     return _said(request, card_visit_finish(account=account_of(request), session_id=session_id))

@@ -226,7 +226,7 @@ def test_a_way_back_to_another_site_is_not_taken(catalog: StripeStandIn):
     answer = client.post(
         "/account/billing/card/?next=https://evil.example/", {"payment_method": "pm_card_visa"}
     )
-    assert answer["Location"] == "/account/"
+    assert answer["Location"] == "/account/billing/payment-methods/"
 
 
 @pytest.mark.req("PC-9")
