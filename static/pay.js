@@ -35,14 +35,22 @@
   const stripe = window.Stripe(key, { locale: language });
   let elements = null;
 
+  /* The frame is another document: it does not know which colours the page around it has. */
+  const system = matchMedia("(prefers-color-scheme: dark)");
+
+  function appearance() {
+    const chosen = document.documentElement.dataset.theme;
+    const dark = chosen === "dark" || (chosen !== "light" && system.matches);
+    return { theme: dark ? "night" : "stripe" };
+  }
+
+  system.addEventListener("change", () => elements?.update({ appearance: appearance() }));
+
   function showForm() {
     if (known) known.hidden = true;
     form.hidden = false;
     if (elements) return;
-    const dark = getComputedStyle(document.documentElement).colorScheme === "dark"
-      || document.documentElement.dataset.theme === "dark"
-      || (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
-    elements = stripe.elements({ clientSecret, appearance: { theme: dark ? "night" : "stripe" } });
+    elements = stripe.elements({ clientSecret, appearance: appearance() });
     elements.create("payment").mount(form.querySelector("[data-pay-element]"));
   }
 
