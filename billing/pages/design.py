@@ -216,6 +216,7 @@ def design(request: HttpRequest) -> HttpResponse:
         "meters": METERS,
         "charts": example_charts(),
         "plans_now": PLANS_NOW,
+        "code": {"typed": "LANDING", "error": "There is no such code. Check how it is spelt."},
         "waiting": Waiting(UUID(int=0), "Premium", NEXT),
         "pending": PENDING,
         "previews": [UPGRADE, DOWNGRADE],

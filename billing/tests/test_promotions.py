@@ -172,7 +172,6 @@ RUNNING = {
     "an odd share": ({"percent_off": 33.3, "duration": "forever"}, True),
     "an amount, for good": ({"amount_off": 123, "currency": "eur", "duration": "forever"}, True),
     "once, and there is a bill before": ({"percent_off": 25, "duration": "once"}, False),
-    "over by then": ({"percent_off": 25, "duration": "repeating", "duration_in_months": 1}, False),
     "not over by then": ({"percent_off": 25, "duration": "repeating", "duration_in_months": 2}, True),
     "for another plan": ({"percent_off": 25, "duration": "forever", "for": "premium"}, False),
 }
@@ -222,6 +221,17 @@ def test_the_next_invoice_after_a_downgrade_has_the_coupon_that_runs(travel, cou
     counts = counts or "for" not in terms  # nothing is billed before, and the month of the coupon is not over
     assert (shown.next_amount.amount_minor < 500) == counts
     assert _renewal(travel, account) == shown.next_amount.amount_minor
+
+
+@pytest.mark.req("PC-13", "PC-8")
+def test_a_coupon_that_is_over_by_then_is_not_foretold(travel):
+    account = person()
+    ask(account, "basic", "month")
+    _redeem(account, percent_off=25, duration="repeating", duration_in_months=1)
+    shown = preview(account, "basic", "year")
+    assert (shown.discount.amount_minor, shown.next_amount.amount_minor) == (1250, 5000)
+    ask(account, "basic", "year", quote=shown.quote)
+    assert _renewal(travel, account) == 5000
 
 
 @pytest.mark.req("PC-13", "PC-8")
