@@ -70,7 +70,7 @@ def mail_kept(name: str) -> KeptMail:
 def mail_directory() -> Path | None:
     """Where the file backend puts them; None with any other backend."""
     is_kept = settings.EMAIL_BACKEND.endswith("filebased.EmailBackend")
-    return Path(settings.EMAIL_FILE_PATH) if is_kept else None
+    return Path(getattr(settings, "EMAIL_FILE_PATH", "")) if is_kept else None
 
 
 def _read(file: Path) -> list[KeptMail]:

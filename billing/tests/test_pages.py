@@ -245,6 +245,12 @@ def test_the_front_page_without_a_catalogue_says_the_next_step(db: None, client:
 
 ELSEWHERE = {
     "account_menu.html",  # needs somebody who is signed in
+    "acting_for.html",
+    "contract_facts.html",
+    "contract_history.html",
+    "contract_limits.html",
+    "credits.html",
+    "credits_panel.html",
     "crumb.html",
     "demo_people.html",
     "hero_art.html",
