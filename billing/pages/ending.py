@@ -82,7 +82,7 @@ def loss_of(account: Account, subscription: Subscription, chosen: list[str] | No
         plan=subscription.plan.name,
         to_name=name_of(free),
         quota_changes=limit_changes(changes, used, names),
-        features_lost=features_between(subscription.price, free)[1] if free else [],
+        features_lost=features_between(subscription.price, free)[1],
         exceeding=[too_much(one, names, chosen) for one in stored_exceeding(account.pk, changes)],
     )
 

@@ -227,9 +227,11 @@ def _move(before: int | None, after: int | None) -> str:
     return "up" if new > old else "down"
 
 
-def features_between(current: Price | None, target: Price) -> tuple[list[str], list[str]]:
+def features_between(current: Price | None, target: Price | None) -> tuple[list[str], list[str]]:
+    """Won and lost, in words; from no plan all are won, to none all are lost."""
     names = feature_names()
-    old, new = current.version.features if current else [], target.version.features
+    old = current.version.features if current else []
+    new = target.version.features if target else []
     won = [names.get(code, code) for code in new if code not in old]
     return won, [names.get(code, code) for code in old if code not in new]
 

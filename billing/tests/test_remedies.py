@@ -12,7 +12,7 @@ from accounts.tests.factories import bearer
 from billing import errors
 from billing.models import PlanChange
 from billing.tests.conftest import Travel, person
-from billing.tests.helpers import ask, everything, leads, nobody, organisation, subscription
+from billing.tests.helpers import ask, everything, leads, nobody, organisation, start, subscription
 from billing.tests.overdue import overdue_person, refresh
 from common.errors import DomainError
 from quotas import errors as quota_errors
@@ -140,6 +140,17 @@ def test_a_person_without_a_plan_is_told_of_the_free_one_on_pages(catalog: Strip
     client.force_login(nobody(person()).personal_owner)
     assert "the free one too" in client.get("/account/").content.decode()
     assert "Choose a plan to ask the desk" in client.get("/chat/").content.decode()
+
+
+@pytest.mark.req("BI-8")
+def test_an_organisation_is_told_what_it_loses_by_cancelling(catalog: StripeStandIn):
+    account = organisation()
+    start(account, "starter", payment_method="pm_card_visa")
+    client = Client()
+    client.force_login(account.members.get())
+    page = client.get("/account/billing/cancel/").content.decode()
+    assert "API access" in page
+    assert "Your limits stay the same" not in page
 
 
 @pytest.mark.req("PC-9")
