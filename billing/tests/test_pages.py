@@ -255,6 +255,7 @@ ELSEWHERE = {
     "demo_people.html",
     "hero_art.html",
     "key_uses.html",
+    "spend_cap.html",
     "start_link.html",
 }
 """Components that only their own pages show."""
