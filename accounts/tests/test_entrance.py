@@ -197,3 +197,42 @@ def test_behind_a_proxy_each_visitor_has_tries_of_their_own(settings: Any) -> No
     assert tries("203.0.113.9") == [200, 200, 429]
     assert tries("203.0.113.10") == [200, 200, 429]
     cache.clear()
+
+
+LABELS = {
+    "/accounts/login/": (["Email", "Password"], ["Adresse e-mail", "Mot de passe"]),
+    "/accounts/signup/": (["Email", "Password"], ["Adresse e-mail", "Mot de passe"]),
+    "/accounts/password/reset/": (["Email"], ["Adresse e-mail"]),
+    "/accounts/password/change/": (
+        ["Current password", "New password", "New password, once more"],
+        ["Mot de passe actuel", "Nouveau mot de passe", "Nouveau mot de passe, encore une fois"],
+    ),
+    "/accounts/reauthenticate/": (["Password"], ["Mot de passe"]),
+    "/accounts/email/": (["Email"], ["Adresse e-mail"]),
+}
+
+
+@pytest.mark.parametrize("path", LABELS)
+def test_forms_have_one_word_for_one_thing(client: Client, path: str) -> None:
+    for language, labels in zip(("en", "fr"), LABELS[path], strict=True):
+        reader = Client()
+        if "login" not in path and "signup" not in path and "reset" not in path:
+            reader.force_login(make_person(language=language))
+        page = reader.get(path, headers={"Accept-Language": language}).content.decode()
+        found = [one.strip() for one in re.findall(r'<label for="id_[^"]*">([^<]+)', page)]
+        assert [one for one in found if "@" not in one] == labels
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("en", "There is an account with this address already."),
+        ("fr", "Un compte a déjà cette adresse."),
+    ],
+)
+def test_an_address_that_is_taken_is_told_with_what_to_do(language: str, told: str) -> None:
+    taken = make_person()
+    form = {"email": taken.email, "password1": "a-good-password-7"}
+    page = Client().post("/accounts/signup/", form, headers={"Accept-Language": language}).content.decode()
+    assert told in page
+    assert User.objects.count() == 1

@@ -266,3 +266,8 @@ def test_no_look_reads_a_whole_table(person, sql, whose):
         cursor.execute("RESET enable_seqscan")
     assert "Seq Scan" not in plan.replace("Seq Scan on quotas_metric", "")
     assert "bucket_once" in plan
+
+
+def test_the_turns_go_as_beat_looks(settings):
+    """Otherwise pages would be left out, the same ones each time."""
+    assert settings.CELERY_BEAT_SCHEDULE["thresholds-notify"]["schedule"] == thresholds.LOOK_EVERY_S
