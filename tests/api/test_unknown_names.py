@@ -24,7 +24,7 @@ from quotas.models import Bucket, Reservation, UsageRecord
 pytestmark = [pytest.mark.django_db, pytest.mark.req("OP-5")]
 
 METHODS = ("get", "head", "post", "put", "patch", "delete")
-IDS = {"uuid": "00000000-0000-4000-8000-000000000000", "str": "nobodys"}
+IDS = {"int": "1", "uuid": "00000000-0000-4000-8000-000000000000", "str": "nobodys"}
 SURPRISE = {"surprise": "1"}
 
 
