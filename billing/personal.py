@@ -28,6 +28,7 @@ from billing.selectors import (
 )
 from billing.services.awaiting import change_replace
 from billing.services.customers import payment_methods_list
+from billing.services.details import billing_details
 from billing.services.endings import plan_change_undo, subscription_cancel
 from billing.services.entitlements import subscription_entitle
 from billing.services.outcomes import subscription_close
@@ -50,6 +51,7 @@ def export(who: Person) -> dict[str, Any]:
     cap = SpendCap.objects.filter(account=who.account).first()
     return {
         "customer": who.account.stripe_customer_id,
+        "billing_details": asdict(billing_details(account=who.account)),
         "payment_methods": [asdict(one) for one in payment_methods_list(account=who.account)[0]],
         "subscription": subscription_json(live) if live else None,
         "plan_changes": [

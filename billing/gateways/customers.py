@@ -1,6 +1,7 @@
 """Customers and their cards at Stripe."""
 
 from dataclasses import asdict
+from typing import Any
 
 from billing.gateways import convert
 from billing.gateways.client import PAGE, api, gateway_call, keyed, none_when_missing, takes_input
@@ -70,11 +71,13 @@ class CustomerGateway:
     # What stands on invoices
 
     @gateway_call
+    @takes_input("name", "email", "address")
     def customer_details_set(
         self, *, customer_id: str, name: str, email: str, address: AddressState | None
     ) -> CustomerState:
-        """Replaces all of it; the same twice is the same."""
-        params = {"name": name, "email": email, "address": asdict(address) if address else ""}
+        """Replaces all of it; the same twice is the same. Stripe takes no empty part of an address, only none at all."""
+        given = {part: value for part, value in asdict(address).items() if value} if address else ""
+        params: Any = {"name": name, "email": email, "address": given}
         return convert.customer(api().customers.update(customer_id, params).to_dict())
 
     @gateway_call
@@ -83,6 +86,7 @@ class CustomerGateway:
         return [convert.tax_id(one.to_dict()) for one in page.data]
 
     @gateway_call
+    @takes_input("kind", "value")
     def tax_id_add(self, *, customer_id: str, kind: str, value: str, key: str) -> TaxIdState:
         """ProviderRefused with `tax_id_invalid` when it cannot be one of that kind."""
         params = {"type": kind, "value": value}

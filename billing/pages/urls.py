@@ -8,6 +8,7 @@ from billing.pages import (
     change,
     dashboard,
     design,
+    details,
     ending,
     home,
     invoices,
@@ -55,6 +56,9 @@ urlpatterns: list[URLPattern] = [
     path("account/billing/card/back/", methods.card_back, name="card_back"),
     path("account/billing/card/<str:setup_intent_id>/", methods.card_fields, name="card_fields"),
     path("account/billing/card/<str:setup_intent_id>/done/", methods.card_done, name="card_done"),
+    path("account/billing/details/", details.details, name="billing_details"),
+    path("account/billing/details/tax-ids/", details.tax_id_new, name="tax_id_new"),
+    path("account/billing/details/tax-ids/<str:tax_id>/remove/", details.tax_id_drop, name="tax_id_drop"),
     path("account/billing/payment-methods/", methods.payment_methods, name="payment_methods"),
     path(
         "account/billing/payment-methods/<str:payment_method_id>/default/",

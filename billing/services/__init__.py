@@ -23,6 +23,13 @@ from billing.services.customers import (
     payment_methods_list,
     subscription_card_keep,
 )
+from billing.services.details import (
+    BillingDetails,
+    billing_details,
+    billing_details_set,
+    tax_id_add,
+    tax_id_remove,
+)
 from billing.services.dunning import overdue_apply
 from billing.services.endings import plan_change_undo, subscription_cancel, subscription_resume
 from billing.services.invoices import invoice_detail, invoice_get, invoice_pdf_url, invoices_list
@@ -55,6 +62,7 @@ from billing.services.withdrawals import (
 
 __all__ = [
     "Addresses",
+    "BillingDetails",
     "PaymentAction",
     "PlanChangeResult",
     "Preview",
@@ -64,6 +72,8 @@ __all__ = [
     "WithdrawalOffer",
     "account_welcome",
     "action_of",
+    "billing_details",
+    "billing_details_set",
     "card_setup_begin",
     "card_setup_finish",
     "card_setup_get",
@@ -115,6 +125,8 @@ __all__ = [
     "subscription_refresh",
     "subscription_resume",
     "subscription_start",
+    "tax_id_add",
+    "tax_id_remove",
     "usage_spend",
     "withdrawal_make",
     "withdrawal_offer",

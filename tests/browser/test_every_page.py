@@ -39,6 +39,7 @@ PREMIUM = {
     "preview-free": "/account/billing/plans/free/month/",
     "card": "/account/billing/card/",
     "payment-methods": "/account/billing/payment-methods/",
+    "billing-details": "/account/billing/details/",
     "billing": "/account/billing/",
     "invoices": "/account/billing/invoices/",
     "invoices-none-fits": "/account/billing/invoices/?status=void",
