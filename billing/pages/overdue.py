@@ -9,8 +9,10 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.models import Account
 from accounts.selectors import account_of, person_of
 from billing.errors import PaymentActionRequired, PaymentFailed, PaymentProviderUnavailable
+from billing.gateways.values import InvoiceState
 from billing.pages.access import signed_in
 from billing.pages.forms import key_of, new_key, safe_next
 from billing.selectors import live_subscription
@@ -55,10 +57,10 @@ def banner(request: HttpRequest) -> HttpResponse:
 @ratelimited("global", "user", "plan_change")
 def pay(request: HttpRequest, invoice_id: str) -> HttpResponse:
     """Pays one invoice with the card on file; where the bank asks, on to the page that confirms it."""
-    back = safe_next(request, reverse("account_overview"))
+    back, account = safe_next(request, reverse("account_overview")), account_of(request)
     try:
         invoice = invoice_pay(
-            account=account_of(request),
+            account=account,
             user=person_of(request),
             invoice_id=invoice_id,
             idempotency_key=f"page-{key_of(request)}-{invoice_id}",
@@ -78,6 +80,13 @@ def pay(request: HttpRequest, invoice_id: str) -> HttpResponse:
     except PaymentProviderUnavailable as error:
         messages.warning(request, str(error.message))
     else:
-        paid = money_text(invoice.amount_due_minor, invoice.currency)
-        messages.success(request, _("Paid: %(amount)s. Your plan is whole again.") % {"amount": paid})
+        messages.success(request, _paid_text(account, invoice))
     return redirect(back)
+
+
+def _paid_text(account: Account, invoice: InvoiceState) -> str:
+    paid = {"amount": money_text(invoice.amount_due_minor, invoice.currency)}
+    live = live_subscription(account.pk)
+    if live is not None and invoice.subscription_id == live.stripe_subscription_id:
+        return _("Paid: %(amount)s. Your plan is whole again.") % paid
+    return _("Paid: %(amount)s. It was for a plan that has ended, which this does not bring back.") % paid

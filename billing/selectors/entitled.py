@@ -17,7 +17,7 @@ def entitled_as(account_id: int, terms: PlanTerms | None, now: datetime) -> tupl
         "metric__code", "window", "limit_units", "mode"
     )
     features = FeatureGrant.objects.filter(in_force, **own).values_list("feature", flat=True)
-    given = [(one.metric, one.window, one.limit_units, one.mode) for one in terms.limits] if terms else []
+    given = [(one.metric, one.window, one.limit_units, one.mode) for one in terms.all_limits] if terms else []
     return _text(limits, features), _text(given, terms.features if terms else ())
 
 

@@ -13,7 +13,7 @@ from billing.errors import PaymentActionRequired, PaymentFailed, PaymentProvider
 from billing.gateways.stripe import StripeGateway
 from billing.models import InvoicePayment, PaymentAttempt, PlanChange
 from billing.pages.attempts import attempt_rows
-from billing.services import invoice_pay, invoice_payments_sweep, payments
+from billing.services import invoice_pay, invoice_payments_sweep, overdue_apply, payments
 from billing.services.payments import SETTLE_AFTER
 from billing.services.recorded import attempts_refresh
 from billing.tests.conftest import person
@@ -368,11 +368,25 @@ def test_the_banner_says_what_and_is_gone_once_it_is_paid(travel):
     new_card(account, GOOD)
     assert client.get("/account/billing/overdue/").content.decode().strip()
     paid = client.post(action, {"key": "1" * 32}, follow=True).content.decode()
-    assert "Paid: €5.00." in paid
+    assert "Paid: €5.00. Your plan is whole again." in paid
     for path in PAGES:
         assert "did not go through" not in client.get(path).content.decode()
     assert client.get("/account/billing/overdue/").content.decode().strip() == ""
     assert standing(account) == CURED
+
+
+def test_a_payment_for_a_plan_that_has_ended_does_not_claim_to_bring_it_back(travel):
+    account, failed_at = overdue_person(travel)
+    client = browser_of(account)
+    action = f"/account/billing/pay/{open_invoice(account)}/"
+    assert "The open invoice stays due" in client.get("/account/billing/cancel/").content.decode()
+    travel.to(failed_at + timedelta(days=16), sweep=False)
+    refresh(account)
+    overdue_apply(now=database_now())
+    new_card(account, GOOD)
+    paid = client.post(action, {"key": "1" * 32}, follow=True).content.decode()
+    assert "Paid: €5.00. It was for a plan that has ended" in paid
+    assert standing(account)[0] == "free"
 
 
 def test_the_page_leads_on_to_the_banks_question(travel):

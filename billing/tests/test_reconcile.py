@@ -16,6 +16,7 @@ from billing.services.drift_mending import subscription_end
 from billing.services.reconcile import reconcile
 from billing.tests.conftest import person
 from billing.tests.helpers import ask, everything, fault, messages_limit, no_faults, state, subscription
+from billing.tests.stores import store
 from common import books
 from common.clock import database_now
 from common.metrics import exposition
@@ -179,6 +180,12 @@ def test_each_damage_is_found_named_and_mended_alone(catalog, damage, found, aft
         assert messages_limit(account) == (1000 if after == "premium" else 5)
         assert books.verify_all() == []
     assert everything(bystander, catalog) == theirs, "nothing else moved"
+
+
+def test_the_credits_of_a_plan_are_no_difference(catalog):
+    """A limit that lets credits in is among what the plan gives; seen as more than that, it was told for ever."""
+    account = store("starter")
+    assert kinds(look(account)) == []
 
 
 def test_a_customer_that_never_was(catalog):
