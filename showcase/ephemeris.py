@@ -6,6 +6,7 @@ minute of arc in the years that `SUPPORTED_YEARS` names; outside of them Pluto's
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum, StrEnum
@@ -13,6 +14,8 @@ from enum import Enum, StrEnum
 import astronomy
 
 SUPPORTED_YEARS = range(1600, 2400)
+# The library keeps pieces of Pluto's orbit, and lets a second thread see one that the first has only begun.
+_one_at_a_time = threading.Lock()
 SIGN_DEGREES = 30
 LONGEST_LUNATION_DAYS = 30.0
 HALF_STEP = timedelta(hours=1)
@@ -149,7 +152,8 @@ def _moves_backward(body: Body, at: datetime) -> bool:
 
 
 def _longitude(body: Body, time: astronomy.Time) -> float:
-    vector = astronomy.GeoVector(astronomy.Body[body.name.capitalize()], time, aberration=True)
+    with _one_at_a_time:
+        vector = astronomy.GeoVector(astronomy.Body[body.name.capitalize()], time, aberration=True)
     # The library's angle is in [0, 360], both ends included.
     return float(astronomy.Ecliptic(vector).elon) % 360.0
 

@@ -173,7 +173,10 @@ class Stack:
         self.manage("clock", "advance", by)
 
     def wait_quiet(self, timeout_s: float = 60) -> None:
-        """Return when no promise is due, no task waits or runs, and every webhook that is not held was delivered."""
+        """Return when no promise is due, no task waits or runs, and every webhook that is not held was delivered.
+
+        A promise for later that nobody has sent yet waits for beat's sweep, and most stacks have no beat.
+        """
         deadline = time.monotonic() + timeout_s
         while busy := self._busy():
             assert time.monotonic() < deadline, (
@@ -186,7 +189,8 @@ class Stack:
 
     def _busy(self) -> dict[str, int]:
         open_promises = (
-            "SELECT count(*) FROM common_outboxmessage WHERE done_at IS NULL AND due_at <= palier_now()"
+            "SELECT count(*) FROM common_outboxmessage"
+            " WHERE done_at IS NULL AND due_at <= palier_now() AND sent_at IS NOT NULL"
         )
         with redis.Redis.from_url(self.redis.url()) as client:
             counts = {

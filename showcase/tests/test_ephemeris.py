@@ -1,5 +1,8 @@
 """The ephemeris against published values: almanacs' equinoxes, lunations and stations, Meeus' worked examples."""
 
+import importlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -132,3 +135,18 @@ def test_the_offset_of_an_instant_makes_no_difference():
 def test_years_outside_are_refused(year):
     with pytest.raises(ValueError, match="not between"):
         position_of(Body.SUN, datetime(year, 6, 1, tzinfo=UTC))
+
+
+def test_many_threads_ask_for_an_orbit_nobody_has_asked_for_yet(monkeypatch):
+    """The library's cache of Pluto's orbit shows a piece before it is whole; whoever looked then got IndexError."""
+    library = importlib.import_module("astronomy.astronomy")
+    monkeypatch.setattr(library, "_pluto_cache", [None] * len(library._pluto_cache))
+    callers = 8
+    barrier = threading.Barrier(callers)
+
+    def ask(_caller: int) -> float:
+        barrier.wait()
+        return longitude_of(Body.PLUTO, datetime(2026, 11, 21, tzinfo=UTC))
+
+    with ThreadPoolExecutor(callers) as pool:
+        assert len(set(pool.map(ask, range(callers)))) == 1

@@ -11,6 +11,7 @@ import pytest
 from django.db import connection, connections
 from django.test import Client, override_settings
 from django.urls import include, path
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.response import Response
 
 from accounts.models import User
@@ -28,6 +29,7 @@ gate: list[threading.Event] = []  # the handler waits for these
 
 
 class CountingView(ApiView):
+    @extend_schema(parameters=[OpenApiParameter("a")])
     def post(self, request: Any, name: str = "") -> Response:
         ran.append(request.idempotency_key)
         entered.set()
