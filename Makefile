@@ -25,13 +25,8 @@ demo: venv ## The whole product with demo people, on PORT (default 8000); Ctrl-C
 demo-reset: venv ## Forget the demo's data
 	@exec $(PYTHON) -m sandbox.demo --reset
 
-# Proofs that put the whole database back again and again have a server of their own: beside all other tests they were
-# seen to fail for reasons of the place, and never alone.
-PROOFS := tests/billing/test_money_faults.py tests/billing/test_webhook_orders.py
-
 test: venv ## All tests, on all cores, with PostgreSQL, Redis and Chromium
-	@$(PYTHON) -m sandbox.run_tests --follow-parent --browser -n auto --dist loadgroup --requirements test-results/requirements.json $(PROOFS:%=--ignore %)
-	@$(PYTHON) -m sandbox.run_tests --follow-parent -n auto --dist loadgroup $(PROOFS)
+	@exec $(PYTHON) -m sandbox.run_tests --follow-parent --browser -n auto --dist loadgroup --requirements test-results/requirements.json
 
 test-fast: venv ## The tests that are quick: no browser, no crash tests, nothing marked slow
 	@exec $(PYTHON) -m sandbox.run_tests --follow-parent -n auto --dist loadgroup -m "not slow and not browser" --ignore tests/crash
