@@ -43,8 +43,8 @@ from billing.services import (
     start_preview,
     subscription_start,
 )
-from billing.services.preview import target_price
 from billing.services.starts import audience_check
+from billing.services.transitions import target_price
 from common import clock
 from common.errors import ValidationError
 from common.formats import date_text, money_text

@@ -36,7 +36,7 @@ from billing.services import (
     withdrawal_make,
     withdrawal_offer,
 )
-from billing.services.preview import stored_exceeding
+from billing.services.exceeding import stored_exceeding
 from billing.services.receipts import receipt_context
 from common import clock
 from common.errors import ValidationError

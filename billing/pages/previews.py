@@ -15,7 +15,8 @@ from billing.pages.changes import interval_word
 from billing.pages.plan_now import Amount, Charge, name_of
 from billing.pages.words import Names, feature_names, metric_names, per_window
 from billing.rules.changes import QuotaChange
-from billing.services.preview import Exceeding, Preview
+from billing.services.exceeding import Exceeding
+from billing.services.preview import Preview
 from common.formats import date_text, money_text
 
 UNLIMITED = float("inf")

@@ -14,8 +14,9 @@ from billing.gateways.stripe import gateway
 from billing.gateways.values import SubscriptionState, Terms
 from billing.models import PlanChange, Subscription
 from billing.services.customers import customer_ensure
-from billing.services.preview import invoice_now, stripe_price_of
+from billing.services.invoice_previews import invoice_now
 from billing.services.terms import terms_of_change
+from billing.services.transitions import stripe_price_of
 from common.clock import database_now
 
 

@@ -47,18 +47,12 @@ from billing.services.carry_out import carry_out
 from billing.services.converge import subscription_catch_up
 from billing.services.outcomes import change_fail, change_log, change_settle
 from billing.services.plan_credits import plan_credits_promptly
-from billing.services.preview import (
-    Preview,
-    interval_or_default,
-    plan_change_preview,
-    price_name,
-    target_price,
-    transition_check,
-)
+from billing.services.preview import Preview, plan_change_preview
 from billing.services.quotes import Quote, quote_read
 from billing.services.readings import Shown, shown_by
 from billing.services.refused import refusal_keep
 from billing.services.terms import promotion_check, promotion_refuse, trial_offered
+from billing.services.transitions import interval_or_default, price_name, target_price, transition_check
 from billing.stored import stored_things
 from common.errors import DomainError, IdempotencyKeyReused, ValidationError
 from quotas.remedies import PLANS_URL

@@ -18,7 +18,9 @@ from billing.services.awaiting import WaitsInTheWay, change_await_payer, way_mad
 from billing.services.carry_out import check_shown, step_key
 from billing.services.customers import customer_ensure
 from billing.services.outcomes import change_fail
-from billing.services.preview import (
+from billing.services.starts import audience_check
+from billing.services.terms import promotion_check, terms_of_change, trial_offered
+from billing.services.transitions import (
     change_under_way,
     interval_or_default,
     stripe_price_of,
@@ -26,8 +28,6 @@ from billing.services.preview import (
     target_price,
     transition_check,
 )
-from billing.services.starts import audience_check
-from billing.services.terms import promotion_check, terms_of_change, trial_offered
 from common.clock import database_now
 from common.errors import DomainError
 

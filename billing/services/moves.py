@@ -24,8 +24,9 @@ from billing.selectors import change_in_flight, plan_change_get, terms_of
 from billing.services.attempts import Asked, change_open
 from billing.services.changes import plan_change_run
 from billing.services.entitlements import subscription_entitle
+from billing.services.exceeding import Exceeding, stored_exceeding
 from billing.services.outcomes import change_record
-from billing.services.preview import Exceeding, stored_exceeding, stripe_price_of
+from billing.services.transitions import stripe_price_of
 from common.money import Money
 from quotas.serialize import instant
 

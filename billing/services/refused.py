@@ -4,7 +4,7 @@ from billing.enums import ChangeStatus
 from billing.models import PlanChange
 from billing.selectors import live_subscription, price_on_offer
 from billing.services.attempts import Asked
-from billing.services.preview import interval_or_default
+from billing.services.transitions import interval_or_default
 from common.errors import DomainError
 
 

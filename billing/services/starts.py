@@ -17,8 +17,8 @@ from billing.services.awaiting import WaitsInTheWay, way_made
 from billing.services.changes import plan_change_await, plan_change_run
 from billing.services.customers import payment_method_add, payment_method_make_default
 from billing.services.outcomes import change_record, free_subscription_open
-from billing.services.preview import change_under_way, interval_or_default, subscribed, target_price
 from billing.services.terms import promotion_check, promotion_refuse, trial_offered
+from billing.services.transitions import change_under_way, interval_or_default, subscribed, target_price
 from common.errors import IdempotencyKeyReused
 
 

@@ -277,7 +277,7 @@ def test_what_is_too_much_for_the_smaller_plan_can_be_chosen(
     catalog: StripeStandIn, monkeypatch: pytest.MonkeyPatch
 ):
     things = [{"id": str(number), "name": f"Ada {number}"} for number in range(5)]
-    for place in ("preview", "changes"):
+    for place in ("exceeding", "changes"):
         monkeypatch.setattr(
             f"billing.services.{place}.stored_things",
             lambda _account, metric: things if metric == "personas" else [],
