@@ -102,7 +102,7 @@ def test_another_wish_closes_the_page(catalog):
     account = person(card=None)
     first = visit(account)
     other = asked(lambda: ask(account, "premium", collects=True))
-    assert at_stripe(first.url).status_code == 404
+    assert at_stripe(first.url).status_code == 410
     assert pay(catalog, other, payment_method="pm_card_visa") == "succeeded"
     sweep()
     assert subscription(account).plan.code == "premium"

@@ -65,7 +65,8 @@ class Watched:
             return
         status = STATUS.search(message.text)
         if status is None or int(status.group(1)) not in self.expected:
-            self.complaints.append(f"{message.type} at {self.page.url}: {message.text}")
+            asked = message.location.get("url", "")
+            self.complaints.append(f"{message.type} at {self.page.url}: {message.text} ({asked})")
 
     def _request(self, request: Request) -> None:
         if not request.url.startswith((self.base_url, self.stripe_url, "data:")):

@@ -28,15 +28,15 @@ FRENCH = {
 }
 
 
-def buttons(words: dict[str, str] = ENGLISH) -> str:
+def buttons(words: dict[str, str]) -> str:
     return (
         f'<form method="post"><button name="passed" value="yes">{words["yes"]}</button>'
         f'<button name="passed" value="no">{words["no"]}</button></form>'
     )
 
 
-def _words(request: Request) -> dict[str, str]:
-    return FRENCH if request.args.get("locale") == "fr" else ENGLISH
+def words_in(lang: str) -> dict[str, str]:
+    return FRENCH if lang == "fr" else ENGLISH
 
 
 def _challenged(tx: Tx, request: Request, intent_id: str) -> Object:
@@ -50,7 +50,7 @@ def _challenged(tx: Tx, request: Request, intent_id: str) -> Object:
 @page("GET", "/3ds/<intent_id>")
 def challenge(tx: Tx, request: Request, intent_id: str) -> Response:
     intent = _challenged(tx, request, intent_id)
-    words = _words(request)
+    words = words_in(_lang(request))
     if intent["status"] != "requires_action":  # answered in another window meanwhile
         return _answered(request, intent)
     what = money_text(intent["amount"], intent["currency"]) if "amount" in intent else words["card"]
@@ -74,7 +74,7 @@ def _answered(request: Request, intent: Object) -> Response:
     """Back to the seller, or word to the page around that there is something new to ask for."""
     return_url = intent["_return_url"]
     if "framed" in request.args or not return_url:
-        done = f"<p>{_words(request)['done']}</p>"
+        done = f"<p>{words_in(_lang(request))['done']}</p>"
         status = str(intent["status"])
         return html("3-D Secure", done, script="/js/challenge.js", lang=_lang(request), answered=status)
     query = {

@@ -8,93 +8,123 @@ from werkzeug.wrappers import Request, Response
 
 from sandbox.stripe.engine import cards
 from sandbox.stripe.errors import StripeError
-from sandbox.stripe.pages.challenge import buttons
+from sandbox.stripe.pages.challenge import buttons, words_in
 from sandbox.stripe.pages.forms import card_fields, card_given, field
-from sandbox.stripe.pages.invoices import lines_table
+from sandbox.stripe.pages.invoices import NOT_PASSED, lines_table
 from sandbox.stripe.pages.shell import alert, html, page
+from sandbox.stripe.pages.speech import Speech, speech
 from sandbox.stripe.resources import checkout
-from sandbox.stripe.rules import money_text
 from sandbox.stripe.store import Object, Tx
 
 
-def _open_session(tx: Tx, session_id: str) -> Object:
+def _session(tx: Tx, session_id: str) -> Object:
     session = tx.maybe("checkout.session", session_id)
-    if session is None or session["status"] != "open":
-        raise NotFound("This checkout session is over.")
+    if session is None:
+        raise NotFound
     return session
 
 
-def _form(tx: Tx, session: Object, message: str = "", email: str = "") -> Response:
+def _over(say: Speech, session: Object) -> Response:
+    """Nothing more is to be done here: what became of it, and the way back to the seller."""
+    done = session["status"] == "complete"
+    said = say(
+        "Everything that was to be done here is done." if done else "It has expired. Nothing was charged."
+    )
+    target = _back_from(session) if done else session["cancel_url"]
+    way = f'<p><a href="{escape(target)}">{say("Go on" if done else "Back")}</a></p>' if target else ""
+    return html(say("This session is over"), f"<p>{said}</p>{way}", 410, lang=say.lang)
+
+
+def _back_from(session: Object) -> str:
+    """Where the seller wants to hear that it is done; empty when nowhere."""
+    target: str = session["success_url"] or ""
+    return target.replace("{CHECKOUT_SESSION_ID}", session["id"])
+
+
+def _form(tx: Tx, say: Speech, session: Object, message: str = "", email: str = "") -> Response:
     items = tx.find("item", _session=session["id"])
     total = session["amount_total"]
     amount = (
-        f"<p><strong>{escape(money_text(total, session['currency']))}</strong></p>"
+        f"<p><strong>{escape(say.money(total, session['currency']))}</strong></p>"
         if total is not None
         else ""
     )
     rows = [item | {"amount": item["amount_total"]} for item in items]
     ask_email = (
-        "" if session["customer"] else field("email", "E-mail", email or session["customer_email"] or "")
+        "" if session["customer"] else field("email", say("E-mail"), email or session["customer_email"] or "")
     )
-    ask_card = card_fields() if checkout.needs_card(session) else ""
-    ask_code = CODE_FORM if session["allow_promotion_codes"] else ""
-    back = f'<p><a href="{escape(session["cancel_url"])}">Back</a></p>' if session["cancel_url"] else ""
-    word = {"setup": "Save card", "subscription": "Subscribe", "payment": "Pay"}[session["mode"]]
+    ask_card = card_fields(say) if checkout.needs_card(session) else ""
+    ask_code = _code_form(say) if session["allow_promotion_codes"] else ""
+    url = session["cancel_url"]
+    back = f'<p><a href="{escape(url)}">{say("Back")}</a></p>' if url else ""
+    word = say({"setup": "Save card", "subscription": "Subscribe", "payment": "Pay"}[session["mode"]])
     body = (
-        f'{lines_table(rows)}{amount}{alert(message)}{ask_code}<form method="post">{ask_email}'
+        f'{lines_table(rows, say)}{amount}{alert(say(message))}{ask_code}<form method="post">{ask_email}'
         f"{ask_card}<button>{word}</button></form>{back}"
     )
-    return html("Checkout", body, 402 if message else 200)
+    return html(say("Checkout"), body, 402 if message else 200, lang=say.lang)
 
 
-CODE_FORM = (
-    f'<form method="post">{field("promotion_code", "Promotion code", "")}<button>Apply</button></form>'
-)
+def _code_form(say: Speech) -> str:
+    asked = field("promotion_code", say("Promotion code"), "")
+    return f'<form method="post">{asked}<button>{say("Apply")}</button></form>'
 
 
 @page("GET", "/c/pay/<session_id>")
 def show(tx: Tx, request: Request, session_id: str) -> Response:
-    return _form(tx, _open_session(tx, session_id))
+    session = _session(tx, session_id)
+    say = speech(request, session["locale"])
+    return _form(tx, say, session) if session["status"] == "open" else _over(say, session)
 
 
 @page("POST", "/c/pay/<session_id>")
 def submit(tx: Tx, request: Request, session_id: str) -> Response:
     """A card that needs 3-D Secure is asked for it first; then everything is made at once, or nothing."""
-    session = _open_session(tx, session_id)
+    session = _session(tx, session_id)
+    say = speech(request, session["locale"])
+    if session["status"] != "open":
+        return _over(say, session)
     if "passed" in request.form:
-        return _answer_challenge(tx, request, session)
+        return _answer_challenge(tx, say, request, session)
+    return _entered(tx, say, request, session)
+
+
+def _entered(tx: Tx, say: Speech, request: Request, session: Object) -> Response:
     email = request.form.get("email", "")
     try:
         if "promotion_code" in request.form:
             checkout.use_code(tx, session, request.form["promotion_code"])
-            return _form(tx, session)
+            return _form(tx, say, session)
         if not checkout.needs_card(session):
-            return _complete(tx, session, None, email, authenticated=False)
+            return _complete(tx, say, session, None, email, authenticated=False)
         name = card_given(request)
     except StripeError as error:
         tx.discard = True
-        return _form(tx, session, error.body["message"], email)
+        return _form(tx, say, session, error.body["message"], email)
     if cards.CARDS[name].authentication != "never":
         session["_card"], session["_email"] = name, email
-        return html("3-D Secure", f"<p>Your bank asks you to confirm.</p>{buttons()}")
-    return _complete(tx, session, name, email, authenticated=False)
+        asked = f"<p>{say('Your bank asks you to confirm.')}</p>{buttons(words_in(say.lang))}"
+        return html("3-D Secure", asked, lang=say.lang)
+    return _complete(tx, say, session, name, email, authenticated=False)
 
 
-def _answer_challenge(tx: Tx, request: Request, session: Object) -> Response:
+def _answer_challenge(tx: Tx, say: Speech, request: Request, session: Object) -> Response:
     if request.form["passed"] != "yes" or not session["_card"]:
         tx.discard = True
-        return _form(tx, session, "The payment was not authenticated. Try again, or use another card.")
-    return _complete(tx, session, session["_card"], session["_email"], authenticated=True)
+        return _form(tx, say, session, NOT_PASSED)
+    return _complete(tx, say, session, session["_card"], session["_email"], authenticated=True)
 
 
-def _complete(tx: Tx, session: Object, card: str | None, email: str, *, authenticated: bool) -> Response:
+def _complete(
+    tx: Tx, say: Speech, session: Object, card: str | None, email: str, *, authenticated: bool
+) -> Response:
     try:
         checkout.complete(tx, session, card=card, email=email, authenticated=authenticated)
     except StripeError as error:
         tx.discard = True
         fresh = tx.store.peek("checkout.session", session["id"])
-        return _form(tx, dict(fresh or session), error.body["message"], email)
-    target = session["success_url"]
+        return _form(tx, say, dict(fresh or session), error.body["message"], email)
+    target = _back_from(session)
     if not target:
-        return html("Thank you", "<p>You may close this page.</p>")
-    return redirect(target.replace("{CHECKOUT_SESSION_ID}", session["id"]), 303, Response)
+        return html(say("Thank you"), f"<p>{say('You may close this page.')}</p>", lang=say.lang)
+    return redirect(target, 303, Response)

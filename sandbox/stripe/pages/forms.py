@@ -6,6 +6,7 @@ from werkzeug.wrappers import Request
 
 from sandbox.stripe.engine import cards
 from sandbox.stripe.errors import invalid
+from sandbox.stripe.pages.speech import Speech
 
 
 def field(name: str, label: str, value: str, *, required: bool = True) -> str:
@@ -13,11 +14,11 @@ def field(name: str, label: str, value: str, *, required: bool = True) -> str:
     return f'<label>{escape(label)}<input name="{name}" value="{escape(value)}"{needed}></label>'
 
 
-def card_fields() -> str:
+def card_fields(say: Speech) -> str:
     return (
-        field("number", "Card number", "4242 4242 4242 4242")
-        + field("expiry", "Expiry (MM / YY)", "12 / 40")
-        + field("cvc", "CVC", "123")
+        field("number", say("Card number"), "4242 4242 4242 4242")
+        + field("expiry", say("Expiry (MM / YY)"), "12 / 40")
+        + field("cvc", say("CVC"), "123")
     )
 
 

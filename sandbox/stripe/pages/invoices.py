@@ -10,10 +10,10 @@ from sandbox.stripe.engine import invoicing
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.pages.forms import card_fields, card_given
 from sandbox.stripe.pages.shell import alert, html, page
+from sandbox.stripe.pages.speech import Speech, speech
 from sandbox.stripe.pdf import credit_note_pdf, invoice_pdf
 from sandbox.stripe.render import render
 from sandbox.stripe.resources import intents, payment_methods
-from sandbox.stripe.rules import money_text
 from sandbox.stripe.store import Object, Tx
 
 
@@ -24,33 +24,35 @@ def _invoice(tx: Tx, token: str) -> Object:
     return render(tx, found[0])
 
 
-def lines_table(lines: list[Object]) -> str:
+def lines_table(lines: list[Object], say: Speech) -> str:
     rows = "".join(
         f"<tr><td>{escape(line['description'] or '')}</td>"
-        f"<td>{escape(money_text(line['amount'], line['currency']))}</td></tr>"
+        f"<td>{escape(say.money(line['amount'], line['currency']))}</td></tr>"
         for line in lines
     )
     return f"<table>{rows}</table>"
 
 
-def _hosted(tx: Tx, shown: Object, message: str = "") -> Response:
-    currency = shown["currency"]
+def _hosted(request: Request, shown: Object, message: str = "") -> Response:
+    """In the customer's language, or the browser's."""
+    say, currency = speech(request, *shown["_locales"]), shown["currency"]
     body = (
-        f"<p>{escape(shown['status'])} · {escape(money_text(shown['amount_due'], currency))}</p>"
-        f"{lines_table(shown['lines']['data'])}"
-        f'<p><a href="/i/{shown["_token"]}/pdf">PDF</a></p>{alert(message)}'
+        f"<p>{escape(say(shown['status']))} · {escape(say.money(shown['amount_due'], currency))}</p>"
+        f"{lines_table(shown['lines']['data'], say)}"
+        f'<p><a href="/i/{shown["_token"]}/pdf">PDF</a></p>{alert(say(message))}'
     )
     if shown["status"] in ("open", "uncollectible") and shown["_payment_intent"]:
-        pay = escape(f"Pay {money_text(shown['amount_remaining'], currency)}")
-        body += f'<form method="post">{card_fields()}<button>{pay}</button></form>'
-    return html(f"Invoice {shown['number']}", body, 402 if message else 200)
+        pay = escape(say("Pay {amount}", amount=say.money(shown["amount_remaining"], currency)))
+        body += f'<form method="post">{card_fields(say)}<button>{pay}</button></form>'
+    title = say("Invoice {number}", number=str(shown["number"]))
+    return html(title, body, 402 if message else 200, lang=say.lang)
 
 
 @page("GET", "/i/<token>")
 def invoice(tx: Tx, request: Request, token: str) -> Response:
     """With `redirect_status=failed` the payer comes back from the bank without having passed."""
     failed = request.args.get("redirect_status") == "failed"
-    return _hosted(tx, _with_own(tx, token), NOT_PASSED if failed else "")
+    return _hosted(request, _with_own(tx, token), NOT_PASSED if failed else "")
 
 
 NOT_PASSED = "The payment was not authenticated. Try again, or use another card."
@@ -58,9 +60,10 @@ NOT_PASSED = "The payment was not authenticated. Try again, or use another card.
 
 def _with_own(tx: Tx, token: str) -> Object:
     """As shown by the API, with what only the page needs."""
-    stored = tx.find("invoice", _token=token)
     shown = _invoice(tx, token)
-    return shown | {"_token": token, "_payment_intent": stored[0]["_payment_intent"]}
+    stored = tx.get("invoice", shown["id"])
+    locales = tx.get("customer", shown["customer"])["preferred_locales"]
+    return shown | {"_token": token, "_payment_intent": stored["_payment_intent"], "_locales": locales}
 
 
 @page("POST", "/i/<token>")
@@ -76,9 +79,10 @@ def pay(tx: Tx, request: Request, token: str) -> Response:
         intent = intents.confirm_payment(tx, given, str(shown["_payment_intent"]))
     except StripeError as error:
         tx.discard = not error.keep
-        return _hosted(tx, _with_own(tx, token), error.body["message"])
+        return _hosted(request, _with_own(tx, token), error.body["message"])
     if intent["status"] == "requires_action":
-        return redirect(intent["next_action"]["redirect_to_url"]["url"], 303, Response)
+        bank = intent["next_action"]["redirect_to_url"]["url"]
+        return redirect(f"{bank}&locale={speech(request, *shown['_locales']).lang}", 303, Response)
     return redirect(page_url, 303, Response)
 
 

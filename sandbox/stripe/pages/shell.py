@@ -21,6 +21,11 @@ STYLE = (
     "label{display:block;margin:.6rem 0}input{font:inherit;width:100%;padding:.4rem;box-sizing:border-box}"
     ".note{color:#4f566b}[role=alert]{color:#b3093c}form.inline{display:inline}"
 )
+# In the page itself: a browser that finds none asks for /favicon.ico.
+ICON = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Crect width='16' height='16' "
+    "rx='3' fill='%231a1f36'/%3E%3Cpath d='M3 6h10M3 10h5' stroke='%23fff' stroke-width='2'/%3E%3C/svg%3E"
+)
 NOTE = "Sandbox: a stand-in for Stripe. No real money moves here, and only Stripe's test cards are taken."
 FRENCH_NOTE = (
     "Bac à sable\N{NO-BREAK SPACE}: un remplaçant de Stripe. Aucun argent ne circule, et seules les cartes de test de "
@@ -36,7 +41,7 @@ def html(
     page = (
         f'<!doctype html><html lang="{lang}" data-answered="{answered}"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<style>{STYLE}</style>{load}</head><body><main><h1>{escape(title)}</h1>{body}"
+        f'<link rel="icon" href="{ICON}"><style>{STYLE}</style>{load}</head><body><main><h1>{escape(title)}</h1>{body}'
         f'<p class="note">{FRENCH_NOTE if lang == "fr" else NOTE}</p></main></body></html>'
     )
     return Response(page, status, content_type="text/html; charset=utf-8")

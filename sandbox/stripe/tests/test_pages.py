@@ -6,6 +6,8 @@ import pytest
 import requests
 import stripe
 
+from sandbox.stripe.engine import cards
+from sandbox.stripe.pages import speech
 from sandbox.stripe.tests.conftest import World, refused
 
 pytestmark = pytest.mark.req("BI-3")
@@ -47,7 +49,10 @@ def test_checkout_makes_customer_card_and_subscription(world: World):
     assert (done.subscription.status, done.subscription.metadata["plan"]) == ("active", "basic")
     assert done.line_items.data[0].price.unit_amount == 500
     assert world.events("checkout.session.completed")[0].data.object.id == session.id
-    assert requests.get(session.url, timeout=10).status_code == 404
+    over = requests.get(session.url, timeout=10)
+    assert (over.status_code, "This session is over" in over.text) == (410, True)
+    assert f'href="http://127.0.0.1:9/done?session={session.id}"' in over.text
+    assert requests.get(f"{world.url}/c/pay/cs_test_unknown", timeout=10).status_code == 404
 
 
 def test_a_refused_card_makes_nothing(world: World):
@@ -110,7 +115,11 @@ def test_sessions_expire(world: World):
     refused(stripe.InvalidRequestError, world.v1.checkout.sessions.expire, by_hand.id)
     world.advance(hours=24)
     assert world.v1.checkout.sessions.retrieve(by_time.id).status == "expired"
-    assert submit(by_time).status_code == 404
+    before = world.state()
+    for over in (submit(by_time), requests.get(by_hand.url, timeout=10)):
+        assert (over.status_code, "It has expired. Nothing was charged." in over.text) == (410, True)
+        assert 'href="http://127.0.0.1:9/back"' in over.text
+    assert world.state() == before
     assert len(world.events("checkout.session.expired")) == 2
 
 
@@ -123,6 +132,73 @@ def test_sessions_that_make_no_sense(world: World, extra: dict[str, Any]):
     with pytest.raises(stripe.InvalidRequestError):
         session_for(world, **extra)
     assert world.state() == before
+
+
+# In the payer's language ---------------------------------------------------------------------------------------------
+
+FRENCH = {"Accept-Language": "fr-FR,fr;q=0.9,en;q=0.5"}
+
+
+@pytest.mark.req("AC-6")
+@pytest.mark.parametrize(
+    ("locale", "headers", "lang"),
+    [
+        ("fr", {}, "fr"),
+        ("fr-CA", {}, "fr"),
+        ("en", FRENCH, "en"),
+        ("auto", FRENCH, "fr"),
+        (None, FRENCH, "fr"),
+        (None, {"Accept-Language": "de"}, "en"),
+        (None, {}, "en"),
+    ],
+)
+def test_checkout_speaks_the_sessions_language(world: World, locale: str | None, headers: dict, lang: str):
+    session = session_for(world, **({"locale": locale} if locale else {}))
+    text = requests.get(session.url, headers=headers, timeout=10).text
+    assert f'<html lang="{lang}"' in text
+    for english, french in (
+        ("Card number", "Numéro de carte"),
+        ("Subscribe", "S’abonner"),
+        (">Back<", ">Retour<"),
+        ("€5.00", "5,00\N{NO-BREAK SPACE}€"),
+    ):
+        assert (english in text, french in text) == (lang == "en", lang == "fr")
+
+
+@pytest.mark.req("AC-6")
+def test_what_goes_wrong_is_said_in_it_too(world: World):
+    session = session_for(world, locale="fr", allow_promotion_codes=True)
+    assert "Votre carte a été refusée." in submit(session, REFUSED).text
+    wrong = requests.post(session.url, data={"promotion_code": "nothing"}, timeout=10)
+    assert "Ce code promotionnel n’est pas valable." in wrong.text
+    assert "Refuser l’authentification" in submit(session, ASKING).text
+    assert "n’a pas été authentifié" in requests.post(session.url, data={"passed": "no"}, timeout=10).text
+    world.v1.checkout.sessions.expire(session.id)
+    assert "Elle a expiré. Rien n’a été débité." in requests.get(session.url, timeout=10).text
+
+
+@pytest.mark.req("AC-6")
+def test_every_refusal_of_a_card_has_its_french():
+    assert set(cards.MESSAGES.values()) <= set(speech.FRENCH)
+
+
+@pytest.mark.req("AC-6")
+def test_an_invoice_speaks_the_customers_language(world: World):
+    invoice = unpaid(world)
+    assert "Pay €5.00" in requests.get(invoice.hosted_invoice_url, timeout=10).text
+    world.v1.customers.update(invoice.customer, {"preferred_locales": ["fr"]})
+    text = requests.get(invoice.hosted_invoice_url, timeout=10).text
+    assert "Payer 5,00\N{NO-BREAK SPACE}€" in text
+    assert f"Facture {invoice.number}" in text
+    assert "à payer" in text
+    bank = requests.post(invoice.hosted_invoice_url, data={"number": ASKING}, timeout=10)
+    assert "Valider l’authentification" in bank.text
+
+
+@pytest.mark.parametrize("path", ["/c/pay/cs_test_unknown", "/nowhere"])
+def test_a_browser_need_not_ask_for_an_icon(world: World, path: str):
+    page = requests.get(world.url + path, timeout=10)
+    assert (page.status_code, '<link rel="icon" href="data:' in page.text) == (404, True)
 
 
 # The portal ----------------------------------------------------------------------------------------------------------
