@@ -1,6 +1,7 @@
 """From the SDK's objects to ours. Knows the shapes of the pinned API version, and nothing else does."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from billing.gateways.values import (
@@ -23,6 +24,7 @@ from billing.gateways.values import (
     TaxIdState,
 )
 from billing.rules.discounts import Discount
+from billing.rules.next_invoice import TaxRate
 
 CHANGE_KEY = "palier_plan_change"
 ACCOUNT_KEY = "palier_account"
@@ -85,7 +87,17 @@ def invoice(data: dict[str, Any]) -> InvoiceState:
         + (data.get("post_payment_credit_notes_amount") or 0),
         discount_minor=sum(one["amount"] for one in data.get("total_discount_amounts") or ()),
         discounts=_discounts(data),
+        starting_balance_minor=data.get("starting_balance") or 0,
+        tax_rates=_tax_rates(data),
     )
+
+
+def _tax_rates(data: dict[str, Any]) -> tuple[TaxRate, ...]:
+    """None for a customer who is not taxed."""
+    if data.get("customer_tax_exempt") in ("exempt", "reverse"):
+        return ()
+    rates = data.get("default_tax_rates") or ()
+    return tuple(TaxRate(Decimal(str(one["percentage"])), bool(one["inclusive"])) for one in rates)
 
 
 def _discounts(data: dict[str, Any]) -> tuple[Discount, ...]:
@@ -147,7 +159,13 @@ def _line(data: dict[str, Any]) -> InvoiceLine:
         period_start=instant(period.get("start")),
         period_end=instant(period.get("end")),
         price_id=id_of(pricing.get("price")),
+        waited=_waited(data.get("parent") or {}),
     )
+
+
+def _waited(parent: dict[str, Any]) -> bool:
+    details = parent.get("subscription_item_details") or parent.get("invoice_item_details") or {}
+    return bool(details.get("invoice_item"))
 
 
 def subscription(data: dict[str, Any]) -> SubscriptionState:

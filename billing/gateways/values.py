@@ -4,17 +4,19 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from billing.rules.discounts import Discount
+from billing.rules.next_invoice import TaxRate
 
 
 @dataclass(frozen=True, slots=True)
 class InvoiceLine:
-    """`amount_minor` is negative for what is given back."""
+    """`amount_minor` is negative for what is given back. `waited`: it was an item that waited for an invoice to come."""
 
     description: str
     amount_minor: int
     period_start: datetime | None
     period_end: datetime | None
     price_id: str | None
+    waited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,8 @@ class InvoiceState:
     `attempts`: how often payment was tried. `due_at`: only for an invoice that is sent to be paid. `client_secret`:
     by which the payer's browser finishes the payment; only when it was asked for.
     `subtotal_minor` is before discounts and tax; `credited_minor` what credit notes have given back or waived since.
-    `discounts`: those that run, in their order; only of a preview.
+    `discounts`: those that run, in their order; only of a preview. `starting_balance_minor`: the payer's before it,
+    credit below zero, debt above. `tax_rates`: by which its lines are taxed.
     """
 
     id: str
@@ -52,6 +55,13 @@ class InvoiceState:
     credited_minor: int = 0
     discount_minor: int = 0
     discounts: tuple[Discount, ...] = ()
+    starting_balance_minor: int = 0
+    tax_rates: tuple[TaxRate, ...] = ()
+
+    @property
+    def balance_after_minor(self) -> int:
+        """The payer's balance once this is issued: what was not asked for is theirs, or is carried over."""
+        return self.starting_balance_minor + self.total_minor - self.amount_due_minor
 
     def billed_from(self, price_id: str | None) -> datetime | None:
         """From when a price is charged, as its line says; None where no line charges it."""

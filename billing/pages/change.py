@@ -30,7 +30,7 @@ from billing.models import PlanChange
 from billing.pages.access import signed_in
 from billing.pages.changes import charged_of, failure_text
 from billing.pages.forms import key_of, new_key
-from billing.pages.plan_now import name_of, plan_now_of
+from billing.pages.plan_now import charge_text, name_of, plan_now_of
 from billing.pages.previews import PreviewPage, preview_page, prices_by_stripe_id
 from billing.pages.problems import problem_of
 from billing.selectors import live_subscription, plan_change_attempts, plan_change_get, price_on_offer
@@ -207,7 +207,7 @@ def plan_result(request: HttpRequest, change_id: UUID) -> HttpResponse:
     change = looked_after(change)
     if change.awaits_payer and request.GET.get("redirect_status") == "failed":
         return redirect(reverse("plan_pay", kwargs={"change_id": change.pk}) + "?failed=1")
-    plan_now = plan_now_of(account)
+    plan_now = plan_now_of(account, with_charge=True)
     context = {
         "result": _result(change, plan_now),
         "confirming": change.status == ChangeStatus.PENDING,
@@ -307,12 +307,8 @@ def plan_undo(request: HttpRequest) -> HttpResponse:
 
 
 def _undone_text(account: Account) -> str:
-    plan_now = plan_now_of(account)
-    if plan_now is None or plan_now.next_charge is None:
+    plan_now = plan_now_of(account, with_charge=True)
+    told = charge_text(plan_now.next_charge) if plan_now else ""
+    if plan_now is None or not told:
         return _("Undone: nothing will change, and nothing was charged.")
-    charge = plan_now.next_charge
-    return _("Undone: you stay on %(plan)s. The next charge is %(amount)s on %(date)s.") % {
-        "plan": plan_now.name,
-        "amount": money_text(charge.amount["amount_minor"], charge.amount["currency"]),
-        "date": date_text(charge.at),
-    }
+    return _("Undone: you stay on %(plan)s.") % {"plan": plan_now.name} + " " + told

@@ -1,6 +1,6 @@
 """Billing at a glance: plan, next charge, cards, invoices, and whatever else the account has."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,10 +20,10 @@ from billing.pages.changes import change_rows
 from billing.pages.forms import new_key
 from billing.pages.invoices import invoice_rows, lines_of
 from billing.pages.panels import panels_of
-from billing.pages.plan_now import Amount, plan_now_of, waiting_of
+from billing.pages.plan_now import Amount, Charge, plan_now_of, waiting_of
 from billing.pages.previews import card_text
 from billing.selectors import live_subscription, plan_change_history
-from billing.services import invoices_list, next_invoice, payment_methods_list
+from billing.services import invoices_list, next_charge_at, next_invoice, payment_methods_list
 from common import clock
 from common.ratelimit import ratelimited
 
@@ -47,28 +47,31 @@ class Upcoming:
 def billing(request: HttpRequest) -> HttpResponse:
     account = account_of(request)
     subscription = live_subscription(account.pk)
+    known = _from_provider(account, subscription)
+    plan_now = plan_now_of(account)
     context = {
-        "plan_now": plan_now_of(account),
+        "plan_now": replace(plan_now, next_charge=known["next_charge"]) if plan_now else None,
         "waiting": waiting_of(account),
         "changes": change_rows(plan_change_history(account.pk)[:RECENT]),
         "attempts": attempt_rows(account, limit=RECENT),
         "panels": panels_of(account),
         "form_key": new_key(),
         "crumbs": [(_("Billing"), "")],
-        **_from_provider(account, subscription),
+        **known,
     }
     return render(request, "pages/billing.html", context)
 
 
 def _from_provider(account: Account, subscription: Subscription | None) -> dict[str, Any]:
     """What only the payment service knows. When it does not answer, the page says so and shows the rest."""
+    at = next_charge_at(subscription, now=clock.now()) if subscription else None
     try:
         methods, default_id = payment_methods_list(account=account)
         invoices, _cursor = invoices_list(account=account, limit=RECENT, cursor=None)
-        upcoming = _upcoming(subscription) if subscription else None
+        upcoming = _upcoming(subscription, at) if subscription and at else None
     except PaymentProviderUnavailable:
         log.warning("billing_page_without_provider", account=account.pk)
-        return {"unreadable": True}
+        return {"unreadable": True, "next_charge": Charge(None, at) if at else None}
     cards = [
         {
             "text": card_text(one),
@@ -77,15 +80,18 @@ def _from_provider(account: Account, subscription: Subscription | None) -> dict[
         }
         for one in methods
     ]
-    return {"cards": cards, "invoices": invoice_rows(invoices), "upcoming": upcoming}
+    charge = Charge(upcoming.amount, upcoming.at) if upcoming else None
+    return {
+        "cards": cards,
+        "invoices": invoice_rows(invoices),
+        "upcoming": upcoming,
+        "next_charge": charge,
+    }
 
 
-def _upcoming(subscription: Subscription) -> Upcoming | None:
+def _upcoming(subscription: Subscription, at: datetime) -> Upcoming | None:
     invoice = next_invoice(subscription=subscription, now=clock.now())
-    if invoice is None or subscription.current_period_end is None:
+    if invoice is None:
         return None
-    return Upcoming(
-        amount={"amount_minor": invoice.amount_due_minor, "currency": invoice.currency},
-        at=subscription.current_period_end,
-        lines=lines_of(invoice),
-    )
+    amount = {"amount_minor": invoice.amount_due_minor, "currency": invoice.currency}
+    return Upcoming(amount=amount, at=at, lines=lines_of(invoice))

@@ -31,7 +31,7 @@ RECENT = 5
 def overview(request: HttpRequest) -> HttpResponse:
     account = account_of(request)
     context = {
-        "plan_now": plan_now_of(account),
+        "plan_now": plan_now_of(account, with_charge=True),
         "waiting": waiting_of(account),
         "changes": change_rows(plan_change_history(account.pk)[:RECENT]),
         "form_key": new_key(),

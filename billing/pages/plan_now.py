@@ -13,8 +13,9 @@ from billing.models import PlanChange, Price, Subscription
 from billing.selectors import awaiting_change, change_in_flight, live_subscription
 from billing.selectors.overdue import access_at
 from billing.selectors.subscriptions import price_after
-from billing.services import withdrawal_until
+from billing.services import NextCharge, next_charge, withdrawal_until
 from common import clock
+from common.formats import date_text, money_text
 
 TONES = {
     SubscriptionStatus.ACTIVE: "ok",
@@ -28,8 +29,16 @@ Amount = dict[str, Any]
 
 @dataclass(frozen=True)
 class Charge:
-    amount: Amount
+    """`amount` None: not known at the moment."""
+
+    amount: Amount | None
     at: datetime
+
+    @classmethod
+    def of(cls, found: NextCharge | None) -> "Charge | None":
+        if found is None:
+            return None
+        return cls(found.amount.as_json() if found.amount else None, found.at)
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,7 @@ class Pending:
 
 @dataclass(frozen=True)
 class PlanNow:
-    """One live subscription in words."""
+    """One live subscription in words. `next_charge` only where it was asked for."""
 
     code: str
     name: str
@@ -84,8 +93,8 @@ def waiting_of(account: Account) -> Waiting | None:
     return Waiting(change.pk, name_of(change.to_price), change.awaiting_until) if change else None
 
 
-def plan_now_of(account: Account) -> PlanNow | None:
-    """None without a live subscription."""
+def plan_now_of(account: Account, *, with_charge: bool = False) -> PlanNow | None:
+    """None without a live subscription. `with_charge`: Stripe may be asked for the next charge."""
     subscription = live_subscription(account.pk)
     if subscription is None:
         return None
@@ -107,7 +116,7 @@ def plan_now_of(account: Account) -> PlanNow | None:
         period_start=subscription.current_period_start,
         period_end=subscription.current_period_end,
         trial_end=subscription.trial_end,
-        next_charge=_next_charge(subscription, scheduled, following),
+        next_charge=charge_of(subscription) if with_charge else None,
         pending=_pending(subscription, scheduled, following),
         in_progress=name_of(carried_out.to_price) if carried_out else "",
         can_cancel=subscription.stripe_subscription_id is not None
@@ -125,16 +134,20 @@ def name_of(price: Price | None) -> str:
     return price.version.plan.name if price else _("no plan")
 
 
-def _next_charge(
-    subscription: Subscription, scheduled: PlanChange | None, following: Price | None
-) -> Charge | None:
-    """What the next period costs: the following plan's price where one is scheduled."""
-    ends = scheduled is not None or subscription.cancel_at is not None
-    price = following if ends else subscription.price
-    at = subscription.current_period_end
-    if price is None or price.amount_minor == 0 or at is None:
-        return None
-    return Charge(amount_of(price), at)
+def charge_of(subscription: Subscription) -> Charge | None:
+    """What the next invoice will ask for."""
+    return Charge.of(next_charge(subscription=subscription, now=clock.now()))
+
+
+def charge_text(charge: Charge | None) -> str:
+    """In a sentence; empty without one."""
+    if charge is None:
+        return ""
+    date = date_text(charge.at)
+    if charge.amount is None:
+        return _("The next charge is on %(date)s.") % {"date": date}
+    amount = money_text(charge.amount["amount_minor"], charge.amount["currency"])
+    return _("The next charge is %(amount)s on %(date)s.") % {"amount": amount, "date": date}
 
 
 def _pending(

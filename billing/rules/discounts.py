@@ -1,6 +1,5 @@
 """What discounts leave of an amount."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -28,17 +27,3 @@ def discounted(amount_minor: int, *, percent_off: float | None, amount_off_minor
         share = Decimal(amount_minor) * Decimal(str(percent_off)) / 100
         return amount_minor - int(share.quantize(Decimal(1), ROUND_HALF_UP))
     return max(amount_minor - (amount_off_minor or 0), 0)
-
-
-def discounted_at(amount_minor: int, discounts: Iterable[Discount], *, product: str, moment: datetime) -> int:
-    """What a later invoice of that moment asks for the product: one discount after the other, without those that are used
-    up, over, or for something else.
-    """
-    for one in discounts:
-        used_up = one.once and one.taken_minor > 0
-        over = one.ends_at is not None and one.ends_at <= moment
-        if not used_up and not over and (not one.products or product in one.products):
-            amount_minor = discounted(
-                amount_minor, percent_off=one.percent_off, amount_off_minor=one.amount_off_minor
-            )
-    return amount_minor

@@ -51,7 +51,7 @@ from billing.services.spend_caps import spend_cap_set
 from billing.services.starts import account_welcome, subscription_start
 from billing.services.stored import stored_check, stored_fit
 from billing.services.sweep import plan_changes_sweep
-from billing.services.upcoming import next_invoice
+from billing.services.upcoming import NextCharge, next_charge, next_charge_at, next_invoice
 from billing.services.withdrawals import (
     WithdrawalOffer,
     withdrawal_make,
@@ -63,6 +63,7 @@ from billing.services.withdrawals import (
 __all__ = [
     "Addresses",
     "BillingDetails",
+    "NextCharge",
     "PaymentAction",
     "PlanChangeResult",
     "Preview",
@@ -92,6 +93,8 @@ __all__ = [
     "invoice_pdf_url",
     "invoice_refund",
     "invoices_list",
+    "next_charge",
+    "next_charge_at",
     "next_invoice",
     "overage_affordable",
     "overage_charge_reverse",

@@ -1,6 +1,5 @@
 """The invoices of a change of plan before it is made: the one it makes now, and the next."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -10,7 +9,7 @@ from billing.gateways.stripe import gateway
 from billing.gateways.values import InvoiceState, Terms
 from billing.models import Price, Subscription
 from billing.rules.changes import MONTHS, next_period_end
-from billing.rules.discounts import Discount, discounted_at
+from billing.rules.next_invoice import Charged, asked_for, total_at
 from billing.services.terms import change_terms, trial_ends_by
 from billing.services.transitions import Transition, stripe_price_of
 from common.money import Money
@@ -82,22 +81,31 @@ def _nothing_in_trial(invoice: InvoiceState, subscription: Subscription, terms: 
     )
 
 
-def running_discounts(subscription: Subscription, invoice: InvoiceState | None) -> tuple[Discount, ...]:
-    """What is taken off the invoices after this one; without one, off the next that there will be."""
-    if invoice is not None:
-        return invoice.discounts
-    if subscription.stripe_subscription_id is None:
-        return ()
-    coming = gateway.preview_next(subscription_id=subscription.stripe_subscription_id, schedule_id=None)
-    return tuple(replace(one, taken_minor=0) for one in coming.discounts)
+def next_after(invoice: InvoiceState, *, target: Price, at: datetime) -> Money:
+    """What the invoice of `at` asks for, which charges the target's price and is the next after this one."""
+    return _asked_for(target, invoice, [], invoice.balance_after_minor, at)
 
 
-def next_amount(target: Price, discounts: Iterable[Discount], at: datetime | None) -> Money | None:
-    """What the invoice after this one asks for, before any credit."""
-    if at is None:
+def next_with(subscription: Subscription, *, target: Price, at: datetime) -> Money | None:
+    """What the subscription's next invoice asks for, when it charges the target's price: with what waits for it and what
+    is taken off it. None when there will be none. Asks Stripe.
+    """
+    coming = gateway.preview_next(subscription_id=str(subscription.stripe_subscription_id), schedule_id=None)
+    if coming is None:
         return None
-    product = target.version.plan.stripe_product_id or ""
-    return Money(discounted_at(target.amount_minor, discounts, product=product, moment=at), target.currency)
+    untouched = replace(coming, discounts=tuple(replace(one, taken_minor=0) for one in coming.discounts))
+    waiting = [Charged(line.amount_minor) for line in coming.lines if line.waited]
+    return _asked_for(target, untouched, waiting, coming.starting_balance_minor, at)
+
+
+def _asked_for(
+    target: Price, known: InvoiceState, waiting: list[Charged], balance_minor: int, at: datetime
+) -> Money:
+    """By the discounts and taxes that an invoice shows."""
+    period = Charged(target.amount_minor, target.version.plan.stripe_product_id or "")
+    total_minor = total_at([*waiting, period], discounts=known.discounts, rates=known.tax_rates, moment=at)
+    asked_minor = asked_for(total_minor, balance_minor=balance_minor, currency=target.currency)
+    return Money(asked_minor, target.currency)
 
 
 def next_invoice_at(transition: Transition, effective_at: datetime) -> datetime | None:

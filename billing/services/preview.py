@@ -16,9 +16,9 @@ from billing.services.exceeding import Exceeding, stored_exceeding
 from billing.services.invoice_previews import (
     invoice_now,
     invoice_preview,
-    next_amount,
+    next_after,
     next_invoice_at,
-    running_discounts,
+    next_with,
 )
 from billing.services.quotes import quote_make
 from billing.services.terms import promotion_check, promotion_refuse, trial_ends_by, trial_offered
@@ -182,15 +182,15 @@ def transition_preview(
     changes = _changes(subscription, target)
     effective_at = _effective_at(transition, invoice, proration_at)
     trial_end = _trial_end_after(transition, trial_days, proration_at)
+    goes_on_in_trial = trial_end is not None and not trial_days
     next_at = trial_end or next_invoice_at(transition, effective_at)
-    discounts = running_discounts(subscription, invoice) if next_at else ()
     return Preview(
         kind=transition.kind.value,
         target=target,
         effective_at=effective_at,
         due_now=due,
         lines=invoice.lines if invoice else (),
-        next_amount=next_amount(target, discounts, next_at),
+        next_amount=_next_amount(transition, None if goes_on_in_trial else invoice, next_at),
         next_at=next_at,
         discount=_discount(invoice),
         promotion_code=promotion.code if promotion else "",
@@ -230,7 +230,7 @@ def start_preview(
         effective_at=proration_at,
         due_now=Money(invoice.amount_due_minor if invoice else 0, target.currency),
         lines=invoice.lines if invoice else (),
-        next_amount=next_amount(target, invoice.discounts if invoice else (), next_at),
+        next_amount=next_after(invoice, target=target, at=next_at) if invoice and next_at else None,
         next_at=next_at,
         quota_changes=tuple(quota_changes(None, terms_of(target.version))),
         used={(one.metric, one.window): one.used for one in quota_status(account_id=account.pk)},
@@ -246,6 +246,15 @@ def start_preview(
 
 def _discount(invoice: InvoiceState | None) -> Money | None:
     return Money(invoice.discount_minor, invoice.currency) if invoice and invoice.discount_minor else None
+
+
+def _next_amount(transition: Transition, invoice: InvoiceState | None, at: datetime | None) -> Money | None:
+    """What the next invoice asks for: the one after `invoice`, or without it the one that comes anyway."""
+    if at is None:
+        return None
+    if invoice is None:
+        return next_with(transition.subscription, target=transition.target, at=at)
+    return next_after(invoice, target=transition.target, at=at)
 
 
 def _trial_end_after(transition: Transition, trial_days: int | None, now: datetime) -> datetime | None:

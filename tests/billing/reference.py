@@ -135,10 +135,11 @@ class Subscriber:
         self._bill([AMOUNTS[target]], off)
 
     def next_total(self) -> int:
-        """The next invoice, as it stands: what credit there is may cover part of it."""
+        """What the next invoice asks for, as it stands: the credit there is covers part of it, what is owed comes on top."""
         amount = AMOUNTS[self.following or self.offer]
         net = amount - half_up(Fraction(amount * self.percent_off, 100))
-        return net + self._taxes([net])
+        owed = net + self._taxes([net]) + self.balance
+        return owed if owed >= LEAST_CHARGE else 0
 
     def _boundary_after(self, at: datetime) -> datetime:
         assert self.anchor is not None
