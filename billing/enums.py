@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class Audience(models.TextChoices):
@@ -106,11 +107,11 @@ class RefundStatus(models.TextChoices):
 class InvoiceStatus(models.TextChoices):
     """As Stripe has it, in the words of whoever pays."""
 
-    DRAFT = "draft", _("draft")
-    OPEN = "open", _("to be paid")
-    PAID = "paid", _("paid")
-    VOID = "void", _("void")
-    UNCOLLECTIBLE = "uncollectible", _("not collected")
+    DRAFT = "draft", pgettext_lazy("invoice", "draft")
+    OPEN = "open", pgettext_lazy("invoice", "to be paid")
+    PAID = "paid", pgettext_lazy("invoice", "paid")
+    VOID = "void", pgettext_lazy("invoice", "void")
+    UNCOLLECTIBLE = "uncollectible", pgettext_lazy("invoice", "not collected")
 
 
 class CreditNoteStatus(models.TextChoices):

@@ -19,7 +19,7 @@ from billing.errors import PaymentActionRequired, PaymentFailed
 from billing.pages.access import signed_in
 from billing.pages.forms import new_key, safe_next
 from billing.pages.previews import card_text
-from billing.pages.problems import problem_of
+from billing.pages.problems import card_problem_of
 from billing.services import payment_method_add, payment_method_make_default, payment_methods_list
 from common.errors import NotFound, ValidationError
 from common.ratelimit import ratelimited
@@ -84,7 +84,7 @@ def _add(request: HttpRequest, account: Account) -> HttpResponse:
         method = payment_method_add(account=account, payment_method_id=chosen)
         payment_method_make_default(account=account, payment_method_id=method.id)
     except (PaymentFailed, PaymentActionRequired) as error:
-        return _show(request, account, status=error.status, problem=problem_of(error))
+        return _show(request, account, status=error.status, problem=card_problem_of(error))
     except ValidationError as error:
         messages.error(request, error.details["fields"][0]["message"])
         return redirect(request.get_full_path())

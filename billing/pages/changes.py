@@ -8,6 +8,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from billing.enums import ChangeKind, ChangeStatus
+from billing.gateways.client import MISSING_METHOD
 from billing.models import PlanChange
 from billing.pages.plan_now import Amount, name_of
 from common.formats import date_text
@@ -76,8 +77,11 @@ def _note(change: PlanChange) -> str:
 def failure_text(code: str, details: Mapping[str, Any]) -> str:
     """Why an attempt failed, and that nothing was taken."""
     replaced = details.get("reason") == "replaced"
+    no_card = details.get("decline_code") == MISSING_METHOD
     texts = {
-        "payment_failed": _("the payment was refused, nothing was charged"),
+        "payment_failed": _("there was no card to charge, nothing was charged")
+        if no_card
+        else _("the payment was refused, nothing was charged"),
         "payment_action_required": _("you chose something else before it was paid, nothing was charged")
         if replaced
         else _("the payment was not confirmed in time, nothing was charged"),

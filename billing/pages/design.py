@@ -225,7 +225,9 @@ def design(request: HttpRequest) -> HttpResponse:
         "comparison": comparison(choices),
         "interval": interval,
         "refusal": Refusal(REACHED, (NEAR,), 1, (WayOn("upgrade", "Go up to Basic", "#"),)),
-        "problem": Problem("The payment did not go through.", "The bank refused the card.", card=True),
+        "problem": Problem(
+            "The payment did not go through.", "The bank refused the card.", card="Use another card"
+        ),
         "form": ExampleForm({"email": "not an address"}),
         "crumbs": [("Plans", "#"), ("Premium", "")],
         "swatches": ("paper", "surface", "sunken", "ink", "muted", "accent", "sun", "ok", "near", "bad"),

@@ -25,7 +25,7 @@ from billing.errors import (
 from billing.models import Subscription, Withdrawal
 from billing.pages.access import signed_in
 from billing.pages.forms import key_of, new_key
-from billing.pages.plan_now import name_of, plan_now_of
+from billing.pages.plan_now import charge_of, charge_text, name_of, plan_now_of
 from billing.pages.previews import LimitChange, TooMuch, features_between, limit_changes, too_much
 from billing.pages.words import metric_names
 from billing.rules.changes import quota_changes
@@ -167,12 +167,16 @@ def resume(request: HttpRequest) -> HttpResponse:
     except (NothingToUndo, NoLiveSubscription, PlanChangeNotAllowed) as error:
         messages.warning(request, str(error.message))
         return redirect("account_billing")
-    end = subscription.current_period_end
-    words = {"plan": subscription.plan.name, "date": date_text(end) if end else ""}
-    messages.success(
-        request, _("Your subscription goes on: %(plan)s is renewed on %(date)s. Nothing was charged.") % words
-    )
+    messages.success(request, _resumed_text(subscription))
     return redirect("account_billing")
+
+
+def _resumed_text(subscription: Subscription) -> str:
+    end, told = subscription.current_period_end, charge_text(charge_of(subscription))
+    words = {"plan": subscription.plan.name, "date": date_text(end) if end else ""}
+    if not told:
+        return _("Your subscription goes on: %(plan)s is renewed on %(date)s. Nothing was charged.") % words
+    return _("Your subscription goes on: you keep %(plan)s. Nothing was charged now.") % words + " " + told
 
 
 # Withdrawing --------------------------------------------------------------------------------------------------------

@@ -148,6 +148,7 @@ def _sums(detail: InvoiceDetail) -> dict[str, Any]:
         "lines": lines_of(invoice),
         "discount": _amount(-discount, invoice) if discount > 0 else None,
         "tax": _amount(invoice.tax_minor, invoice) if invoice.tax_minor else None,
+        "settled": _settled(invoice),
         "due": _amount(invoice.amount_due_minor, invoice),
         "paid": _amount(invoice.amount_paid_minor, invoice),
         "paid_at": invoice.paid_at,
@@ -170,6 +171,17 @@ def _sums(detail: InvoiceDetail) -> dict[str, Any]:
             for one in detail.refunds
         ],
     }
+
+
+def _settled(invoice: InvoiceState) -> list[dict[str, Any]]:
+    """What stands between the total and what is due: the payer's credit, what was owed before, what is carried over."""
+    total, before = invoice.total_minor, invoice.starting_balance_minor
+    if total < 0:
+        return [{"label": _("Credit for your next invoices"), **_amount(-total, invoice)}]
+    taken = max(before, -total)
+    rows = [(_("Your credit") if taken < 0 else _("Owed from before"), taken)]
+    rows.append((_("Carried over to your next invoice"), invoice.amount_due_minor - total - taken))
+    return [{"label": label, **_amount(minor, invoice)} for label, minor in rows if minor]
 
 
 @require_safe

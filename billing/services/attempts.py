@@ -11,6 +11,7 @@ from accounts.models import Account, User
 from billing import metrics
 from billing.enums import ChangeKind, ChangeStatus
 from billing.errors import PaymentActionRequired, PaymentFailed, PaymentProviderUnavailable
+from billing.gateways.client import MISSING_METHOD
 from billing.gateways.values import PromotionState
 from billing.models import PlanChange, Price, Subscription
 from billing.services.quotes import Quote
@@ -122,7 +123,7 @@ DECLINES: dict[str, Callable[[], str]] = {
     "incorrect_number": lambda: _("the card number is not right"),
     "processing_error": lambda: _("the bank had a technical problem; try again in a moment"),
     "card_velocity_exceeded": lambda: _("the card's limit is reached"),
-    "payment_method_missing": lambda: _("no card is on file"),
+    MISSING_METHOD: lambda: _("no card is on file"),
     "payment_intent_authentication_failure": lambda: _("it was not confirmed with the bank"),
     "authentication_required": lambda: _("the bank wants it confirmed"),
 }
@@ -133,6 +134,14 @@ def decline_text(code: object) -> str:
     return DECLINES.get(str(code), lambda: _("the bank refused the payment"))()
 
 
+def card_refused(error: PaymentFailed) -> PaymentFailed:
+    """A card that the bank did not let us keep: nothing was to be paid."""
+    code = error.details.get("decline_code")
+    reason = decline_text(code) if code in DECLINES else _("the bank refused it")
+    message = _("The card was not added: %(reason)s. Nothing was charged; try another card.")
+    return PaymentFailed(message % {"reason": reason}, details={**error.details, "reason": reason})
+
+
 def worded(error: DomainError) -> DomainError:
     """A refused payment with the bank's reason in words and the way on."""
     if isinstance(error, PaymentActionRequired) and "reason" in error.details:
@@ -140,12 +149,16 @@ def worded(error: DomainError) -> DomainError:
             _("The payment was not confirmed. Nothing was changed and nothing charged; you can begin again."),
             details=error.details,
         )
-    if not isinstance(error, PaymentFailed):
+    if not isinstance(error, PaymentFailed) or "reason" in error.details:
         return error
-    reason = decline_text(error.details.get("decline_code"))
-    message = _(
-        "The payment was refused: %(reason)s. Nothing was changed. Add or choose another card and try again."
-    )
+    code = error.details.get("decline_code")
+    reason = decline_text(code)
+    if code == MISSING_METHOD:
+        message = _("No card is on file. Nothing was changed and nothing charged. Add a card and try again.")
+    else:
+        message = _(
+            "The payment was refused: %(reason)s. Nothing was changed. Add or choose another card and try again."
+        )
     return PaymentFailed(
         message % {"reason": reason},
         details={**error.details, "reason": reason, "payment_methods_url": "/v1/billing/payment-methods"},

@@ -4,11 +4,12 @@ import structlog
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account
-from billing.errors import PaymentProviderUnavailable, ProviderRefused
+from billing.errors import PaymentFailed, PaymentProviderUnavailable, ProviderRefused
 from billing.gateways.stripe import gateway
 from billing.gateways.values import CustomerState, PaymentMethodState
 from billing.models import Subscription
 from billing.selectors import live_subscription
+from billing.services.attempts import card_refused
 from billing.services.converge import subscription_refresh
 from common.errors import NotFound, ValidationError
 
@@ -75,6 +76,8 @@ def payment_method_add(*, account: Account, payment_method_id: str) -> PaymentMe
         raise ValidationError.of(
             "payment_method", "invalid", _("This card cannot be used. Enter it again.")
         ) from error
+    except PaymentFailed as error:
+        raise card_refused(error) from error
     if gateway.customer_get(customer_id).default_payment_method_id is None:
         gateway.default_payment_method_set(customer_id=customer_id, payment_method_id=method.id)
     return method

@@ -6,9 +6,11 @@ import re
 
 import pytest
 
+from billing.errors import PaymentFailed
+from billing.gateways.client import api
 from billing.models import PlanChange, Withdrawal
 from billing.pages import panels
-from billing.services import invoice_refund
+from billing.services import invoice_refund, payment_method_add
 from billing.tests.conftest import person
 from billing.tests.helpers import ask, cancel, everything, fault, invoices, no_faults, state, subscription
 from billing.tests.test_pages import browser_of, form_of
@@ -170,7 +172,10 @@ def test_three_clicks_from_the_account_page_and_one_back(catalog):
     text = page(client, "/account/")
     assert f'action="{RESUME}"' in text
     back = client.post(RESUME, form_of(text, RESUME), follow=True)
-    assert "Your subscription goes on: Basic is renewed on" in back.content.decode()
+    assert (
+        "Your subscription goes on: you keep Basic. Nothing was charged now. The next charge is €5.00 on "
+        in back.content.decode()
+    )
     assert subscription(account).cancel_at is None
 
 
@@ -231,3 +236,106 @@ def test_strangers_are_sent_to_the_sign_in(client):
         answer = client.get(path)
         assert answer.status_code == 302
         assert answer["Location"].startswith("/accounts/login/")
+
+
+# What an invoice says ------------------------------------------------------------------------------------------------
+
+
+def sums(text: str) -> dict[str, str]:
+    """The invoice's rows below its lines."""
+    foot = re.search(r"<tfoot>(.*?)</tfoot>", text, re.DOTALL)
+    assert foot is not None
+    rows = re.findall(r'<th scope="row">(.*?)</th><td class="money">(.*?)</td>', foot.group(1), re.DOTALL)
+    return {re.sub(r" on .*", "", name): value for name, value in rows}
+
+
+@pytest.mark.req("BI-5")
+@pytest.mark.parametrize(
+    ("balance", "said"),
+    [
+        (0, {"Total": "€5.00", "Paid": "€5.00"}),
+        (-200, {"Total": "€5.00", "Your credit": "−€2.00", "Due": "€3.00", "Paid": "€3.00"}),
+        (20, {"Total": "€5.00", "Owed from before": "€0.20", "Due": "€5.20", "Paid": "€5.20"}),
+        (-900, {"Total": "€5.00", "Your credit": "−€5.00", "Due": "€0.00", "Paid": "€0.00"}),
+        (
+            -480,
+            {
+                "Total": "€5.00",
+                "Your credit": "−€4.80",
+                "Carried over to your next invoice": "−€0.20",
+                "Due": "€0.00",
+                "Paid": "€0.00",
+            },
+        ),
+    ],
+)
+def test_an_invoice_says_what_became_of_credit_and_debt(catalog, balance, said):
+    account = person()
+    account.refresh_from_db()
+    api().customers.update(account.stripe_customer_id, {"balance": balance})
+    ask(account, "basic")
+    invoice = invoices(catalog)[-1]
+    assert sums(page(browser_of(account), f"{INVOICES}{invoice['id']}/")) == said
+
+
+@pytest.mark.req("BI-5", "PC-8")
+def test_an_invoice_below_nothing_is_credit(catalog):
+    account = person()
+    ask(account, "basic", "year")
+    ask(account, "premium", "month")
+    invoice = invoices(catalog)[-1]
+    assert invoice["total"] < 0
+    said = sums(page(browser_of(account), f"{INVOICES}{invoice['id']}/"))
+    assert list(said) == ["Total", "Credit for your next invoices", "Due", "Paid"]
+    assert said["Total"] == "−" + said["Credit for your next invoices"]
+    assert said["Due"] == said["Paid"] == "€0.00"
+
+
+@pytest.mark.req("BI-5", "AC-6")
+def test_an_invoices_state_is_feminine_in_french(catalog):
+    account = person(language="fr")
+    ask(account, "basic")
+    text = page(browser_of(account), INVOICES)
+    assert re.search(r'badge ok">.*?Payée</span>', text, re.DOTALL)
+
+
+# What went wrong with a card ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.req("BI-4", "AC-7")
+def test_a_card_that_is_not_taken_is_no_payment(catalog):
+    account = person(card=None)
+    client = browser_of(account)
+    before = everything(account, catalog)
+    answer = client.post("/account/billing/card/", {"payment_method": "pm_card_chargeDeclined"})
+    text = answer.content.decode()
+    assert answer.status_code == 402
+    assert "The card was not added." in text
+    assert "The bank refused it." in text
+    assert "payment was refused" not in text
+    assert everything(account, catalog) == before
+
+
+@pytest.mark.req("BI-4", "CR-9")
+def test_the_api_says_so_too(catalog):
+    account = person(card=None)
+    with pytest.raises(PaymentFailed) as raised:
+        payment_method_add(account=account, payment_method_id="pm_card_chargeDeclinedInsufficientFunds")
+    assert str(raised.value.message) == (
+        "The card was not added: there is not enough money on the card. Nothing was charged; try another card."
+    )
+    assert raised.value.details["decline_code"] == "insufficient_funds"
+
+
+@pytest.mark.req("BI-3", "AC-7")
+def test_without_a_card_it_is_said_that_there_is_none(catalog):
+    account = person(card=None)
+    before = everything(account, catalog)
+    with pytest.raises(PaymentFailed) as raised:
+        ask(account, "basic")
+    assert str(raised.value.message).startswith("No card is on file.")
+    assert raised.value.details["decline_code"] == "payment_method_missing"
+    assert everything(account, catalog) == before
+    text = page(browser_of(account), "/account/")
+    assert "there was no card to charge, nothing was charged" in text
+    assert "payment was refused" not in text
