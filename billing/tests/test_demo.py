@@ -11,6 +11,8 @@ from accounts.models import User
 from billing.models import Subscription
 from billing.sandbox_clock import parse_instant, parse_span
 from billing.selectors import live_subscription
+from billing.selectors.overdue import overdue_notice, overdue_policy, unpaid_invoices
+from billing.services import subscription_refresh
 from billing.tests.helpers import state
 from common.clock import database_now
 from quotas.selectors import quota_status
@@ -155,3 +157,21 @@ def test_a_month_by_the_command(travel):
     ask(premium, "basic")
     call_command("clock", "advance", "32d")
     assert people()["premium"][0] == "basic"
+
+
+@pytest.mark.req("BI-6")
+def test_the_overdue_persons_payment_is_tried_again_by_the_schedule(travel):
+    """A first failure like any renewal's: the banner says when the next attempt is, and it is made then."""
+    call_command("seed_demo")
+    subscription = live_subscription(User.objects.get(email="pastdue@palier.test").personal_account.pk)
+    assert subscription is not None
+    notice = overdue_notice(subscription, now=database_now())
+    assert notice is not None
+    assert notice.next_attempt_at is not None
+    wait = timedelta(days=overdue_policy().retry_days[0])
+    assert abs(notice.next_attempt_at - notice.since - wait) < timedelta(minutes=1)
+    travel.by(days=wait.days, minutes=5)
+    subscription_refresh(stripe_subscription_id=str(subscription.stripe_subscription_id))
+    (owed,) = unpaid_invoices(subscription)
+    assert owed.attempts == 2
+    assert owed.next_attempt_at is not None

@@ -87,6 +87,16 @@ def plan_retry(tx: Tx, invoice: Object) -> None:
     invoice["_retries"] += 1
 
 
+def follow_auto_advance(tx: Tx, invoice: Object) -> None:
+    """Automatic collection of an open invoice was switched on or off: what was refused is tried again by the schedule, or
+    not any more.
+    """
+    if not invoice["auto_advance"]:
+        invoice["next_payment_attempt"] = None
+    elif invoice["attempt_count"] and invoice["next_payment_attempt"] is None:
+        plan_retry(tx, invoice)
+
+
 @on("payment_intent.succeeded")
 def _intent_succeeded(tx: Tx, intent: Object) -> None:
     invoice = tx.maybe("invoice", intent["_invoice"])

@@ -138,6 +138,8 @@ def update(tx: Tx, params: Params, invoice_id: str) -> Object:
     _set_tax_rates(tx, invoice, params)
     if invoice["status"] == "draft":
         invoicing.total_up(tx, invoice)
+    elif invoice["status"] == "open" and "auto_advance" in params:
+        collecting.follow_auto_advance(tx, invoice)
     emit_updated(tx, "invoice.updated", invoice)
     return invoice
 

@@ -235,6 +235,25 @@ def test_failed_renewals_are_retried_on_the_declared_days(world: World, after: s
     assert world.v1.subscriptions.retrieve(sub.id).status == status
 
 
+def test_automatic_collection_can_be_switched_on_and_off(world: World):
+    """What a change made is tried once; with `auto_advance` it is tried again by the schedule, as a renewal is."""
+    sub = world.subscribe(world.price("Basic", 500))
+    broken = world.v1.payment_methods.attach("pm_card_chargeCustomerFail", {"customer": sub.customer})
+    world.v1.subscriptions.update(sub.id, {"default_payment_method": broken.id})
+    world.v1.subscriptions.update(sub.id, {"billing_cycle_anchor": "now", "proration_behavior": "none"})
+    invoice = world.invoices(sub.customer)[-1]
+    assert (invoice.status, invoice.attempt_count, invoice.next_payment_attempt) == ("open", 1, None)
+    on = world.v1.invoices.update(invoice.id, {"auto_advance": True})
+    assert on.next_payment_attempt == invoice.created + 3 * DAY_S
+    off = world.v1.invoices.update(invoice.id, {"auto_advance": False})
+    assert off.next_payment_attempt is None
+    world.advance(days=4)
+    assert world.v1.invoices.retrieve(invoice.id).attempt_count == 1
+    again = world.v1.invoices.update(invoice.id, {"auto_advance": True})
+    world.to(again.next_payment_attempt)
+    assert world.v1.invoices.retrieve(invoice.id).attempt_count == 2
+
+
 def test_a_new_card_cures_past_due(world: World):
     sub = world.subscribe(world.price("Basic", 500))
     broken = world.v1.payment_methods.attach("pm_card_chargeCustomerFail", {"customer": sub.customer})
