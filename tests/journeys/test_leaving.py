@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import requests
 
@@ -12,19 +14,55 @@ pytestmark = [pytest.mark.slow, pytest.mark.req("AC-3")]
 
 TEXT = "Where is the Moon for Zebulon?"
 REASON = "I move to Kyrgyzstan"
+DETAILS = {
+    "name": "Zinnia & Zebra Ltd",
+    "email": "invoices@zinnia.test",
+    "line1": "7 Zeppelin Lane",
+    "line2": "Floor Zero",
+    "postal_code": "8011ZQ",
+    "city": "Zwolle",
+    "country": "NL",
+}
+TAX_ID = "NL123456789B01"
+PAGE = "/account/billing/details/"
+TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
+
+
+def send(browser: requests.Session, url: str, at: str, **fields: str) -> None:
+    """A form of the page, without a script."""
+    found = TOKEN.search(browser.get(at, timeout=30).text)
+    assert found is not None
+    data = {"csrfmiddlewaretoken": found.group(1), **fields}
+    answer = browser.post(url, data, headers={"Referer": at}, timeout=60, allow_redirects=False)
+    assert answer.status_code == 302, answer.text
+
+
+def give_details(stack: Stack, email: str) -> None:
+    """What stands on invoices, and an invoice on which it stands."""
+    with requests.Session() as browser:
+        sign_in, page = f"{stack.base_url}/accounts/login/", stack.base_url + PAGE
+        send(browser, sign_in, sign_in, login=email, password="palier-demo")
+        send(browser, page, page, **DETAILS)
+        send(browser, f"{page}tax-ids/", page, key="0" * 32, kind="eu_vat", value=TAX_ID)
 
 
 def test_nobody_knows_who_it_was(stack: Stack):
     name, email = "premium", "premium@palier.test"
     caller = stack.caller(name)
     settings = caller.get("/v1/account/settings").json()["data"]
-    words = (email, settings["display_name"], "Zebulon", "Zora the persona", "Kyrgyzstan")
+    on_invoices = (
+        *(DETAILS[one] for one in ("name", "email", "line1", "line2", "postal_code", "city")),
+        TAX_ID,
+    )
+    words = (email, settings["display_name"], "Zebulon", "Zora the persona", "Kyrgyzstan", *on_invoices)
+    give_details(stack, email)
+    assert caller.post("/v1/billing/plan-change", {"target_plan": "premium", "interval": "year"}).ok
     assert caller.post("/v1/chat/messages", {"text": TEXT}, key="kept-answer").status_code in (200, 201)
     assert caller.post("/v1/personas", {"name": "Zora the persona", "traits": ["calm"]}).ok
     assert caller.post("/v1/billing/subscription/cancel", {"at": "period_end", "reason": REASON}).ok
     account_id, user_id, customer = stack.sql(
         "SELECT id, personal_owner_id, stripe_customer_id FROM accounts_account WHERE billing_email = %s",
-        email,
+        DETAILS["email"],
     )[0]
     owners = {"account_id": account_id, "user_id": user_id, "actor_id": user_id}
     exported = caller.get("/v1/account/export").json()["data"]
@@ -32,6 +70,8 @@ def test_nobody_knows_who_it_was(stack: Stack):
     assert exported["billing"]["invoices"]
     assert exported["account"]["email"] == email
     billing = exported["billing"]
+    assert billing["billing_details"]["address"]["line1"] == DETAILS["line1"]
+    assert [one["value"] for one in billing["billing_details"]["tax_ids"]] == [TAX_ID]
     assert billing["payment_methods"][0]["last4"]
     assert billing["payments"][0]["card_last4"] == billing["payment_methods"][0]["last4"]
     assert REASON in [one["reason"] for one in billing["plan_changes"]]
@@ -58,6 +98,9 @@ def test_nobody_knows_who_it_was(stack: Stack):
     assert words_found(stack, words) == set()
     assert personal_fields(stack, owners, (customer, *cards)) == set()
     at_stripe = stack.stripe("state")
+    gone = at_stripe["customers"][customer]
+    assert gone.get("deleted"), "with all its details; invoices keep theirs, as the law wants"
+    assert set(gone) == {"id", "object", "deleted"}
     mine = [one for one in at_stripe["subscriptions"].values() if one["status"] != "canceled"]
     assert not [one for one in mine if one["customer"] not in live_customers(at_stripe)]
     assert stack.sql("SELECT 1 FROM billing_planchange WHERE account_id = %s", account_id), "history stays"
