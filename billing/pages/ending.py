@@ -122,7 +122,7 @@ def _show_cancel(
         "reason": request.POST.get("reason", ""),
         "reason_max": REASON_MAX,
         "form_key": new_key(),
-        "crumbs": [(_("Billing"), reverse("account_billing")), (_("Cancel"), "")],
+        "crumbs": [(_("Billing"), reverse("account_billing")), (_("Cancel the subscription"), "")],
         **extra,
     }
     return render(request, "pages/cancel.html", context, status=status)
