@@ -370,10 +370,15 @@ if "showcase" in INSTALLED_APPS:
         "task": "showcase.tasks.generations_sweep",
         "schedule": 20.0,
     }
+    CELERY_BEAT_SCHEDULE["refused-generations-forget"] = {
+        "task": "showcase.tasks.refused_generations_forget",
+        "schedule": 86_400.0,
+    }
 # A run of a promised task that neither ended nor failed within this time has died; another may begin.
 OUTBOX_LEASE = timedelta(seconds=env.int("OUTBOX_LEASE_S", default=60))
 OUTBOX_RETENTION = timedelta(days=env.int("OUTBOX_RETENTION_DAYS", default=30))
 REFUSALS_RETENTION = timedelta(days=env.int("REFUSALS_RETENTION_DAYS", default=30))
+GENERATIONS_RETENTION = timedelta(days=env.int("GENERATIONS_RETENTION_DAYS", default=30))
 IDEMPOTENCY_RETENTION = timedelta(hours=env.int("IDEMPOTENCY_RETENTION_HOURS", default=24))
 
 LOGGING = build_logging(

@@ -84,6 +84,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "OUTBOX_LEASE_S": "A promised task that has run this long is taken for dead and run again.",
         "OUTBOX_RETENTION_DAYS": "How long kept promises stay.",
         "REFUSALS_RETENTION_DAYS": "How long refused calls can be explained by their request id.",
+        "GENERATIONS_RETENTION_DAYS": "How long orders of the sample product that were refused stay.",
         "IDEMPOTENCY_RETENTION_HOURS": "How long an Idempotency-Key is remembered.",
         "WEBHOOK_RETENTION_DAYS": "How long applied deliveries of Stripe stay.",
     },

@@ -6,7 +6,7 @@ class ShowcaseConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import stored
-        from showcase import receivers  # noqa: F401 - it registers itself
+        from showcase import receivers, retention  # noqa: F401 - they register themselves
         from showcase.keeping import PERSONAS
         from showcase.store import PersonaStore
 

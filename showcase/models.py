@@ -98,6 +98,11 @@ class Generation(models.Model):
                 condition=models.Q(state__in=sorted(OPEN_STATES)),
                 name="generation_open",
             ),
+            models.Index(
+                fields=["requested_at"],
+                condition=models.Q(state=GenerationState.FAILED, sent_at__isnull=True),
+                name="generation_refused",
+            ),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["account", "request_key"], name="generation_request_once"),

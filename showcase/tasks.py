@@ -7,7 +7,7 @@ from celery import shared_task
 
 from common import clock
 from common.outbox import outbox_task
-from showcase import generation_sweep, generation_work, keeping
+from showcase import generation_sweep, generation_work, keeping, retention
 from showcase.generations import WORK_TASK
 
 log = structlog.get_logger(__name__)
@@ -32,3 +32,9 @@ def generations_sweep() -> None:
     report = generation_sweep.generations_sweep(now=clock.now())
     if report.queued or report.taken_back:
         log.info("generations_swept", **vars(report))
+
+
+@shared_task(name="showcase.tasks.refused_generations_forget")
+def refused_generations_forget() -> int:
+    """Beat: forgets orders that were refused long ago."""
+    return retention.refused_generations_forget(now=clock.now())

@@ -11,14 +11,17 @@ from billing.services.deliveries import deliveries_prune
 from common import outbox
 from common.clock import now
 from common.models import OutboxMessage
+from common.retention import forget_all
 from quotas.models import RefusedCall
 from quotas.refused import refusals_prune
 
 
 class Command(BaseCommand):
     help = (
-        "Forgets deliveries from Stripe that were applied longer ago than WEBHOOK_RETENTION_DAYS and kept promises "
-        "older than OUTBOX_RETENTION_DAYS, and refusals older than REFUSALS_RETENTION_DAYS. Beat does the same. What failed or waits is never forgotten."
+        "Forgets deliveries from Stripe that were applied longer ago than WEBHOOK_RETENTION_DAYS, kept promises older "
+        "than OUTBOX_RETENTION_DAYS, refusals older than REFUSALS_RETENTION_DAYS, and the sample product's orders that "
+        "were refused longer ago than GENERATIONS_RETENTION_DAYS. Beat does the same. What failed or waits is never "
+        "forgotten."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -34,6 +37,7 @@ class Command(BaseCommand):
         before = moment - settings.REFUSALS_RETENTION
         refused = RefusedCall.objects.filter(occurred_at__lt=before)
         report["refusals"] = refused.count() if dry_run else refusals_prune(before=before)
+        report |= forget_all(now=moment, dry_run=dry_run)
         if options["json"]:
             self.stdout.write(json.dumps(report | {"dry_run": dry_run}))
             return
