@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -102,7 +101,7 @@ def promise(
         )
         row = cursor.fetchone()
     if row is not None and at_once:
-        transaction.on_commit(partial(_send_now, row[0], task), robust=True)
+        _send_after_commit(row[0], task)
 
 
 def outbox_task(name: str, *, atomic: bool = True) -> Callable[[Handler], Handler]:
@@ -262,6 +261,13 @@ def backoff(attempts: int) -> timedelta:
     """How long to wait after that many attempts: doubling from 5 s to an hour, with a fifth of chance."""
     pause = min(FIRST_BACKOFF * 2 ** min(attempts - 1, 20), LONGEST_BACKOFF)
     return pause * random.uniform(0.8, 1)  # noqa: S311 - spreads load, guards nothing
+
+
+def _send_after_commit(message_id: int, task: str) -> None:
+    def send_promised() -> None:  # Django names in its log what failed after a commit: a partial has no name
+        _send_now(message_id, task)
+
+    transaction.on_commit(send_promised, robust=True)
 
 
 def _send_now(message_id: int, task: str) -> None:

@@ -6,7 +6,6 @@ done. Each locks account → subscription → plan change.
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -332,7 +331,7 @@ def change_record(change: PlanChange, moment: datetime) -> None:
         now=moment,
     )
     plan_change_told(change, now=moment)
-    transaction.on_commit(partial(_tell, change), robust=True)
+    transaction.on_commit(lambda: _tell(change), robust=True)
 
 
 def _tell(change: PlanChange) -> None:

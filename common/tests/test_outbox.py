@@ -82,6 +82,19 @@ def test_promise_needs_a_transaction(committed_db: None) -> None:
         outbox.promise(TASKS[0], {"n": 1}, now=NOW)
 
 
+def test_a_send_that_breaks_is_logged_and_not_the_callers_failure(
+    committed_db: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(task: str, pk: int) -> bool:
+        raise RuntimeError("unexpected")
+
+    monkeypatch.setattr(broker, "send", broken)
+    message = promised()
+    assert "send_promised" in caplog.text
+    assert "unexpected" in caplog.text
+    assert outbox.run(message.pk, now=NOW) == "done"
+
+
 def test_dedupe_key_promises_once(committed_db: None, sent: list[Any]) -> None:
     promised(n=1, dedupe_key="mail:7")
     promised(n=2, dedupe_key="mail:7")
