@@ -173,7 +173,6 @@ REFUSALS = sorted(
         if one.__module__ in (errors.__name__, quota_errors.__name__)
         and "code" in vars(one)
         and one.status < 500
-        and one is not errors.OverageCapReached  # its page is not there yet
     ),
     key=lambda one: one.__name__,
 )
