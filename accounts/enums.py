@@ -16,6 +16,7 @@ class NotificationKind(models.TextChoices):
     OVERAGE = "overage", _("Overage began or its cap is near")
     KEY_EXPIRING = "key_expiring", _("An API key is about to expire")
     CONTRACT_LIMIT = "contract_limit", _("A contract's limit is near")
+    MEMBERSHIP = "membership", _("Your place in an organisation changed")
     NEWS = "news", _("News about features")
 
 

@@ -3,7 +3,7 @@
 from django.utils.translation import gettext_lazy as _
 
 from accounts.enums import Permission, Role
-from common.errors import DomainError, NotAuthenticated, PermissionDenied
+from common.errors import DomainError, NotAuthenticated, PermissionDenied, ValidationError
 from quotas.errors import QuotaExceeded
 
 
@@ -35,3 +35,12 @@ class RoleMissing(PermissionDenied):
             _("Your role in this organisation does not allow this. Ask one of its owners."),
             details={"role": str(Role(role)), "required": str(Permission(permission))},
         )
+
+
+class KeyMadeAlready(ValidationError):
+    """The form that asks has made its key, which only its first answer shows."""
+
+    @classmethod
+    def once(cls) -> "KeyMadeAlready":
+        told = _("This key was made already and is shown only once. Rotate it if you did not keep it.")
+        return cls(details={"fields": [{"field": "key", "code": "made_already", "message": str(told)}]})

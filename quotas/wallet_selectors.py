@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Q, QuerySet, Sum
 
 from quotas.enums import EntryKind
 from quotas.models import Entitlement, Grant, LedgerEntry
@@ -38,6 +38,17 @@ def ledger_of(account_id: int, kind: str | None = None) -> QuerySet[LedgerEntry]
     if kind is not None:
         entries = entries.filter(kind=EntryKind(kind))
     return entries.order_by("-id")
+
+
+def credits_used(*, account_id: int, start: datetime, end: datetime) -> int:
+    """Credits spent in [start, end), less those that came back in it. Never negative."""
+    moved = LedgerEntry.objects.filter(
+        account_id=account_id,
+        kind__in=[EntryKind.USE, EntryKind.REVERSAL],
+        occurred_at__gte=start,
+        occurred_at__lt=end,
+    )
+    return max(-(moved.aggregate(sum=Sum("units"))["sum"] or 0), 0)
 
 
 def credit_price(*, account_id: int, metric: str, at: datetime) -> int | None:

@@ -77,6 +77,8 @@ SAMPLES: dict[str, list[dict[str, Any]]] = {
         {"spent_minor": 80, "cap_minor": 100, "currency": "usd", "share": share} for share in (80, 100)
     ],
     "key_expiring": [{"name": "Till", "prefix": "plr_test_abcdefghij", "expires_at": AT}],
+    "membership_role": [{"organisation": "Acme", "role": "developer"}],
+    "membership_ended": [{"organisation": "Acme"}],
     "news": [
         {
             "title": {"en": "Exports", "fr": "Les exports"},

@@ -42,7 +42,8 @@ from common.formats import WITHOUT_DECIMALS, money_text, number_text
 from common.ratelimit import ratelimited
 from quotas.enums import EntryKind
 from quotas.models import Grant, LedgerEntry
-from quotas.wallet_selectors import ledger_of, wallet_status
+from quotas.pace import pace_of
+from quotas.wallet_selectors import credits_used, ledger_of, wallet_status
 
 PER_PAGE = 20
 CENTS = 2
@@ -101,11 +102,40 @@ class CapShown:
 
 
 @dataclass(frozen=True)
+class Burn:
+    """Credits used in the period, and where that leads at the same pace.
+
+    `projected`: at the period's end, None while too little of it has passed. `gone_at`: when none are left; None when
+    they last until the period's end.
+    """
+
+    used: int
+    projected: int | None
+    gone_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Balance:
+    """What is left and until when, how it goes, and what goes beyond: the head of the part, and what other pages show."""
+
+    units: int
+    grants: tuple[Grant, ...]
+    burn: Burn | None
+    overage: CapShown | None
+
+    @property
+    def is_any(self) -> bool:
+        """Whether the account has anything to do with credits."""
+        return bool(self.grants) or self.overage is not None
+
+
+@dataclass(frozen=True)
 class CreditsShown:
     """All that the part shows."""
 
     balance: int
     grants: tuple[Grant, ...]
+    burn: Burn | None
     overage: CapShown | None
     rates: tuple[Offer, ...]
     entries: list[EntryRow]
@@ -118,16 +148,17 @@ class CreditsShown:
 
 def credits_shown(account: Account, *, query: Mapping[str, str], now: datetime) -> CreditsShown:
     """`query`: `type` filters the ledger; `before` and `charges_before` are the last ids of the pages before."""
-    wallet = wallet_status(account_id=account.pk, at=now)
+    balance = balance_of(account, now=now)
     kind = query.get("type", "")
     kind = kind if kind in EntryKind.values else ""
     names = metric_names()
     entries = list(_after_entry(account, kind, query.get("before", ""))[: PER_PAGE + 1])
     charges = list(_after_charge(account, query.get("charges_before", ""))[: PER_PAGE + 1])
     return CreditsShown(
-        balance=wallet.balance_units,
-        grants=wallet.grants,
-        overage=cap_shown(overage_standing(account.pk, now=now)),
+        balance=balance.units,
+        grants=balance.grants,
+        burn=balance.burn,
+        overage=balance.overage,
         rates=tuple(
             one for one in offers(Interval.MONTH) if one.audience == Audience.BUSINESS and one.overage
         ),
@@ -138,6 +169,23 @@ def credits_shown(account: Account, *, query: Mapping[str, str], now: datetime) 
         kinds=[(one.value, str(one.label)) for one in EntryKind],
         kind=kind,
     )
+
+
+def balance_of(account: Account, *, now: datetime) -> Balance:
+    wallet, standing = wallet_status(account_id=account.pk, at=now), overage_standing(account.pk, now=now)
+    return Balance(
+        units=wallet.balance_units,
+        grants=wallet.grants,
+        burn=_burn(account, standing, wallet.balance_units, now) if standing else None,
+        overage=cap_shown(standing),
+    )
+
+
+def _burn(account: Account, standing: OverageStanding, left: int, now: datetime) -> Burn:
+    start, end = standing.period_start, standing.period_end
+    used = credits_used(account_id=account.pk, start=start, end=end)
+    pace = pace_of(used=used, limit=used + left, starts_at=start, ends_at=end, at=now)
+    return Burn(used, pace.units if pace else None, pace.reached_at if pace else None)
 
 
 def _after_entry(account: Account, kind: str, before: str) -> Any:
@@ -298,8 +346,7 @@ def minor_of(text: str, currency: str) -> int:
 def panel(account: Account) -> Panel | None:
     """The billing page's section: for whoever has credits, or can be charged past them."""
     now = clock.now()
-    wallet = wallet_status(account_id=account.pk, at=now)
-    overage = cap_shown(overage_standing(account.pk, now=now))
-    if overage is None and not wallet.grants:
+    balance = balance_of(account, now=now)
+    if not balance.is_any:
         return None
-    return Panel("components/credits_panel.html", {"balance": wallet.balance_units, "overage": overage})
+    return Panel("components/credits_panel.html", {"balance": balance.units, "overage": balance.overage})

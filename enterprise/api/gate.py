@@ -31,13 +31,13 @@ from enterprise.api.usage_schemas import (
 )
 from enterprise.decisions import refusal_told, use_noted
 from enterprise.enums import Scope
-from enterprise.services.spending import Caller, Taken, use_check, use_take, use_take_all
+from enterprise.services.spending import Caller, Taken, use_check, use_hold, use_take, use_take_all
 from quotas.bulk import Consumption
 from quotas.decorators import METERING_ERRORS
 from quotas.errors import MeteringRefused, ReservationClosed, UnknownMetric
 from quotas.refusals import raise_for_refusal
 from quotas.serialize import decision_json, quota_headers
-from quotas.services import usage_release, usage_reserve, usage_settle
+from quotas.services import usage_release, usage_settle
 from quotas.values import Decision
 
 CHARGING = (OverageCapReached, OverageChargeFailed, OveragePending)
@@ -49,17 +49,8 @@ class GateView(B2bView):
     scopes = {"post": Scope.USAGE_WRITE}
 
     @property
-    def who(self) -> dict[str, Any]:
-        """What every operation says of its caller."""
-        return {
-            "account_id": self.account.pk,
-            "credential_id": self.credential.pk,
-            "request_id": current_request_id(),
-        }
-
-    @property
     def caller(self) -> Caller:
-        """The same for what may have to be charged."""
+        """Whose key asks, and when."""
         return Caller(self.account, self.credential.pk, current_request_id(), clock.now())
 
     @property
@@ -144,9 +135,13 @@ class ReservationsView(GateView):
     )
     @raises(*METERING_ERRORS)
     def post(self, request: Request) -> Response:  # noqa: ARG002
-        """Set units aside before the work; settle or release them after it, or they go back after `ttl_s`."""
+        """Set units aside before the work; settle or release them after it, or they go back after `ttl_s`.
+
+        As far as limits and credits go: what is past them is charged only when it is consumed. Where that would do,
+        402 `insufficient_credits` has `details.reason` `reservations_are_not_charged`.
+        """
         asked = self.body(ReservationRequest)
-        decision = raise_for_refusal(usage_reserve(**self.who, **asked, key=self.key))
+        decision = use_hold(caller=self.caller, subject=asked.pop("subject", ""), key=self.key, **asked)
         more = {"id": decision.reservation_id, "expires_at": decision.reservation_expires_at}
         return told(decision, more, status.HTTP_201_CREATED)
 

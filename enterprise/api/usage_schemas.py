@@ -164,7 +164,9 @@ class CredentialUseData(serializers.Serializer[object]):
 
 
 class SummaryData(serializers.Serializer[object]):
-    """Of one metric, at one moment. Costs are those of the contract's whole period, all metrics together."""
+    """Of one metric, at one moment. Costs are those of the whole period, all metrics together: overage of the contract;
+    without one, what the plan charged past its credits.
+    """
 
     account = AccountData()
     metric = serializers.CharField()

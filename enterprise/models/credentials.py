@@ -21,7 +21,7 @@ class Credential(models.Model):
 
     `prefix` is the part of the key that names it; `secret_hash` the SHA-256 of all of it. Rotation makes another
     credential (`rotated_from`) and ends this one after the overlap, by its `expires_at`. `last_used_at` is kept to
-    the minute.
+    the minute. `form_key`: the page's form that made it, which makes one only.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -39,6 +39,7 @@ class Credential(models.Model):
     expires_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
     last_used_at = models.DateTimeField(null=True)
+    form_key = models.CharField(max_length=32, null=True)
 
     class Meta:
         indexes: ClassVar = [
@@ -50,6 +51,7 @@ class Credential(models.Model):
                 name="credential_expires_after_start",
             ),
             models.CheckConstraint(condition=~Q(scopes=[]), name="credential_has_scopes"),
+            models.UniqueConstraint(fields=["account", "form_key"], name="credential_once_per_form"),
         ]
 
     def __str__(self) -> str:

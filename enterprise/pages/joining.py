@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.access import signed_in
 from accounts.enums import Role
 from accounts.selectors import CHOSEN_ACCOUNT, person_of
-from billing.pages.forms import safe_next
+from billing.pages.forms import done_once, safe_next
 from common import clock
 from common.errors import NotFound, ValidationError
 from common.ratelimit import ratelimited
@@ -33,11 +33,15 @@ def organisation_new(request: HttpRequest) -> HttpResponse:
         return nowhere(request)
     name = request.POST.get("name", "")
     try:
-        account = organisation_create(name=name, owner=person_of(request), now=clock.now())
+        return done_once(request, lambda: _make(request, name), name)
     except ValidationError as error:
         return nowhere(
             request, status=error.status, asked=name, problem=error.details["fields"][0]["message"]
         )
+
+
+def _make(request: HttpRequest, name: str) -> HttpResponse:
+    account = organisation_create(name=name, owner=person_of(request), now=clock.now())
     request.session[CHOSEN_ACCOUNT] = account.pk
     messages.success(request, _("%(name)s is ready. Make a key, or invite others.") % {"name": account.name})
     return redirect("organisation")

@@ -18,10 +18,11 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from accounts.enums import Permission
-from billing.pages.forms import KEY
+from billing.pages.forms import key_of
 from common import clock
 from common.errors import ValidationError
 from enterprise.enums import CredentialStatus, Scope
+from enterprise.errors import KeyMadeAlready
 from enterprise.models import Credential
 from enterprise.models.credentials import MAX_NAME_LENGTH
 from enterprise.pages.access import Place, in_organisation, render_place
@@ -44,9 +45,6 @@ OVERLAPS: Mapping[str, tuple[int, Any]] = {
 }
 USUAL_SCOPES = (Scope.PRODUCT, Scope.USAGE_READ, Scope.USAGE_WRITE)
 SOON = timedelta(days=7)
-# In the session: forms that made a key. Its page loaded again must not make another.
-MADE = "made_keys"
-MOST_MADE = 20
 
 
 @dataclass(frozen=True)
@@ -74,8 +72,6 @@ def keys(request: HttpRequest, place: Place) -> HttpResponse:
 
 
 def _make(request: HttpRequest, place: Place) -> HttpResponse:
-    if _was_made(request):
-        return _told_already(request)
     try:
         made = credential_create(
             account=place.account,
@@ -83,8 +79,11 @@ def _make(request: HttpRequest, place: Place) -> HttpResponse:
             scopes=request.POST.getlist("scopes"),
             expires_at=_end_of(request.POST.get("lifetime", "none")),
             actor=place.person,
+            form_key=key_of(request),
             now=clock.now(),
         )
+    except KeyMadeAlready as error:
+        return _told_already(request, error)
     except ValidationError as error:
         problems = {one["field"]: one["message"] for one in error.details["fields"]}
         asked = {
@@ -140,8 +139,6 @@ def key_rotate(request: HttpRequest, place: Place, credential_id: UUID) -> HttpR
             "overlaps": [(code, label) for code, (_seconds, label) in OVERLAPS.items()],
         }
         return _page(request, place, "key_rotate", _("Rotate"), context)
-    if _was_made(request):
-        return _told_already(request)
     overlap_s, _label = OVERLAPS.get(request.POST.get("overlap", ""), (None, ""))
     try:
         if overlap_s is None:
@@ -151,8 +148,11 @@ def key_rotate(request: HttpRequest, place: Place, credential_id: UUID) -> HttpR
             credential_id=credential_id,
             actor=place.person,
             overlap_s=overlap_s,
+            form_key=key_of(request),
             now=clock.now(),
         )
+    except KeyMadeAlready as error:
+        return _told_already(request, error)
     except ValidationError as error:
         messages.error(request, error.details["fields"][0]["message"])
         return redirect("organisation_keys")
@@ -188,8 +188,6 @@ def _page(
 
 def _shown_once(request: HttpRequest, place: Place, made: MadeCredential) -> HttpResponse:
     """The only answer with the key in it. It is kept by no cache, no session and no log."""
-    if KEY.fullmatch(request.POST.get("key", "")):
-        request.session[MADE] = [*request.session.get(MADE, []), request.POST["key"]][-MOST_MADE:]
     return _page(
         request,
         place,
@@ -199,15 +197,8 @@ def _shown_once(request: HttpRequest, place: Place, made: MadeCredential) -> Htt
     )
 
 
-def _was_made(request: HttpRequest) -> bool:
-    return request.POST.get("key", "") in request.session.get(MADE, [])
-
-
-def _told_already(request: HttpRequest) -> HttpResponse:
-    messages.info(
-        request,
-        _("This key was made already and is shown only once. Rotate it if you did not keep it."),
-    )
+def _told_already(request: HttpRequest, error: KeyMadeAlready) -> HttpResponse:
+    messages.info(request, error.details["fields"][0]["message"])
     return redirect("organisation_keys")
 
 

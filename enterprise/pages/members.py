@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.enums import Permission, Role
 from accounts.models import Membership
 from accounts.roles import MAY, may_give, roles_to_give
+from billing.pages.forms import done_once
 from common import clock, ratelimit
 from common.errors import ValidationError
 from enterprise.errors import RoleMissing
@@ -57,14 +58,18 @@ def _invite(request: HttpRequest, place: Place) -> HttpResponse:
     ratelimit.check(request, ["invitation"])
     email, role = request.POST.get("email", ""), request.POST.get("role", "")
     try:
-        invitation = member_invite(
-            account=place.account, actor=place.person, email=email, role=role, now=clock.now()
-        )
+        return done_once(request, lambda: _invited(request, place, email, role), email, role)
     except ValidationError as error:
         problems = {one["field"]: one["message"] for one in error.details["fields"]}
         return _show(
             request, place, status=error.status, problems=problems, asked={"email": email, "role": role}
         )
+
+
+def _invited(request: HttpRequest, place: Place, email: str, role: str) -> HttpResponse:
+    invitation = member_invite(
+        account=place.account, actor=place.person, email=email, role=role, now=clock.now()
+    )
     messages.success(
         request, _("%(email)s is invited. The mail is on its way.") % {"email": invitation.email}
     )

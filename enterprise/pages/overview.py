@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 from accounts.models import Account
 from billing.pages.meters import meters_of
 from billing.pages.plan_now import plan_now_of
+from billing.pages.wallet import balance_of
 from billing.pages.words import metric_names
 from common import clock
 from common.errors import ServiceUnavailable
@@ -79,6 +80,7 @@ def use_context(account: Account) -> dict[str, Any]:
     try:
         summary = usage_summary(account=account, metric=None)
         bounds = quota_status(account_id=account.pk)
+        balance = balance_of(account, now=clock.now())
     except (DatabaseError, ServiceUnavailable, UnknownMetric):
         logger.exception("organisation_use_unreadable", account_id=account.pk)
         return {"use_error": True}
@@ -89,6 +91,7 @@ def use_context(account: Account) -> dict[str, Any]:
         "summary": summary,
         "metric_name": names.get(summary.metric, summary.metric),
         "costs": amounts_of(summary),
+        "credits": balance if balance.is_any else None,
         "keys": keys[:MOST_KEYS],
         "more_keys": max(len(keys) - MOST_KEYS, 0),
     }

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from enterprise.pages import contracts, joining, keys, members, overview, use
+from enterprise.pages import contracts, joining, keys, members, overview, use, wallet
 
 urlpatterns: list[URLPattern] = [
     path("organisation/", overview.overview, name="organisation"),
@@ -14,6 +14,8 @@ urlpatterns: list[URLPattern] = [
     path("organisation/keys/", keys.keys, name="organisation_keys"),
     path("organisation/keys/<uuid:credential_id>/rotate/", keys.key_rotate, name="organisation_key_rotate"),
     path("organisation/keys/<uuid:credential_id>/revoke/", keys.key_revoke, name="organisation_key_revoke"),
+    path("organisation/credits/", wallet.credits_page, name="organisation_credits"),
+    path("organisation/credits/cap/", wallet.credits_cap, name="organisation_credits_cap"),
     path("organisation/contract/", contracts.contract, name="organisation_contract"),
     path("organisation/members/", members.members, name="organisation_members"),
     path(

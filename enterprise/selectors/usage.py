@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import Sum
 
 from accounts.models import Account
+from billing.selectors.credits import overage_standing
 from common.clock import database_now
 from common.database import one_moment
 from common.money import Money
@@ -48,7 +49,7 @@ class WindowUse:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One metric of one account at one moment; costs are of the whole contract's period."""
+    """One metric of one account at one moment; costs are of the whole period of its contract, else of its plan."""
 
     account: Account
     metric: str
@@ -84,10 +85,20 @@ def usage_summary(*, account: Account, metric: str | None) -> Summary:
             at=now,
             contract=contract,
             windows=tuple(WindowUse(bound, _cost(contract, bound, now)) for bound in shown),
-            costs=costs_at(contract, now) if contract else FREE,
+            costs=costs_at(contract, now) if contract else _plan_costs(account.pk, now),
             by_credential=tuple(_by_credential(account.pk, metric, now)),
             cumulative_units=_cumulated(account.pk, metric, contract, now),
         )
+
+
+def _plan_costs(account_id: int, now: datetime) -> Costs:
+    """What was charged past the plan's credits in its period; nothing without a plan that charges."""
+    standing = overage_standing(account_id, now=now)
+    if standing is None:
+        return FREE
+    return Costs(
+        Money(standing.spent_minor, standing.currency), Money(standing.projected_minor, standing.currency)
+    )
 
 
 def _window(

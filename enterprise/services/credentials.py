@@ -25,7 +25,7 @@ from common.clock import database_now
 from common.errors import NotFound, ValidationError
 from enterprise import metrics
 from enterprise.enums import CredentialStatus, KeyFailure, Scope
-from enterprise.errors import InvalidApiKey, ScopeMissing
+from enterprise.errors import InvalidApiKey, KeyMadeAlready, ScopeMissing
 from enterprise.models import Credential
 from enterprise.models.credentials import MAX_NAME_LENGTH
 from enterprise.rules import keys
@@ -61,12 +61,14 @@ def credential_create(
     scopes: Iterable[str],
     actor: User | Credential | None,
     expires_at: datetime | None = None,
+    form_key: str | None = None,
     now: datetime,
 ) -> MadeCredential:
     """A new key. ScopeMissing when a key or a person's role would hand on more than it has; ValidationError for what
-    cannot be; RoleMissing for a person who may not make keys.
+    cannot be; RoleMissing for a person who may not make keys; KeyMadeAlready when `form_key` made one before.
     """
     lock_account(account.pk)
+    _check_first(account.pk, form_key)
     _check_room(account.pk, now)
     made = _insert(
         account_id=account.pk,
@@ -74,6 +76,7 @@ def credential_create(
         scopes=_known_scopes(scopes),
         actor=actor,
         expires_at=expires_at,
+        form_key=form_key,
         now=now,
     )
     _audit("credential.created", made.credential, actor, now)
@@ -88,18 +91,20 @@ def credential_rotate(
     actor: User | Credential | None,
     overlap_s: int = 0,
     expires_at: datetime | None = None,
+    form_key: str | None = None,
     now: datetime,
 ) -> MadeCredential:
     """Another key with the same name and scopes. The old one works for `overlap_s` more seconds, 0 to 7 days.
 
     A key that was made for some time gets a successor for as long, unless `expires_at` says otherwise. NotFound,
-    ScopeMissing; ValidationError when the key is revoked or expired already.
+    ScopeMissing; ValidationError when the key is revoked or expired already; KeyMadeAlready as in credential_create.
     """
     overlap = timedelta(seconds=overlap_s)
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         raise ValidationError.of("overlap_s", "out_of_range", _("Give 0 to 604800 seconds."))
     lock_account(account_id)
     old = _locked(account_id, credential_id)
+    _check_first(account_id, form_key)
     if old.status_at(now) != CredentialStatus.ACTIVE:
         raise ValidationError.of("id", "not_active", _("This key has ended. Make a new one."))
     _check_room(account_id, now)
@@ -110,6 +115,7 @@ def credential_rotate(
         actor=actor,
         expires_at=expires_at or (now + (old.expires_at - old.created_at) if old.expires_at else None),
         rotated_from=old,
+        form_key=form_key,
         now=now,
     )
     old.expires_at = min(now + overlap, old.expires_at or now + overlap)
@@ -195,6 +201,7 @@ def _insert(
     expires_at: datetime | None,
     now: datetime,
     rotated_from: Credential | None = None,
+    form_key: str | None = None,
 ) -> MadeCredential:
     _check_holds(account_id, actor, scopes)
     if expires_at is not None and expires_at <= now:
@@ -211,11 +218,18 @@ def _insert(
         secret_hash=key.digest,
         scopes=sorted(scopes),
         rotated_from=rotated_from,
+        form_key=form_key,
         created_by=actor if isinstance(actor, User) else None,
         created_at=now,
         expires_at=expires_at,
     )
     return MadeCredential(credential, key.text)
+
+
+def _check_first(account_id: int, form_key: str | None) -> None:
+    """A form pressed twice, or loaded again, makes one key. Under the account's lock; a constraint holds it too."""
+    if form_key and Credential.objects.filter(account_id=account_id, form_key=form_key).exists():
+        raise KeyMadeAlready.once()
 
 
 def _locked(account_id: int, credential_id: UUID) -> Credential:

@@ -8,9 +8,10 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from accounts.enums import Permission, Role
+from accounts.enums import NotificationKind, Permission, Role
 from accounts.locks import lock_account
 from accounts.models import Account, Membership, User
+from accounts.notifications import notify
 from accounts.roles import may_give
 from accounts.services import account_create_organisation
 from common import audit
@@ -63,6 +64,7 @@ def member_role_change(
     _audit(
         "member.role_changed", account.pk, actor, membership.user_id, now, from_role=before, to_role=wanted
     )
+    _tell(membership, "membership_role", actor, now, role=wanted)
     return membership
 
 
@@ -84,6 +86,7 @@ def member_remove(*, account: Account, actor: User, membership_id: int, now: dat
     _offers_withdraw(membership, None, now)
     action = "member.left" if is_self else "member.removed"
     _audit(action, account.pk, actor, membership.user_id, now, role=membership.role)
+    _tell(membership, "membership_ended", actor, now)
     return membership
 
 
@@ -99,6 +102,7 @@ def ownership_transfer(*, account: Account, actor: User, membership_id: int, now
     _become(successor, Role.OWNER, now)
     _become(own, Role.ADMIN, now)
     _audit("member.ownership_transferred", account.pk, actor, successor.user_id, now, from_user=actor.pk)
+    _tell(successor, "membership_role", actor, now, role=Role.OWNER)
     return successor
 
 
@@ -150,6 +154,22 @@ def _check_owner_left(membership: Membership) -> None:
         raise ValidationError.of(
             "role", "last_owner", _("An organisation needs an owner. Make another member an owner first.")
         )
+
+
+def _tell(membership: Membership, template: str, actor: User, now: datetime, **context: str) -> None:
+    """Tell the person whose place changed, unless it was by their own hand."""
+    if membership.user_id == actor.pk or not membership.user.is_active:
+        return
+    account = membership.account
+    notify(
+        kind=NotificationKind.MEMBERSHIP,
+        template=template,
+        cause=f"member:{membership.pk}:{now.isoformat()}",
+        context={"organisation": account.name, **context},
+        account=account,
+        users=[membership.user],
+        now=now,
+    )
 
 
 def _audit(action: str, account_id: int, actor: User, subject: int, now: datetime, **data: Any) -> None:

@@ -12,6 +12,8 @@ from datetime import datetime
 from hashlib import sha256
 from uuid import uuid4
 
+from django.utils.translation import gettext as _
+
 from accounts.models import Account
 from billing.errors import OveragePending
 from billing.models import OverageCharge
@@ -25,9 +27,11 @@ from billing.services import (
 )
 from common.errors import DomainError, ServiceUnavailable
 from quotas.bulk import Consumption, usage_consume_all
+from quotas.errors import InsufficientCredits
 from quotas.refusals import raise_for_refusal
+from quotas.remedies import API_DOCS_URL
 from quotas.selectors import quota_status
-from quotas.services import usage_check, usage_consume
+from quotas.services import usage_check, usage_consume, usage_reserve
 from quotas.values import Decision, Refusal
 
 LONGEST_PLAIN_KEY = 200
@@ -85,6 +89,36 @@ def use_take(*, caller: Caller, metric: str, units: int, subject: str, key: str 
     if decision.refusal == Refusal.INSUFFICIENT_CREDITS:
         return _charged(caller, asked, is_keyed=key is not None)
     return Taken(raise_for_refusal(decision))
+
+
+def use_hold(
+    *, caller: Caller, metric: str, units: int, subject: str, ttl_s: int, key: str | None
+) -> Decision:
+    """Set aside, as far as limits and credits go. Raises the meter's refusals.
+
+    Nothing past the credits is set aside: a charge has to be accepted before the work begins, and how much of a
+    reservation will be used is known only after it. Whoever could consume that much is told so, with the way on.
+    """
+    held = usage_reserve(
+        account_id=caller.account.pk,
+        metric=metric,
+        units=units,
+        ttl_s=ttl_s,
+        key=key,
+        credential_id=caller.credential_id,
+        subject=subject,
+        request_id=caller.request_id,
+    )
+    try:
+        return raise_for_refusal(held)
+    except InsufficientCredits as error:
+        if overage_terms(account=caller.account, now=caller.now) is not None:
+            error.message = _(
+                "A reservation goes as far as the credits do. What is past them is charged when it is consumed."
+            )
+            error.details["reason"] = "reservations_are_not_charged"
+            error.details["remedies"].insert(0, {"action": "consume", "url": API_DOCS_URL})
+        raise
 
 
 def use_take_all(*, caller: Caller, operations: Sequence[Consumption]) -> list[Taken | DomainError]:

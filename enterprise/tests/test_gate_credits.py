@@ -197,3 +197,32 @@ class TestBatch:
         assert [one["status"] for one in batch(holder, *asked)] == [200, 200, 200, 503, 503]
         assert [one["status"] for one in batch(holder, *asked[3:])] == [200, 200]
         assert standing(holder, stand_in) == (5, 0, 56)
+
+
+class TestReserve:
+    def reserve(self, holder, units=1, key=None):
+        return take(holder, units, key, "/v1/b2b/usage/reservations")
+
+    def test_goes_as_far_as_credits_do_and_says_what_to_do_beyond(self, trading, stand_in):
+        """A charge must be accepted before the work, and only after it is known how much of a reservation was used."""
+        holder = trader(credits_left=2)
+        before = standing(holder, stand_in)
+        refused = self.reserve(holder, 3, key="r")
+        error = refused.json()["error"]
+        assert (refused.status_code, error["code"]) == (402, "insufficient_credits")
+        assert error["details"]["reason"] == "reservations_are_not_charged"
+        assert error["details"]["remedies"][0] == {"action": "consume", "url": "/v1/docs"}
+        assert error["details"]["credits"] == {"balance_units": 2, "needed_units": 3}
+        assert standing(holder, stand_in) == before
+        assert self.reserve(holder, 2).status_code == 201
+        assert take(holder, 3).json()["data"]["overage_charge"]["units"] == 3, "consuming as much is charged"
+
+    def test_where_nothing_could_be_charged_it_does_not_offer_it(self, trading, stand_in):
+        holder = trader(credits_left=0)
+        subscription = services.overage.live_subscription(holder.account.pk)
+        type(subscription).objects.filter(pk=subscription.pk).update(status="past_due")
+        error = self.reserve(holder).json()["error"]
+        assert error["code"] == "insufficient_credits"
+        assert "reason" not in error["details"]
+        assert "consume" not in [one["action"] for one in error["details"]["remedies"]]
+        assert standing(holder, stand_in) == (0, 0, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,8 +22,8 @@ from enterprise.rules.contracts import LimitTerms
 from enterprise.services import contract_amend, credential_authenticate
 from enterprise.tests.conftest import key_of, organisation
 from enterprise.tests.helpers import block, charged, contract
+from enterprise.tests.people import at_once, join, state
 from enterprise.tests.test_member_pages import signed_in, text
-from enterprise.tests.test_members import join, state
 from quotas.services import MetricSpec, metrics_sync, usage_consume
 
 pytestmark = [pytest.mark.req("EN-10"), pytest.mark.django_db]
@@ -61,6 +62,22 @@ def test_made_shown_once_and_nowhere_else() -> None:
         assert "till two" in text(page)
     kept = str([*AuditEntry.objects.values(), *[one.get_decoded() for one in Session.objects.all()]])
     assert secret not in kept
+
+
+@pytest.mark.req("EN-2")
+def test_a_form_pressed_twice_at_once_makes_one_key(committed_db: None) -> None:
+    """Whoever comes second waits for the first, and is told that its answer had the key."""
+    account, owner = organisation()
+    old = key_of(account, owner, Scope.PRODUCT)
+    rotate = reverse("organisation_key_rotate", args=[old.credential.public_id])
+    for path, body in ((KEYS, BODY), (rotate, {"overlap": "3600", "key": FORM[::-1]})):
+        before = Credential.objects.count()
+        answers = at_once(*[partial(signed_in(owner).post, path, body) for _ in range(4)])
+        assert sorted(answer.status_code for answer in answers) == [200, 302, 302, 302]
+        assert Credential.objects.count() == before + 1
+    other, stranger = organisation()
+    assert secret_of(signed_in(stranger).post(KEYS, BODY)), "another organisation's form is another one"
+    assert Credential.objects.get(account=other).form_key == FORM
 
 
 @pytest.mark.parametrize(
@@ -237,11 +254,11 @@ def test_ended_and_coming_contracts(client: Any) -> None:
 @pytest.mark.req("EN-11")
 def test_nothing_of_anothers_contract(client: Any) -> None:
     other, _owner = organisation("Somebody else")
-    contract(other, block(77), title="Secret terms")
+    contract(other, block(77_077), title="Secret terms")
     for path in (CONTRACT, "/organisation/"):
         page = text(client.get(path))
         assert "Secret terms" not in page
-        assert "77" not in page
+        assert "77,077" not in page
 
 
 def test_a_page_without_its_figures_says_so(client: Any, monkeypatch: Any) -> None:

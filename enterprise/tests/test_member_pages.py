@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from enterprise.enums import Scope
 from enterprise.models import Invitation
 from enterprise.services import credential_create
 from enterprise.tests.conftest import organisation
-from enterprise.tests.test_members import invite, join, mailed, place, state
+from enterprise.tests.people import at_once, invite, join, mailed, place, state
 
 pytestmark = pytest.mark.req("EN-1", "EN-10")
 
@@ -59,6 +60,22 @@ def test_who_belongs_nowhere_is_told_how_to_begin() -> None:
     assert client.post("/organisation/new/", {"name": "New & Sons"}).status_code == 302
     assert person.memberships.get().role == Role.OWNER
     assert "New &amp; Sons is ready" in text(client.get("/organisation/"))
+
+
+def test_a_form_pressed_twice_at_once_does_it_once(committed_db: None) -> None:
+    person = make_person()
+    form = {"name": "New & Sons", "key": "a" * 32}
+    answers = at_once(*[partial(signed_in(person).post, "/organisation/new/", form) for _ in range(3)])
+    assert [answer.status_code for answer in answers] == [302] * 3
+    account = person.memberships.get().account
+    offer = {"email": "ada@example.test", "role": "viewer", "key": "b" * 32}
+    answers = at_once(*[partial(signed_in(person).post, MEMBERS, offer) for _ in range(3)])
+    assert [answer.status_code for answer in answers] == [302] * 3
+    assert Invitation.objects.get().account == account
+    client = signed_in(person)
+    assert client.post(MEMBERS, offer | {"key": "c" * 32}).status_code == 422, "another form is another wish"
+    assert client.post("/organisation/new/", form | {"name": "Another"}).status_code == 302
+    assert person.memberships.count() == 2, "so is the same form with another name"
 
 
 @pytest.mark.django_db
