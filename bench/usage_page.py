@@ -161,6 +161,7 @@ def _measure(client: Client, name: str, query: str, key: str, requests: int) -> 
         "p95_ms": round(times[int(len(times) * 0.95)], 1),
         "python_ms": round(statistics.median(work[3:]), 1),
         "kib": len(answer.content) // 1024,
+        "load": round(os.getloadavg()[0], 1),
     }
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from common.formats import compact_text, number_text
+from common.formats import compact_text, number_text, number_texts
 
 FULL = 100
 MOST_SERIES = 6
@@ -40,6 +40,10 @@ class Place:
     label: str
     short: str
     note: str = ""
+
+    @property
+    def full(self) -> str:
+        return f"{self.label} ({self.note})" if self.note else self.label
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,28 +145,27 @@ def chart_of(
 ) -> Chart:
     """A chart of bars, the series one on the other. ValueError for what cannot be drawn so."""
     _refuse_undrawable(places, series)
-    totals = [_total(series, index) for index in range(len(places))]
+    totals = [_sum(values) for values in zip(*(one.values for one in series), strict=True)]
+    texts, sums = [_figures(one.values) for one in series], _figures(totals)
     highest = max((total for total in totals if total is not None), default=0)
     shown = reference if reference and reference.value <= highest * REFERENCE_REACH else None
     ticks = nice_ticks(max(highest, shown.value if shown else 0))
-    slot = FULL / max(len(places), 1)
     known = [index for index, total in enumerate(totals) if total is not None]
-    stop = known[-1] if known else len(places) - 1
     legend = [(f"s{number}", one.name) for number, one in enumerate(series, 1)] if len(series) > 1 else []
+    slot = FULL / max(len(places), 1)
     return Chart(
         key=key,
         title=title,
         unit=unit,
-        points=[
-            _point(index, place, series, slot, ticks[-1], is_stop=index == stop)
-            for index, place in enumerate(places)
-        ],
+        points=_points(
+            places, series, texts, totals, sums, top=ticks[-1], stop=known[-1] if known else len(places) - 1
+        ),
         y_ticks=[Tick(_at(FULL - _share(tick, ticks[-1])), compact_text(tick), "end") for tick in ticks],
         x_ticks=_x_ticks(places, slot, label_steps),
         legend=[*legend, ("reference", _with_figure(shown))] if shown else legend,
         reference_y=_at(FULL - _share(shown.value, ticks[-1])) if shown else "",
         columns=[*(one.name for one in series), *([_("Together")] if len(series) > 1 else [])],
-        rows=[_row(index, place, series) for index, place in enumerate(places)],
+        rows=_rows(places, [*texts, sums] if len(series) > 1 else texts),
         is_empty=highest == 0,
     )
 
@@ -174,6 +177,13 @@ def nice_ticks(highest: int) -> list[int]:
     step = next(power * nice for nice in NICE if power * nice >= at_least)
     count = max(-(-highest // step), 1)
     return [step * number for number in range(count + 1)]
+
+
+def labelled(count: int, steps: Sequence[int]) -> range:
+    """Which of `count` places the horizontal axis names: about seven, at round distances. Others need no `short`."""
+    fewest = -(-count // MOST_LABELS)
+    step = next((one for one in steps if one >= fewest), fewest)
+    return range(0, count, max(step, 1))
 
 
 def largest(series: Sequence[Series], *, others: str, most: int = MOST_SERIES) -> list[Series]:
@@ -196,35 +206,52 @@ def _refuse_undrawable(places: Sequence[Place], series: Sequence[Series]) -> Non
         raise ValueError("bars stand on zero: no figure may be negative")
 
 
-def _total(series: Sequence[Series], index: int) -> int | None:
-    return _sum([one.values[index] for one in series])
-
-
 def _sum(values: Sequence[int | None]) -> int | None:
     """None only when nothing of it is known."""
     known = [value for value in values if value is not None]
     return sum(known) if known else None
 
 
-def _point(
-    index: int, place: Place, series: Sequence[Series], slot: float, top: int, *, is_stop: bool
-) -> Point:
+def _figures(values: Sequence[int | None]) -> list[str]:
+    """As they stand in the table and behind the series' names."""
+    texts = number_texts(value or 0 for value in values)
+    return ["–" if value is None else text for value, text in zip(values, texts, strict=True)]
+
+
+def _points(
+    places: Sequence[Place],
+    series: Sequence[Series],
+    texts: Sequence[Sequence[str]],
+    totals: Sequence[int | None],
+    sums: Sequence[str],
+    *,
+    top: int,
+    stop: int,
+) -> list[Point]:
+    """There may be hundreds of six parts each: what they have in common is worked out and translated once."""
+    slot = FULL / max(len(places), 1)
     width = min(slot * BAR_SHARE, WIDEST_BAR)
-    total = _total(series, index)
-    tip = _said(place, total)
-    parts = _parts(series, index) if len(series) > 1 and total is not None else ""
-    return Point(
-        x=_at(index * slot + (slot - width) / 2),
-        width=_at(width),
-        slot_x=_at(index * slot),
-        slot_width=_at(slot),
-        segments=_segments(series, index, top),
-        label=f"{tip} ({parts})" if parts else tip,
-        tip=tip,
-        parts=parts,
-        is_gap=total is None,
-        is_stop=is_stop,
-    )
+    width_text, slot_text = _at(width), _at(slot)
+    said, unknown = _("%(place)s: %(figure)s"), _("no figure")
+    points = []
+    for index, (place, total) in enumerate(zip(places, totals, strict=True)):
+        tip = said % {"place": place.full, "figure": unknown if total is None else sums[index]}
+        parts = _parts(series, texts, index) if len(series) > 1 else ""
+        points.append(
+            Point(
+                x=_at(index * slot + (slot - width) / 2),
+                width=width_text,
+                slot_x=_at(index * slot),
+                slot_width=slot_text,
+                segments=_segments(series, index, top),
+                label=f"{tip} ({parts})" if parts else tip,
+                tip=tip,
+                parts=parts,
+                is_gap=total is None,
+                is_stop=index == stop,
+            )
+        )
+    return points
 
 
 def _segments(series: Sequence[Series], index: int, top: int) -> list[Segment]:
@@ -239,31 +266,21 @@ def _segments(series: Sequence[Series], index: int, top: int) -> list[Segment]:
     return segments
 
 
-def _said(place: Place, total: int | None) -> str:
-    where = f"{place.label} ({place.note})" if place.note else place.label
-    figure = _("no figure") if total is None else number_text(total)
-    return _("%(place)s: %(figure)s") % {"place": where, "figure": figure}
+def _parts(series: Sequence[Series], texts: Sequence[Sequence[str]], index: int) -> str:
+    named = [
+        f"{one.name} {text[index]}" for one, text in zip(series, texts, strict=True) if one.values[index]
+    ]
+    return ", ".join(named)
 
 
-def _parts(series: Sequence[Series], index: int) -> str:
-    named = [(one.name, one.values[index]) for one in series]
-    return ", ".join(f"{name} {number_text(value)}" for name, value in named if value)
-
-
-def _row(index: int, place: Place, series: Sequence[Series]) -> Row:
-    values = [one.values[index] for one in series]
-    if len(series) > 1:
-        values.append(_sum(values))
-    label = f"{place.label} ({place.note})" if place.note else place.label
-    return Row(label, ["–" if value is None else number_text(value) for value in values])
+def _rows(places: Sequence[Place], columns: Sequence[Sequence[str]]) -> list[Row]:
+    return [Row(place.full, [column[index] for column in columns]) for index, place in enumerate(places)]
 
 
 def _x_ticks(places: Sequence[Place], slot: float, steps: Sequence[int]) -> list[Tick]:
     """About seven labels at round distances, every other one of them minor."""
-    fewest = -(-len(places) // MOST_LABELS)
-    step = next((one for one in steps if one >= fewest), fewest)
     ticks = []
-    for number, index in enumerate(range(0, len(places), max(step, 1))):
+    for number, index in enumerate(labelled(len(places), steps)):
         middle = (index + 0.5) * slot
         anchor = "start" if middle < EDGE else "end" if middle > FULL - EDGE else "middle"
         at = {"start": index * slot, "middle": middle, "end": (index + 1) * slot}[anchor]

@@ -4,11 +4,13 @@ Pure functions of a value and the active language. French has its own spaces: a 
 currency and the percent sign, and between thousands.
 """
 
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import cache
 
 from django.utils import dateformat, timezone
-from django.utils.formats import number_format
+from django.utils.formats import get_format
 from django.utils.translation import get_language, ngettext, pgettext
 from django.utils.translation import gettext as _
 
@@ -24,7 +26,18 @@ def is_french() -> bool:
 
 def number_text(value: int) -> str:
     """1,000 or 1 000."""
-    return number_format(value, use_l10n=True, force_grouping=True)
+    return number_texts([value])[0]
+
+
+def number_texts(values: Iterable[int]) -> list[str]:
+    """Many at once: a table has thousands, and Django's own number_format takes ten times as long for each."""
+    thousands = _thousands(get_language() or "en")
+    return [f"{value:,}".replace(",", thousands) for value in values]
+
+
+@cache
+def _thousands(language: str) -> str:
+    return str(get_format("THOUSAND_SEPARATOR", language))
 
 
 def compact_text(value: int) -> str:
@@ -116,12 +129,27 @@ def time_text(at: datetime) -> str:
 
 def moment_text(at: datetime, *, now: datetime) -> str:
     """Today at 14:05, tomorrow at 00:00, 3 December at 00:00."""
-    local, today = timezone.localtime(at), timezone.localtime(now).date()
-    days = (local.date() - today).days
-    words = {0: _("today at %(time)s"), 1: _("tomorrow at %(time)s"), -1: _("yesterday at %(time)s")}
-    if days in words:
-        return words[days] % {"time": time_text(at)}
-    return _("%(date)s at %(time)s") % {"date": day_text(at, now=now), "time": time_text(at)}
+    return moment_texts([at], now=now)[0]
+
+
+def moment_texts(ats: Iterable[datetime], *, now: datetime) -> list[str]:
+    """Many at once, as for a chart by hour: each day and each time of day is written out once."""
+    today = timezone.localtime(now).date()
+    near = {0: _("today at %(time)s"), 1: _("tomorrow at %(time)s"), -1: _("yesterday at %(time)s")}
+    other = _("%(date)s at %(time)s")
+    days: dict[date, str] = {}
+    times: dict[time, str] = {}
+    texts = []
+    for at in ats:
+        local = timezone.localtime(at)
+        day, hour = local.date(), local.time()
+        if day not in days:
+            days[day] = day_text(at, now=now)
+        if hour not in times:
+            times[hour] = time_text(at)
+        pattern = near.get((day - today).days, other)
+        texts.append(pattern % {"date": days[day], "time": times[hour]})
+    return texts
 
 
 def utc_text(at: datetime, *, now: datetime) -> str:

@@ -21,10 +21,11 @@ from common.charts import (
     Reference,
     Series,
     chart_of,
+    labelled,
 )
 from common.formats import (
     date_text,
-    moment_text,
+    moment_texts,
     month_text,
     number_text,
     percent_text,
@@ -86,7 +87,7 @@ def drawn(
         key="use",
         title=title_of(filters, metric_name),
         unit=metric_name,
-        places=[_place(start, filters.granularity, now, len(split.starts)) for start in split.starts],
+        places=_places(split.starts, filters.granularity, now),
         series=_series(split, metric_name, keys, now),
         reference=_limit(filters, bounds),
         label_steps=STEPS[filters.granularity],
@@ -134,15 +135,33 @@ def _series(split: SplitUse, metric_name: str, keys: Sequence[Key], now: datetim
     return [Series(key_name(one.credential_id, keys), values(one.units)) for one in split.by_key]
 
 
-def _place(start: datetime, granularity: Granularity, now: datetime, count: int) -> Place:
-    note = "" if _end(start, granularity) <= now else _("so far") if start <= now else _("still to come")
+def _places(starts: Sequence[datetime], granularity: Granularity, now: datetime) -> list[Place]:
+    """Each with its name, those that the axis names with a short one too."""
+    short = {
+        index: _short(starts[index], granularity, len(starts))
+        for index in labelled(len(starts), STEPS[granularity])
+    }
+    notes = {True: _("so far"), False: _("still to come")}
+    return [
+        Place(label, short.get(index, ""), "" if _end(start, granularity) <= now else notes[start <= now])
+        for index, (start, label) in enumerate(zip(starts, _labels(starts, granularity, now), strict=True))
+    ]
+
+
+def _labels(starts: Sequence[datetime], granularity: Granularity, now: datetime) -> list[str]:
     if granularity == Granularity.HOUR:
-        short = time_text(start) if count <= FEW_HOURS else short_day_text(start)
-        return Place(moment_text(start, now=now), short, note)
-    day = _as_day(start)
+        return moment_texts(starts, now=now)
     if granularity == Granularity.MONTH:
-        return Place(month_text(day), month_text(day, short=True), note)
-    return Place(date_text(day), short_day_text(day), note)
+        return [month_text(_as_day(start)) for start in starts]
+    return [date_text(_as_day(start)) for start in starts]
+
+
+def _short(start: datetime, granularity: Granularity, count: int) -> str:
+    if granularity == Granularity.HOUR:
+        return time_text(start) if count <= FEW_HOURS else short_day_text(start)
+    if granularity == Granularity.MONTH:
+        return month_text(_as_day(start), short=True)
+    return short_day_text(_as_day(start))
 
 
 def _as_day(day: date) -> datetime:
