@@ -13,9 +13,10 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import Account, AccountDeletion, Membership, Role, User
+from accounts.passwords import password_check
 from accounts.personal import Person, holders, person
 from common import audit, outbox
-from common.errors import DomainError, PermissionDenied, ValidationError
+from common.errors import DomainError, PermissionDenied
 
 logger = structlog.get_logger(__name__)
 
@@ -41,8 +42,7 @@ def account_delete(*, user: User, password: str, request_id: str, now: datetime)
 
     ValidationError for a wrong password, PermissionDenied for an organisation's last owner; nothing changes then.
     """
-    if not user.check_password(password):
-        raise ValidationError.of("password", "wrong", _("This is not your current password."))
+    password_check(user, password)
     deletion = _begin(user, request_id, now)
     try:
         return deletion_carry_out(deletion_id=deletion.pk, now=now)

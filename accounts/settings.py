@@ -5,10 +5,10 @@ from typing import Any
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import transaction
-from django.utils.translation import gettext_lazy as _
 
 from accounts.enums import Channel, NotificationKind
 from accounts.models import User
+from accounts.passwords import password_check
 from accounts.rules import complete_choices, merged_choices
 from common.errors import ValidationError
 
@@ -44,8 +44,7 @@ def password_change(*, user: User, current_password: str, new_password: str) -> 
     """
     with transaction.atomic():
         locked = User.objects.select_for_update().get(pk=user.pk)
-        if not locked.check_password(current_password):
-            raise ValidationError.of("current_password", "wrong", _("This is not your current password."))
+        password_check(locked, current_password, field="current_password")
         try:
             validate_password(new_password, locked)
         except DjangoValidationError as error:

@@ -60,11 +60,18 @@ class UserRefreshToken(RefreshToken):
     def withdraw_family(self) -> None:
         """Make every refresh token of this sign-in useless, this one too."""
         self.withdraw()
-        family = OutstandingToken.objects.filter(jti__startswith=self.family + FAMILY_END)
-        BlacklistedToken.objects.bulk_create(
-            [BlacklistedToken(token=token) for token in family.filter(blacklistedtoken=None)],
-            ignore_conflicts=True,
-        )
+        family_withdraw(self.family)
+
+
+def family_withdraw(family: str, *, user: User | None = None) -> bool:
+    """Make every refresh token of one sign-in, of that user, useless. False when there was none to withdraw."""
+    issued = OutstandingToken.objects.filter(jti__startswith=family + FAMILY_END, blacklistedtoken=None)
+    if user is not None:
+        issued = issued.filter(user=user)
+    withdrawn = BlacklistedToken.objects.bulk_create(
+        [BlacklistedToken(token=token) for token in issued], ignore_conflicts=True
+    )
+    return bool(withdrawn)
 
 
 def issue(user: User, *, family: str | None = None) -> TokenPair:

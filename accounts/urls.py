@@ -4,7 +4,7 @@ from django.conf import settings
 from django.urls import URLPattern, URLResolver, path
 
 from accounts import pages
-from accounts.api import account, auth, notifications
+from accounts.api import account, auth, notifications, security
 from accounts.pages import mails
 from common.routes import account_paths
 
@@ -35,6 +35,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="account-notification-read",
     ),
     *account_paths("password", account.PasswordView.as_view(), name="account-password"),
+    *account_paths("sessions", security.SessionsView.as_view(), name="account-sessions"),
+    *account_paths("sessions/<str:session_id>", security.SessionView.as_view(), name="account-session"),
+    *account_paths("two-factor", security.TwoFactorView.as_view(), name="account-two-factor"),
+    *account_paths(
+        "two-factor/confirm", security.TwoFactorConfirmView.as_view(), name="account-two-factor-confirm"
+    ),
+    *account_paths(
+        "two-factor/recovery-codes", security.RecoveryCodesView.as_view(), name="account-recovery-codes"
+    ),
+    *account_paths("two-factor/off", security.TwoFactorOffView.as_view(), name="account-two-factor-off"),
 ]
 
 if settings.DEBUG:

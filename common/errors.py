@@ -125,7 +125,7 @@ class IdempotencyKeyReused(DomainError):
 
 
 class RateLimited(DomainError):
-    """`details`: `limit` (its name), `retry_after_s`. `rate_headers` say the same in the IETF's form."""
+    """`details`: `limit` (its name), `retry_after_s`, where that is known. `rate_headers` say the same in the IETF's form."""
 
     code, status, retryable = "rate_limited", 429, True
     default_message = _("Too many requests. Wait, then go on.")
@@ -141,7 +141,8 @@ class RateLimited(DomainError):
         self.rate_headers = dict(rate_headers or {})
 
     def headers(self) -> dict[str, str]:
-        return self.rate_headers | {"Retry-After": str(self.details.get("retry_after_s", 1))}
+        wait = self.details.get("retry_after_s")
+        return self.rate_headers | ({} if wait is None else {"Retry-After": str(wait)})
 
 
 class ServiceUnavailable(DomainError):

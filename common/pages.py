@@ -82,8 +82,8 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # no
 
 
 def too_many_requests(request: HttpRequest) -> HttpResponse:
-    """Allauth's limits, which are per minute and do not say when they end."""
-    return render_error(request, errors.RateLimited(details={"retry_after_s": 60}))
+    """Allauth's limits, which do not say when they end: so no number is said either."""
+    return render_error(request, errors.RateLimited())
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from allauth.account.adapter import get_adapter
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -58,8 +59,9 @@ class PasswordView(ApiView):
 
     @extend_schema(operation_id="account_password", request=PasswordRequest, responses=TokenPairData)
     def post(self, request: Request) -> Response:
-        """Change the password. All tokens so far stop working; the answer has a new pair for this client."""
+        """Change the password. All tokens so far stop working; the answer has a new pair for this client. A mail tells."""
         user = password_change(user=person_of(request), **self.body(PasswordRequest))
+        get_adapter(request._request).send_notification_mail("account/email/password_changed", user)
         return Response(tokens.issue(user).as_json())
 
 

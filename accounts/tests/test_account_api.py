@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
+from django.core import mail
 from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
@@ -146,6 +148,32 @@ def test_password_change_withdraws_every_token_and_gives_a_new_pair(api: Api, pe
     assert api("get").status_code == 200
     person.refresh_from_db()
     assert person.check_password("a-much-better-one-9")
+
+
+@pytest.mark.parametrize(
+    ("language", "subject"),
+    [("en", "Your Palier password was changed"), ("fr", "Votre mot de passe Palier a été changé")],
+)
+def test_who_has_the_address_hears_of_a_new_password(
+    api: Api, person: User, language: str, subject: str
+) -> None:
+    User.objects.filter(pk=person.pk).update(language=language)
+    EmailAddress.objects.create(user=person, email=person.email, primary=True, verified=True)
+    assert change(api, "wrong", "a-much-better-one-9").status_code == 422
+    assert mail.outbox == []
+    assert change(api, PASSWORD, "a-much-better-one-9").status_code == 200
+    assert [(one.subject, one.to) for one in mail.outbox] == [(subject, [person.email])]
+
+
+def test_a_password_is_changed_though_the_mail_cannot_be_sent(
+    api: Api, person: User, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    EmailAddress.objects.create(user=person, email=person.email, primary=True, verified=True)
+    settings.EMAIL_BACKEND = "accounts.tests.test_sign_in_mails._Down"
+    assert change(api, PASSWORD, "a-much-better-one-9").status_code == 200
+    person.refresh_from_db()
+    assert person.check_password("a-much-better-one-9")
+    assert "mail_not_sent" in caplog.text
 
 
 @pytest.mark.parametrize(

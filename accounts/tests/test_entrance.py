@@ -199,6 +199,18 @@ def test_behind_a_proxy_each_visitor_has_tries_of_their_own(settings: Any) -> No
     cache.clear()
 
 
+def test_a_limit_whose_end_is_not_known_names_no_number(settings: Any) -> None:
+    settings.ACCOUNT_RATE_LIMITS = {"login": "1/10m/ip"}
+    cache.clear()
+    form = {"login": "nobody@example.test", "password": "wrong"}
+    _first, refused = (Client().post("/accounts/login/", form) for _ in range(2))
+    assert refused.status_code == 429
+    assert "Retry-After" not in refused
+    assert "Wait a few minutes, then try again." in refused.content.decode()
+    assert "seconds" not in refused.content.decode()
+    cache.clear()
+
+
 LABELS = {
     "/accounts/login/": (["Email", "Password"], ["Adresse e-mail", "Mot de passe"]),
     "/accounts/signup/": (["Email", "Password"], ["Adresse e-mail", "Mot de passe"]),

@@ -27,6 +27,7 @@ from billing.services.details import (
     BillingDetails,
     billing_details,
     billing_details_set,
+    billing_email_follow,
     tax_id_add,
     tax_id_remove,
 )
@@ -75,6 +76,7 @@ __all__ = [
     "action_of",
     "billing_details",
     "billing_details_set",
+    "billing_email_follow",
     "card_setup_begin",
     "card_setup_finish",
     "card_setup_get",

@@ -1,14 +1,18 @@
 """What stands on invoices: name, e-mail address, postal address, tax numbers. Kept by Stripe, which prints them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
+from django.db import transaction
 from django.utils.translation import gettext as _
 
-from accounts.models import Account
+from accounts.models import Account, User
 from billing.errors import ProviderRefused
 from billing.gateways.stripe import gateway
 from billing.gateways.values import AddressState, TaxIdState
+from billing.mirror import EMAIL
 from billing.services.customers import customer_ensure
+from common import outbox
 from common.errors import NotFound, ValidationError
 
 # Those that businesses in Europe and its neighbours have. Stripe knows more, and checks each.
@@ -43,6 +47,19 @@ def billing_details_set(*, account: Account, name: str, email: str, address: Add
     customer_id = customer_ensure(account=account)
     gateway.customer_details_set(customer_id=customer_id, name=name, email=email, address=address)
     Account.objects.filter(pk=account.pk).update(billing_email=email)
+
+
+@transaction.atomic
+def billing_email_follow(*, user: User, old: str, new: str, now: datetime) -> None:
+    """A person's invoices go to their new main address, unless they named another one for invoices themselves.
+
+    Stripe is told after the commit. What organisations named stays: their invoices are not one person's.
+    """
+    own = Account.objects.filter(personal_owner=user, billing_email__iexact=old)
+    for account in own.select_for_update(no_key=True):
+        account.billing_email = new
+        account.save(update_fields=["billing_email"])
+        outbox.promise(EMAIL, {"account_id": account.pk}, now=now)
 
 
 def tax_id_add(*, account: Account, kind: str, value: str, key: str) -> TaxIdState:

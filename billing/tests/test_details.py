@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from allauth.account.models import EmailAddress
+from django.test import Client
 from django.utils import translation
 
+from accounts.services import account_create_organisation
+from accounts.tests.factories import PASSWORD
 from billing.pages.details import countries
-from billing.services import billing_details, tax_id_add
+from billing.services import billing_details, customer_ensure, tax_id_add
 from billing.tests.conftest import person
 from billing.tests.helpers import ask, fault, no_faults, only, state
 from billing.tests.test_pages import browser_of
+from common import clock, outbox
 
 pytestmark = [pytest.mark.django_db, pytest.mark.req("BI-4")]
 
@@ -164,3 +169,46 @@ def test_countries_are_named_in_the_readers_language():
     assert "EU" not in dict(french)
     names = [name for _code, name in french]
     assert names.index("Égypte") < names.index("Zambie"), "É stands with E"
+
+
+def moves(account, new: str = "moved@example.test") -> None:
+    """The account's person makes another, confirmed address their main one, on the page."""
+    user = account.personal_owner
+    EmailAddress.objects.update_or_create(
+        user=user, email=user.email, defaults={"primary": True, "verified": True}
+    )
+    EmailAddress.objects.create(user=user, email=new, verified=True)
+    client = Client()
+    client.post("/accounts/login/", {"login": user.email, "password": PASSWORD})
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    answer = client.post("/accounts/email/", {"email": new, "action_primary": ""})
+    assert answer.status_code == 302
+    outbox.run_due(now=clock.now())
+    user.refresh_from_db()
+    assert user.email == new
+
+
+@pytest.mark.req("AC-1")
+@pytest.mark.parametrize("at_stripe", [False, True])
+def test_invoices_go_to_a_new_main_address(catalog, at_stripe):
+    account = person()
+    organisation = account_create_organisation(name="Acme", owner=account.personal_owner, now=clock.now())
+    theirs = organisation.billing_email
+    if at_stripe:
+        customer_ensure(account=account)
+    moves(account)
+    account.refresh_from_db()
+    organisation.refresh_from_db()
+    assert account.billing_email == "moved@example.test"
+    assert organisation.billing_email == theirs, "an organisation's invoices are not one person's"
+    if at_stripe:
+        assert customer_of(catalog, account)["email"] == "moved@example.test"
+
+
+@pytest.mark.req("AC-1")
+def test_an_address_named_for_invoices_stays(catalog):
+    account = person()
+    assert browser_of(account).post(PAGE, DETAILS)["Location"] == PAGE
+    moves(account)
+    assert customer_of(catalog, account)["email"] == "factures@elan.test"
+    assert account.billing_email == "factures@elan.test"

@@ -49,6 +49,7 @@ IDS: dict[str, tuple[Callable[[Caller], str], str]] = {
         first_of("/v1/account/notifications"),
         "00000000-0000-4000-8000-000000000000",
     ),
+    "session_id": (first_of("/v1/account/sessions"), "api_00000000000000000000000000000000"),
     "invoice_id": (first_of("/v1/billing/invoices"), "in_nobodyhasthisone0000000"),
     "persona_id": (
         made_by("/v1/personas", {"name": "Ada", "traits": ["calm"]}),
