@@ -29,10 +29,10 @@ LARGEST = (
 SHOWN = (
     "CASE WHEN coalesce(d.credential_id, 0) = ANY(%(shown)s) THEN coalesce(d.credential_id, 0) ELSE -1 END"
 )
-BY_DAY = f"SELECT {SHOWN}, d.day, 0, sum(d.units) {ROWS} GROUP BY 1, 2"
-BY_MONTH = f"SELECT {SHOWN}, date_trunc('month', d.day)::date, 0, sum(d.units) {ROWS} GROUP BY 1, 2"
+BY_DAY = f"SELECT {SHOWN}, d.day, 0, sum(d.units)::bigint {ROWS} GROUP BY 1, 2"
+BY_MONTH = f"SELECT {SHOWN}, date_trunc('month', d.day)::date, 0, sum(d.units)::bigint {ROWS} GROUP BY 1, 2"
 BY_HOUR = f"""
-SELECT {SHOWN}, d.day, h.number - 1, sum(h.units)
+SELECT {SHOWN}, d.day, h.number - 1, sum(h.units)::bigint
 {ROWS.replace("quotas_usageday d", "quotas_usageday d CROSS JOIN unnest(d.hour_units) WITH ORDINALITY AS h(units, number)")}
 GROUP BY 1, 2, 3
 """
@@ -91,7 +91,7 @@ def usage_by_key(
     index = {start: position for position, start in enumerate(starts)}
     units = {one: [0] * len(starts) for one in shown}
     for key, day, hour, counted in rows:
-        units[key][index[midnight(day) + timedelta(hours=hour)]] = int(counted)
+        units[key][index[midnight(day) + timedelta(hours=hour)]] = counted
     return SplitUse(starts, [KeySeries(key, values) for key, values in units.items()])
 
 

@@ -80,8 +80,8 @@ class UsageReportView(ApiView):
     )
     def get(self, request: Request) -> HttpResponseBase:
         """The same records as CSV, all of them, newest first."""
-        rows = records_of(account_id=account_of(request).pk, **self.query(FilterQuery))
-        return csv_response("usage.csv", RECORD_FIELDS, (row[:-1] for row in operation_rows(rows)))
+        rows = operation_rows(account_id=account_of(request).pk, **self.query(FilterQuery))
+        return csv_response("usage.csv", RECORD_FIELDS, (row[:-1] for row in rows))
 
 
 def default_metric(account_id: int) -> str:

@@ -141,7 +141,7 @@ class ReportView(UsageReadView):
     )
     def get(self, request: Request) -> HttpResponseBase:  # noqa: ARG002
         """The same records as CSV, all of them, newest first."""
-        rows = records_of(account_id=self.account.pk, **self.asked(B2bFilterQuery))
+        rows = operation_rows(account_id=self.account.pk, **self.asked(B2bFilterQuery))
         ids = credential_public_ids(self.account.pk)
-        told = ((*row, ids.get(key, "")) for *row, key in operation_rows(rows))
+        told = ((*row, ids.get(key, "")) for *row, key in rows)
         return csv_response("usage.csv", (*RECORD_FIELDS, "credential"), told)

@@ -32,7 +32,7 @@ from quotas.by_key import NO_KEY, usage_by_key
 from quotas.enums import MetricKind
 from quotas.errors import UnknownMetric
 from quotas.models import Metric
-from quotas.reports import Granularity, records_of
+from quotas.reports import Granularity
 from quotas.selectors import quota_status
 from quotas.usage_files import operation_rows
 from quotas.usage_queries import RECORD_FIELDS
@@ -115,7 +115,7 @@ def operations_file(request: HttpRequest, account: Account) -> HttpResponseBase:
     now = clock.now()
     keys = keys_of(account.pk)
     filters = _asked(request, account, keys, now)
-    records = records_of(
+    records = operation_rows(
         account_id=account.pk,
         metric=filters.metric,
         first=filters.first,
@@ -123,7 +123,7 @@ def operations_file(request: HttpRequest, account: Account) -> HttpResponseBase:
         credential_id=filters.key.id if filters.key else None,
     )
     names = {key.id: key.name for key in keys}
-    rows = ((*row, names.get(key, "")) for *row, key in operation_rows(records))
+    rows = ((*row, names.get(key, "")) for *row, key in records)
     return csv_response(_name("operations", filters), (*RECORD_FIELDS, "key"), rows)
 
 
