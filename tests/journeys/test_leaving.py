@@ -7,6 +7,7 @@ import re
 import pytest
 import requests
 
+from tests.callers import Caller
 from tests.personal_data import personal_fields, words_found
 from tests.stack import Stack
 
@@ -23,6 +24,7 @@ DETAILS = {
     "city": "Zwolle",
     "country": "NL",
 }
+MOST_PERSONAS = 20
 TAX_ID = "NL123456789B01"
 PAGE = "/account/billing/details/"
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
@@ -46,6 +48,21 @@ def give_details(stack: Stack, email: str) -> None:
         send(browser, f"{page}tax-ids/", page, key="0" * 32, kind="eu_vat", value=TAX_ID)
 
 
+def be_invited(stack: Stack, email: str) -> None:
+    """An organisation asks the person in, who has not answered yet."""
+    with requests.Session() as browser:
+        sign_in, members = f"{stack.base_url}/accounts/login/", f"{stack.base_url}/organisation/members/"
+        send(browser, sign_in, sign_in, login="acme@palier.test", password="palier-demo")
+        send(browser, members, members, email=email, role="viewer")
+
+
+def be_refused(caller: Caller) -> None:
+    """One persona more than the plan has room for."""
+    for number in range(MOST_PERSONAS + 1):
+        last = caller.post("/v1/personas", {"name": f"Zora the persona {number}", "traits": ["calm"]})
+    assert last.json()["error"]["code"] == "quota_exceeded"
+
+
 def test_nobody_knows_who_it_was(stack: Stack):
     name, email = "premium", "premium@palier.test"
     caller = stack.caller(name)
@@ -56,9 +73,10 @@ def test_nobody_knows_who_it_was(stack: Stack):
     )
     words = (email, settings["display_name"], "Zebulon", "Zora the persona", "Kyrgyzstan", *on_invoices)
     give_details(stack, email)
+    be_invited(stack, email)
+    be_refused(caller)
     assert caller.post("/v1/billing/plan-change", {"target_plan": "premium", "interval": "year"}).ok
     assert caller.post("/v1/chat/messages", {"text": TEXT}, key="kept-answer").status_code in (200, 201)
-    assert caller.post("/v1/personas", {"name": "Zora the persona", "traits": ["calm"]}).ok
     assert caller.post("/v1/billing/subscription/cancel", {"at": "period_end", "reason": REASON}).ok
     account_id, user_id, customer = stack.sql(
         "SELECT id, personal_owner_id, stripe_customer_id FROM accounts_account WHERE billing_email = %s",
@@ -96,6 +114,8 @@ def test_nobody_knows_who_it_was(stack: Stack):
     stack.wait_quiet()
     stack.advance("5d")
     assert words_found(stack, words) == set()
+    refused = "SELECT 1 FROM quotas_refusedcall WHERE account_id = %s"
+    assert stack.sql(refused, account_id), "counts name nobody and stay"
     assert personal_fields(stack, owners, (customer, *cards)) == set()
     at_stripe = stack.stripe("state")
     gone = at_stripe["customers"][customer]
