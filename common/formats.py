@@ -108,14 +108,20 @@ def day_text(at: datetime, *, now: datetime) -> str:
 
 def short_day_text(at: datetime) -> str:
     """21 Nov, 21 nov.; for the axis of a chart, in the active time zone."""
-    return f"{_local(at).day}{NBSP}{dateformat.format(_local(at), 'M')}"
+    return f"{_local(at).day}{NBSP}{_short_month(at)}"
 
 
 def month_text(at: datetime, *, short: bool = False) -> str:
-    """November 2026. `short`, for the axis of a chart: Nov, and Jan 2027 where a year begins."""
-    if short and _local(at).month > 1:
-        return dateformat.format(_local(at), "M")
-    return dateformat.format(_local(at), f"{'M' if short else 'F'}{NBSP}Y")
+    """November 2026. `short`, for the axis of a chart: Nov or nov., and Jan 2027 where a year begins."""
+    if not short:
+        return dateformat.format(_local(at), f"F{NBSP}Y")
+    year = f"{NBSP}{_local(at).year}" if _local(at).month == 1 else ""
+    return _short_month(at) + year
+
+
+def _short_month(at: datetime) -> str:
+    """Nov; in French nov., without the capital that Django's M has."""
+    return dateformat.format(_local(at), "N" if is_french() else "M")
 
 
 def _local(at: datetime) -> datetime:
