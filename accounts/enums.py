@@ -21,7 +21,7 @@ class NotificationKind(models.TextChoices):
 
 
 class Channel(models.TextChoices):
-    EMAIL = "email", _("E-mail")
+    EMAIL = "email", _("By mail")
     IN_APP = "in_app", _("In the app")
 
 

@@ -11,7 +11,7 @@ NEW, AGAIN = _("New password"), _("New password, once more")
 
 
 class Labelled:
-    """Base before one of allauth's forms: `labels` by the names of its fields."""
+    """Base before one of allauth's forms: `labels` by the names of its fields. What a label says no placeholder repeats."""
 
     labels: dict[str, Promise | str]
 
@@ -21,6 +21,7 @@ class Labelled:
         for name, label in self.labels.items():
             if name in fields:
                 fields[name].label = label
+                fields[name].widget.attrs.pop("placeholder", None)
 
 
 class LoginForm(Labelled, forms.LoginForm):
