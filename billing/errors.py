@@ -22,6 +22,7 @@ SEE_PLAN: Remedy = {"action": "see_plan", "url": ACCOUNT_URL}
 UNDO: Remedy = {"action": "undo", "url": ACCOUNT_URL}
 RESUME: Remedy = {"action": "resume", "url": ACCOUNT_URL}
 WAIT: Remedy = {"action": "wait", "url": ACCOUNT_URL}
+CHANGE_CARD: Remedy = {"action": "change_card", "url": CARD_URL}
 PAY: Remedy = {"action": "pay", "url": INVOICES_URL}
 
 
@@ -37,12 +38,17 @@ def pay_remedy(unpaid: Sequence[HasInvoiceId]) -> Remedy:
     return {"action": "pay", "url": f"{INVOICES_URL}{invoice_id}/", "invoice": invoice_id}
 
 
+def confirm_remedies(url: str) -> list[Remedy]:
+    """For a payment that its payer can confirm on that page of ours, or make with another card."""
+    return [{"action": "confirm", "url": url}, dict(CHANGE_CARD)]
+
+
 class PlanWanted(WithRemedy):
     remedy: ClassVar = UPGRADE
 
 
 class CardWanted(WithRemedy):
-    remedy: ClassVar = {"action": "change_card", "url": CARD_URL}
+    remedy: ClassVar = CHANGE_CARD
 
 
 class NoLiveSubscription(PlanWanted, PaymentRequired):

@@ -12,6 +12,7 @@ from accounts.personal import Holder, Person, register
 from billing.gateways.stripe import gateway
 from billing.mirror import EMAIL, FORGET, cards_of, words_forget
 from billing.models import (
+    Dispute,
     OverageCharge,
     PaymentAttempt,
     Refund,
@@ -40,6 +41,7 @@ PAGE = 100
 SUM = ("amount_minor", "currency")
 PAYMENT = (*SUM, "refunded_minor", "card_brand", "card_last4", "outcome", "reason_code", "attempted_at")
 WITHDRAWAL = ("paid_minor", "refund_minor", "currency", "requested_at", "completed_at")
+DISPUTE = (*SUM, "reason", "status", "opened_at")
 REFUND = (*SUM, "kind", "status", "reason", "requested_at", "settled_at")
 CHARGE = (*SUM, "metric", "units", "work_ref", "status", "requested_at", "reversed_at", "reversal_reason")
 
@@ -65,6 +67,7 @@ def export(who: Person) -> dict[str, Any]:
             Withdrawal.objects.filter(account=who.account).order_by("requested_at").values(*WITHDRAWAL)
         ),
         "refunds": list(Refund.objects.filter(account=who.account).order_by("requested_at").values(*REFUND)),
+        "disputes": list(Dispute.objects.filter(account=who.account).order_by("opened_at").values(*DISPUTE)),
         "charges": list(
             OverageCharge.objects.filter(account=who.account).order_by("requested_at").values(*CHARGE)
         ),

@@ -11,6 +11,7 @@ from billing.gateways.stripe import gateway
 from billing.models import InvoicePayment
 from billing.services import plan_credits_after, subscription_refresh
 from billing.services.customers import customer_follow
+from billing.services.disputes import dispute_refresh
 from billing.services.payments import invoice_payments_follow
 from billing.services.recorded import attempts_refresh
 from billing.webhooks import id_of, subscription_of, thing_of
@@ -33,6 +34,8 @@ def event_follow(event: dict[str, Any]) -> None:
         attempts_refresh(intent_id=own_id)
     elif kind in ("charge", "refund") and (intent_id := id_of(thing.get("payment_intent"))) is not None:
         attempts_refresh(intent_id=intent_id)
+    elif kind == "dispute":
+        dispute_refresh(stripe_dispute_id=own_id)
     elif kind == "invoice":
         _invoice(own_id)
 

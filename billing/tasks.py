@@ -26,6 +26,7 @@ from billing.services import (
     withdrawals_sweep,
 )
 from billing.services import plan_credits_sweep as sweep_plan_credits
+from billing.services.card_choices import CHOOSE, card_choice_carry_out
 from billing.services.collecting import COLLECT
 from billing.services.collecting import overage_collect as collect
 from billing.services.deliveries import deliveries_prune
@@ -37,6 +38,7 @@ from billing.services.receipts import receipt_send
 from billing.services.reconcile import reconcile
 from billing.services.reminders import reminders_notify
 from billing.services.stored import FIT
+from billing.services.waiving import WAIVE, unpaid_waive
 from billing.services.withdrawals import RECEIPT
 from billing.webhooks import APPLY, mirrored_with
 from common import clock
@@ -93,6 +95,12 @@ def schedule_release(*, subscription_id: str, schedule_id: str) -> None:
         subscription_refresh(stripe_subscription_id=subscription.stripe_subscription_id)
 
 
+@outbox_task(WAIVE, atomic=False)
+def unpaid_waived(*, stripe_subscription_id: str) -> None:
+    """After a subscription's end: nobody is asked for its time any more."""
+    unpaid_waive(stripe_subscription_id=stripe_subscription_id)
+
+
 @outbox_task(READ_AGAIN, atomic=False)
 def subscription_read_again(*, stripe_subscription_id: str) -> None:
     """After a call whose answer may have been lost: what Stripe shows now is what holds."""
@@ -103,6 +111,12 @@ def subscription_read_again(*, stripe_subscription_id: str) -> None:
 def stored_fitted(*, account_id: int) -> None:
     """After a change of limits: what is stored beyond them is archived, or comes back as far as they allow."""
     stored_fit(account_id=account_id, now=clock.now())
+
+
+@outbox_task(CHOOSE, atomic=False)
+def card_chosen(*, choice_id: str) -> None:
+    """The card that was saved, or that paid, is charged from now on."""
+    card_choice_carry_out(choice_id=UUID(choice_id))
 
 
 @outbox_task(KEEP_CARD, atomic=False)

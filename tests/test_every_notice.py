@@ -45,6 +45,7 @@ CHARGE = {
     "at": AT,
     "card": {"brand": "visa", "last4": "4242"},
 }
+TRIAL = {"plan": PLAN, "interval": "month", "amount_minor": 2000, "currency": "eur", "at": AT}
 SAMPLES: dict[str, list[dict[str, Any]]] = {
     "quota_threshold": [LIMIT, LIMIT | {"threshold": 100}, LIMIT | {"mode": "overage", "contract": True}],
     "plan_change_applied": [CHANGE, CHANGE | {"to": None}, CHANGE | {"from": None}],
@@ -71,6 +72,15 @@ SAMPLES: dict[str, list[dict[str, Any]]] = {
     ],
     "renewal_coming": [CHARGE, CHARGE | {"card": None}],
     "trial_ending": [CHARGE, CHARGE | {"card": None}],
+    "trial_ending_without_card": [
+        TRIAL | {"to": BASIC},
+        TRIAL | {"to": None, "interval": "year"},
+    ],
+    "subscription_ended": [
+        {"plan": PLAN, "to": to, "reason": reason}
+        for to in (BASIC, None)
+        for reason in ("trial", "unpaid", "")
+    ],
     "card_expiring": [{"plan": PLAN, "brand": "visa", "last4": "4242", "month": 12, "year": 2026}],
     "overage_began": [{"spent_minor": 145, "currency": "usd"}],
     "spend_cap_near": [

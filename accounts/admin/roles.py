@@ -24,6 +24,7 @@ MONEY = (
     "billing.view_invoicepayment",
     "billing.view_unpaidinvoice",
     "billing.view_refund",
+    "billing.view_dispute",
     "billing.view_withdrawal",
     "billing.view_overagecharge",
 )

@@ -3,6 +3,7 @@
 from django.contrib import admin
 
 from billing.models import (
+    Dispute,
     Drift,
     InvoicePayment,
     OverageCharge,
@@ -113,6 +114,14 @@ class RefundAdmin(ReadOnly):
     list_filter = ("status", "kind")
     search_fields = ("=stripe_invoice_id", "=stripe_credit_note_id", "=request_id", "=account__id")
     ordering = ("-requested_at",)
+
+
+@admin.register(Dispute)
+class DisputeAdmin(ReadOnly):
+    list_display = ("opened_at", "account_id", "amount_minor", "currency", "reason", "status", "answer_by")
+    list_filter = ("status", "reason")
+    search_fields = ("=stripe_id", "=stripe_charge_id", "=stripe_invoice_id", "=account__id")
+    ordering = ("-opened_at",)
 
 
 @admin.register(Withdrawal)

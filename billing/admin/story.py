@@ -10,13 +10,14 @@ from djstripe.models import Invoice
 
 from accounts.admin.story import Event, Link, Panel, Source, Table, register
 from accounts.models import Account
-from billing.models import OverageCharge, PaymentAttempt, PlanChange, Refund, SpendCap, Withdrawal
+from billing.models import Dispute, OverageCharge, PaymentAttempt, PlanChange, Refund, SpendCap, Withdrawal
 from billing.selectors import live_subscription, scheduled_change
 from billing.selectors.overdue import access_at, overdue_steps, unpaid_invoices
 from common.formats import money_text
 
 DASHBOARD = "https://dashboard.stripe.com"
 NEWEST = 12
+DISPUTE_OPEN = ("needs_response", "under_review", "warning_needs_response", "warning_under_review")
 SCALE = {"failed": "bad", "requires_action": "warn", "pending": "warn"}
 
 
@@ -198,6 +199,24 @@ def returns_before(account: Account, before: datetime, limit: int) -> Iterable[E
         )
 
 
+def disputes_before(account: Account, before: datetime, limit: int) -> Iterable[Event]:
+    rows = Dispute.objects.filter(account=account, opened_at__lt=before).order_by("-opened_at")[:limit]
+    return (_dispute(row) for row in rows)
+
+
+def _dispute(row: Dispute) -> Event:
+    is_open = row.status in DISPUTE_OPEN
+    by = f"answer by {row.answer_by:%Y-%m-%d %H:%M}" if is_open and row.answer_by else ""
+    parts = (row.reason, by, row.stripe_id, row.stripe_charge_id, row.stripe_invoice_id)
+    return Event(
+        at=row.opened_at,
+        kind="dispute",
+        title=f"Payment of {money_text(row.amount_minor, row.currency)} disputed: {row.status}",
+        detail=" · ".join(part for part in parts if part),
+        tone="good" if row.status == "won" else "warn" if is_open else "bad",
+    )
+
+
 def charges_before(account: Account, before: datetime, limit: int) -> Iterable[Event]:
     rows = OverageCharge.objects.filter(account=account, requested_at__lt=before)
     for row in rows.order_by("-requested_at")[:limit]:
@@ -219,5 +238,6 @@ register(
     Source("change", "Plan changes", "billing.view_planchange", changes_before, changes_of_request),
     Source("payment", "Payments", "billing.view_paymentattempt", payments_before, payments_of_request),
     Source("refund", "Money back", "billing.view_refund", returns_before),
+    Source("dispute", "Disputes", "billing.view_dispute", disputes_before),
     Source("charge", "Overage", "billing.view_overagecharge", charges_before),
 )

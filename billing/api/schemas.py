@@ -238,6 +238,10 @@ class PreviewShape(serializers.Serializer[Any]):
     discount = MoneyShape(allow_null=True, help_text="What a code or coupon takes off the lines.")
     promotion_code = serializers.CharField(allow_null=True)
     trial_end = serializers.DateTimeField(allow_null=True)
+    unpaid = MoneyShape(
+        allow_null=True,
+        help_text="Owed already. It stays due and may still be charged; what is unpaid when the subscription ends is void.",
+    )
     quota_changes = QuotaChangeShape(many=True)
     exceeding = ExceedingShape(many=True)
     credits_granted = serializers.IntegerField()

@@ -175,7 +175,9 @@ class CancelView(ApiView):
         responses=schemas.PlanChangeAnswer,
     )
     def post(self, request: Request) -> Response:
-        """End the paid subscription at the period's end, which can be taken back until then, or now."""
+        """End the paid subscription at the period's end, which can be taken back until then, or now. What is unpaid may be
+        charged until it ends, and is void then.
+        """
         result = services.subscription_cancel(**self.body(schemas.CancelRequest), **asker_keyed(request))
         return change_answer(result)
 

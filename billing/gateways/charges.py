@@ -2,17 +2,27 @@
 
 from billing.gateways import convert
 from billing.gateways.client import PAGE, api, gateway_call, none_when_missing
-from billing.gateways.values import ChargeState, IntentState
+from billing.gateways.values import ChargeState, DisputeState, IntentState
 
 
 class ChargeGateway:
-    """Payment intents and charges, read."""
+    """Payment intents, charges and disputes, read."""
 
     @gateway_call
     @none_when_missing
     def payment_intent_get(self, intent_id: str) -> IntentState:
         answer = api().payment_intents.retrieve(intent_id, {"expand": ["payment_method"]})
         return convert.intent(answer.to_dict())
+
+    @gateway_call
+    @none_when_missing
+    def charge_get(self, charge_id: str) -> ChargeState:
+        return convert.charge(api().charges.retrieve(charge_id).to_dict())
+
+    @gateway_call
+    @none_when_missing
+    def dispute_get(self, dispute_id: str) -> DisputeState:
+        return convert.dispute(api().disputes.retrieve(dispute_id).to_dict())
 
     @gateway_call
     def charges_of(self, intent_id: str) -> tuple[ChargeState, ...]:

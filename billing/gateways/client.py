@@ -35,6 +35,7 @@ ACTION_CODES = (
 )
 MISSING_METHOD = "payment_method_missing"
 MISSING_OBJECT = "resource_missing"
+NOTHING_COMES = "invoice_upcoming_none"
 # A request that is wrong whatever was entered.
 OUR_FAULTS = frozenset({"parameter_unknown", "parameter_missing", "idempotency_key_in_use"})
 
@@ -138,6 +139,21 @@ def none_when_missing(function: Callable[P, R]) -> Callable[P, R | None]:
             return function(*args, **kwargs)
         except stripe.InvalidRequestError as error:
             if error.code == MISSING_OBJECT:
+                return None
+            raise
+
+    return read
+
+
+def none_when_nothing_comes(function: Callable[P, R]) -> Callable[P, R | None]:
+    """For previews: that there will be no invoice is an answer."""
+
+    @functools.wraps(function)
+    def read(*args: P.args, **kwargs: P.kwargs) -> R | None:
+        try:
+            return function(*args, **kwargs)
+        except stripe.InvalidRequestError as error:
+            if error.code == NOTHING_COMES:
                 return None
             raise
 

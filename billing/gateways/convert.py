@@ -10,6 +10,7 @@ from billing.gateways.values import (
     CheckoutState,
     CreditNoteState,
     CustomerState,
+    DisputeState,
     IntentState,
     InvoiceLine,
     InvoiceState,
@@ -30,6 +31,8 @@ CHANGE_KEY = "palier_plan_change"
 ACCOUNT_KEY = "palier_account"
 PLAN_KEY = "palier_plan"
 REFUND_KEY = "palier_refund"
+UNPAID_COMMENT = "palier: unpaid"
+"""What we write into a subscription that we end because it was not paid."""
 
 
 def instant(seconds: int | None) -> datetime | None:
@@ -194,7 +197,12 @@ def subscription(data: dict[str, Any]) -> SubscriptionState:
         pending_expires_at=instant(pending.get("expires_at")),
         default_payment_method_id=id_of(data.get("default_payment_method")),
         discount_ids=tuple(str(id_of(one)) for one in data.get("discounts") or ()),
+        ended_unpaid=_ended_unpaid(data.get("cancellation_details") or {}),
     )
+
+
+def _ended_unpaid(details: dict[str, Any]) -> bool:
+    return details.get("reason") == "payment_failed" or details.get("comment") == UNPAID_COMMENT
 
 
 def _pending_price(pending: dict[str, Any]) -> str | None:
@@ -268,6 +276,21 @@ def charge(data: dict[str, Any]) -> ChargeState:
         reason_code=reason if failed else "",
         card_brand=card.get("brand") or "",
         card_last4=card.get("last4") or "",
+        customer_id=id_of(data.get("customer")),
+    )
+
+
+def dispute(data: dict[str, Any]) -> DisputeState:
+    return DisputeState(
+        id=data["id"],
+        charge_id=str(id_of(data["charge"])),
+        intent_id=id_of(data.get("payment_intent")),
+        amount_minor=data["amount"],
+        currency=data["currency"],
+        reason=data["reason"],
+        status=data["status"],
+        answer_by=instant((data.get("evidence_details") or {}).get("due_by")),
+        created_at=at(data["created"]),
     )
 
 

@@ -35,6 +35,12 @@ def _item(data: dict[str, Any]) -> InvoiceItemState:
     )
 
 
+def _gross(line: dict[str, Any]) -> int:
+    """A line's amount with the tax that comes on top of it."""
+    taxes = line.get("taxes") or ()
+    return int(line["amount"]) + sum(one["amount"] for one in taxes if one["tax_behavior"] == "exclusive")
+
+
 class InvoiceItemGateway:
     """Invoice items, and invoices made of them."""
 
@@ -111,6 +117,13 @@ class InvoiceItemGateway:
         if to_card:
             params["refund_amount"] = amount_minor
         return str(api().credit_notes.create(params, keyed(key)).id)
+
+    @gateway_call
+    def overage_on_invoice(self, invoice_id: str) -> int:
+        """How much of an invoice is use that we charged, its tax included, in minor units."""
+        page = api().invoices.line_items.list(invoice_id, {"limit": PAGE})
+        lines = (one.to_dict() for one in page.auto_paging_iter())
+        return sum(_gross(line) for line in lines if convert.meta(line, OVERAGE_KEY) is not None)
 
     @gateway_call
     def overage_invoice_find(self, *, customer_id: str, since: datetime, collection_ref: str) -> str | None:

@@ -5,7 +5,14 @@ from datetime import datetime
 from typing import Any
 
 from billing.gateways import convert
-from billing.gateways.client import PAGE, api, gateway_call, keyed, none_when_missing
+from billing.gateways.client import (
+    PAGE,
+    api,
+    gateway_call,
+    keyed,
+    none_when_missing,
+    none_when_nothing_comes,
+)
 from billing.gateways.values import InvoiceState, Terms
 
 NO_TERMS = Terms()
@@ -35,6 +42,7 @@ class InvoiceGateway:
         return convert.invoice(api().invoices.create_preview(params).to_dict())
 
     @gateway_call
+    @none_when_nothing_comes
     def preview_upgrade(
         self,
         *,
@@ -44,7 +52,9 @@ class InvoiceGateway:
         proration_at: datetime,
         terms: Terms = NO_TERMS,
     ) -> InvoiceState:
-        """The invoice that `subscription_upgrade` with the same arguments would make."""
+        """The invoice that `subscription_upgrade` with the same arguments would make; one that it makes not at once but
+        later, when it makes none. None: nothing is ever charged, as for a trial that ends without a card.
+        """
         details: dict[str, Any] = {
             "items": [{"id": item_id, "price": price_id}],
             "proration_behavior": "always_invoice",
@@ -61,15 +71,17 @@ class InvoiceGateway:
         return convert.invoice(api().invoices.create_preview(params).to_dict())
 
     @gateway_call
+    @none_when_nothing_comes
     def preview_next(self, *, subscription_id: str, schedule_id: str | None) -> InvoiceState:
-        """The next invoice as it stands now; with the schedule's phases where there is one."""
+        """The next invoice as it stands now; with the schedule's phases where there is one. None when none will come."""
         params: dict[str, Any] = {"expand": WITH_DISCOUNTS}
         params |= {"schedule": schedule_id} if schedule_id else {"subscription": subscription_id}
         return convert.invoice(api().invoices.create_preview(params).to_dict())
 
     @gateway_call
+    @none_when_nothing_comes
     def preview_move(self, *, subscription_id: str, item_id: str, price_id: str) -> InvoiceState:
-        """The next invoice after `subscription_price_set` with the same arguments."""
+        """The next invoice after `subscription_price_set` with the same arguments; None when none will come."""
         details = {"items": [{"id": item_id, "price": price_id}], "proration_behavior": "none"}
         params = {"subscription": subscription_id, "subscription_details": details}
         return convert.invoice(api().invoices.create_preview(params).to_dict())

@@ -28,6 +28,12 @@ class RefundGateway:
         return convert.credit_note(api().credit_notes.create(params, keyed(key)).to_dict())
 
     @gateway_call
+    def credit_note_open(self, *, invoice_id: str, amount_minor: int, reason: str, key: str) -> None:
+        """Lowers what an open invoice asks for. `reason` as above."""
+        params = {"invoice": invoice_id, "amount": amount_minor, "reason": reason}
+        api().credit_notes.create(params, keyed(key))
+
+    @gateway_call
     def invoice_void(self, *, invoice_id: str, key: str) -> None:
         """Takes an open invoice back: nothing is asked for it any more."""
         api().invoices.void_invoice(invoice_id, {}, keyed(key))

@@ -155,12 +155,14 @@ class SubscriptionGateway:
         return convert.subscription(answer.to_dict())
 
     @gateway_call
-    def subscription_cancel_now(self, *, subscription_id: str, key: str) -> SubscriptionState:
-        """Ends it at this moment; nothing is refunded and nothing more charged."""
-        answer = api().subscriptions.cancel(
-            subscription_id, {"invoice_now": False, "prorate": False, "expand": WITH_INVOICE}, keyed(key)
-        )
-        return convert.subscription(answer.to_dict())
+    def subscription_cancel_now(
+        self, *, subscription_id: str, key: str, unpaid: bool = False
+    ) -> SubscriptionState:
+        """Ends it at this moment; nothing is refunded and nothing more charged. `unpaid`: because it was not paid."""
+        params: dict[str, Any] = {"invoice_now": False, "prorate": False, "expand": WITH_INVOICE}
+        if unpaid:
+            params["cancellation_details"] = {"comment": convert.UNPAID_COMMENT}
+        return convert.subscription(api().subscriptions.cancel(subscription_id, params, keyed(key)).to_dict())
 
     # Schedules
 

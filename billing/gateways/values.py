@@ -69,6 +69,27 @@ class InvoiceState:
         return next((one.period_start for one in charged), None)
 
 
+def no_invoice(*, currency: str, at: datetime) -> InvoiceState:
+    """What a preview shows where nothing will be charged."""
+    return InvoiceState(
+        id="",
+        number=None,
+        status=None,
+        customer_id=None,
+        subscription_id=None,
+        currency=currency,
+        total_minor=0,
+        amount_due_minor=0,
+        amount_paid_minor=0,
+        lines=(),
+        created_at=at,
+        issued_at=None,
+        paid_at=None,
+        pdf_url=None,
+        hosted_url=None,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class CreditNoteState:
     """A correction of an invoice. `refunded_minor` went back to the card, `to_balance_minor` to the customer's credit.
@@ -106,7 +127,8 @@ class RefundState:
 class SubscriptionState:
     """A subscription as Stripe showed it. `change_id`: our plan change that last touched it, from its metadata.
 
-    `pending_price_id`: the price it gets once an open invoice is paid, until `pending_expires_at`.
+    `pending_price_id`: the price it gets once an open invoice is paid, until `pending_expires_at`. `ended_unpaid`: it
+    ended because it was not paid, whether Stripe gave up or we did.
     """
 
     id: str
@@ -129,6 +151,13 @@ class SubscriptionState:
     pending_expires_at: datetime | None = None
     default_payment_method_id: str | None = None
     discount_ids: tuple[str, ...] = ()
+    ended_unpaid: bool = False
+
+    @property
+    def ended_with_trial(self) -> bool:
+        """Whether it ended when its trial did, and nothing came after that."""
+        over = self.trial_end is not None and self.ended_at is not None and self.ended_at >= self.trial_end
+        return over and self.period_end == self.trial_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +275,22 @@ class ChargeState:
     reason_code: str
     card_brand: str
     card_last4: str
+    customer_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeState:
+    """A payer who asks the bank for the money back. `status` and `reason` in Stripe's words."""
+
+    id: str
+    charge_id: str
+    intent_id: str | None
+    amount_minor: int
+    currency: str
+    reason: str
+    status: str
+    answer_by: datetime | None
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,11 @@ Money is in minor units with a currency. What may not happen is refused by const
 the second migration (the history is append-only).
 """
 
+from billing.models.cards import CardChoice
 from billing.models.catalog import Feature, Plan, PlanLimit, PlanTransition, PlanVersion, Price, in_language
 from billing.models.changes import PlanChange
 from billing.models.charges import OverageCharge, OverageCollection, SpendCap
+from billing.models.disputes import Dispute
 from billing.models.drift import Drift
 from billing.models.overdue import UnpaidInvoice
 from billing.models.payments import InvoicePayment, PaymentAttempt
@@ -16,6 +18,8 @@ from billing.models.stored import StoredFit
 from billing.models.subscriptions import Subscription
 
 __all__ = [
+    "CardChoice",
+    "Dispute",
     "Drift",
     "Feature",
     "InvoicePayment",

@@ -49,6 +49,25 @@ def plan_change_undone(context: Context) -> Message:
     )
 
 
+@message("subscription_ended")
+def subscription_ended(context: Context) -> Message:
+    """`plan` and `to` (names; null: no plan), `reason`: trial, unpaid, or empty where it was ended elsewhere."""
+    plan, to = _named(context["plan"]), _named(context["to"]) if context["to"] else ""
+    words = {"plan": plan, "to": to}
+    if context["reason"] == "trial":
+        subject = _("Your trial of %(plan)s has ended") % words
+        lines = [_("No card was on file, so nothing was charged.")]
+    elif context["reason"] == "unpaid":
+        subject = _("%(plan)s has ended, because it was not paid") % words
+        lines = [_("Its open invoice is taken back: nothing is to be paid for it any more.")]
+    else:
+        subject, lines = _("%(plan)s has ended") % words, []
+    lines.append(
+        _("You go on with %(to)s. What you stored is kept.") % words if to else _("What you stored is kept.")
+    )
+    return Message(subject=subject, lines=lines, action=Action(_("See the plans"), reverse("plans")))
+
+
 @message("payment_overdue")
 def payment_overdue(context: Context) -> Message:
     words = {
@@ -80,6 +99,10 @@ def payment_overdue(context: Context) -> Message:
 
 def _dated(moment: str | None, then: str, never: str) -> str:
     return then % {"date": date_text(datetime.fromisoformat(moment))} if moment else never
+
+
+def _named(names: dict[str, str]) -> str:
+    return (is_french() and names["fr"]) or names["en"]
 
 
 def names_of(context: Context) -> dict[str, str]:

@@ -43,6 +43,28 @@ def trial_ending(context: Context) -> Message:
     )
 
 
+@message("trial_ending_without_card")
+def trial_ending_without_card(context: Context) -> Message:
+    """`plan` and `to` (names; null: no plan), `amount_minor`, `currency`, `interval`, `at`."""
+    words = _charge_words(context)
+    words["to"] = str((is_french() and context["to"]["fr"]) or context["to"]["en"]) if context["to"] else ""
+    goes_on = (
+        _("Add a card before if you want to keep it; from then on it costs %(amount)s a year.")
+        if context["interval"] == "year"
+        else _("Add a card before if you want to keep it; from then on it costs %(amount)s a month.")
+    )
+    return Message(
+        subject=_("Your trial of %(plan)s ends on %(date)s") % words,
+        lines=[
+            _("No card is on file, so nothing is charged, and you go on with %(to)s.") % words
+            if words["to"]
+            else _("No card is on file, so nothing is charged and the plan ends then."),
+            goes_on % words,
+        ],
+        action=Action(_("Add a card"), reverse("payment_card")),
+    )
+
+
 @message("card_expiring")
 def card_expiring(context: Context) -> Message:
     """`plan`, `brand`, `last4`, `month`, `year`."""

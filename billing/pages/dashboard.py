@@ -1,6 +1,6 @@
 """Billing at a glance: plan, next charge, cards, invoices, and whatever else the account has."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -49,8 +49,10 @@ def billing(request: HttpRequest) -> HttpResponse:
     subscription = live_subscription(account.pk)
     known = _from_provider(account, subscription)
     plan_now = plan_now_of(account)
+    if plan_now is not None:
+        plan_now = plan_now.charged(known["next_charge"])
     context = {
-        "plan_now": replace(plan_now, next_charge=known["next_charge"]) if plan_now else None,
+        "plan_now": plan_now,
         "waiting": waiting_of(account),
         "changes": change_rows(plan_change_history(account.pk)[:RECENT]),
         "attempts": attempt_rows(account, limit=RECENT),

@@ -1,7 +1,7 @@
 """Invoices: the list with its filters, one invoice, its PDF."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -20,7 +20,13 @@ from billing.pages.access import signed_in
 from billing.pages.forms import new_key
 from billing.pages.plan_now import Amount
 from billing.pages.previews import line_text, prices_by_stripe_id
-from billing.services import invoice_detail, invoice_pdf_url, invoices_list
+from billing.services import (
+    invoice_detail,
+    invoice_is_waived,
+    invoice_pdf_url,
+    invoices_list,
+    subscription_has_ended,
+)
 from billing.services.invoices import InvoiceDetail
 from common import clock
 from common.errors import ValidationError
@@ -126,9 +132,11 @@ def _years(account: Account) -> list[int]:
 @ratelimited("global", "user")
 def invoice(request: HttpRequest, invoice_id: str) -> HttpResponse:
     detail = invoice_detail(account=account_of(request), invoice_id=invoice_id)
-    row = invoice_row(detail.invoice)
+    waived = invoice_is_waived(detail.invoice)
+    row = replace(invoice_row(detail.invoice), can_pay=False) if waived else invoice_row(detail.invoice)
     context = {
         "invoice": row,
+        "ended_text": _ended_text(detail.invoice, is_waived=waived),
         "form_key": new_key(),
         "crumbs": [
             (_("Billing"), reverse("account_billing")),
@@ -138,6 +146,15 @@ def invoice(request: HttpRequest, invoice_id: str) -> HttpResponse:
         **_sums(detail),
     }
     return render(request, "pages/invoice.html", context)
+
+
+def _ended_text(invoice: InvoiceState, *, is_waived: bool) -> str:
+    """What the end of its subscription means for an unpaid invoice; empty where it means nothing."""
+    if not subscription_has_ended(invoice.subscription_id) or invoice.status not in ("open", "void"):
+        return ""
+    if is_waived or invoice.status == "void":
+        return _("Its subscription has ended. Nothing is to be paid for it any more.")
+    return _("Its subscription has ended. Only what was used past the plan is still to be paid.")
 
 
 def _sums(detail: InvoiceDetail) -> dict[str, Any]:

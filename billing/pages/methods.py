@@ -39,6 +39,7 @@ from common.errors import NotFound, ValidationError
 from common.ratelimit import ratelimited
 
 DEFAULT_CURRENCY = "eur"
+SAVED = "succeeded"
 SESSION_ID = re.compile(r"cs_[A-Za-z0-9_]{1,250}")
 
 
@@ -142,7 +143,7 @@ def _with_next(request: HttpRequest, path: str) -> str:
 def card_fields(request: HttpRequest, setup_intent_id: str) -> HttpResponse:
     intent = card_setup_get(account=account_of(request), setup_intent_id=setup_intent_id)
     done = reverse("card_done", kwargs={"setup_intent_id": setup_intent_id})
-    if intent.status == "succeeded":
+    if intent.status == SAVED:
         return redirect(_with_next(request, done))
     context = {
         "client_secret": intent.client_secret,
@@ -162,7 +163,7 @@ def card_fields(request: HttpRequest, setup_intent_id: str) -> HttpResponse:
 def card_done(request: HttpRequest, setup_intent_id: str) -> HttpResponse:
     """Where the payer comes back to from the bank."""
     saved = card_setup_finish(account=account_of(request), setup_intent_id=setup_intent_id)
-    if saved.method is None:
+    if saved.method is None and saved.status != SAVED:
         again = reverse("card_fields", kwargs={"setup_intent_id": setup_intent_id})
         query = {"failed": "1", **({"next": onward} if (onward := safe_next(request, "")) else {})}
         return redirect(f"{again}?{urlencode(query)}")
@@ -170,11 +171,18 @@ def card_done(request: HttpRequest, setup_intent_id: str) -> HttpResponse:
 
 
 def _said(request: HttpRequest, saved: SavedCard) -> HttpResponse:
-    if saved.method is None:
+    if saved.method is None and saved.status == SAVED:
+        messages.warning(request, _("This card was added and has been removed since. Add another one."))
+    elif saved.method is None:
         messages.warning(request, _("No card was added."))
-    else:
+    elif saved.is_charged:
         text = _("%(card)s was added and will be charged from now on.")
         messages.success(request, text % {"card": card_text(saved.method)})
+    else:
+        messages.info(
+            request,
+            _("%(card)s was added before; another card is charged now.") % {"card": card_text(saved.method)},
+        )
     return redirect(safe_next(request, reverse("payment_methods")))
 
 

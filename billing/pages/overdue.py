@@ -17,7 +17,7 @@ from billing.pages.access import signed_in
 from billing.pages.forms import key_of, new_key, safe_next
 from billing.selectors import live_subscription
 from billing.selectors.overdue import overdue_notice
-from billing.services import invoice_pay
+from billing.services import invoice_get, invoice_is_waived, invoice_pay
 from common import clock
 from common.errors import NotFound, PermissionDenied, ValidationError
 from common.formats import money_text
@@ -84,9 +84,23 @@ def pay(request: HttpRequest, invoice_id: str) -> HttpResponse:
     return redirect(back)
 
 
+@require_safe
+@signed_in
+@ratelimited("global", "user")
+def confirm(request: HttpRequest, invoice_id: str) -> HttpResponse:
+    """To the page of Stripe's on which the bank asks about an open invoice; its address holds for a while only."""
+    invoice = invoice_get(account=account_of(request), invoice_id=invoice_id)
+    if invoice.status == "open" and invoice.hosted_url and not invoice_is_waived(invoice):
+        return redirect(invoice.hosted_url)
+    messages.info(request, _("This invoice needs no confirmation any more."))
+    return redirect("account_invoice", invoice_id=invoice_id)
+
+
 def _paid_text(account: Account, invoice: InvoiceState) -> str:
     paid = {"amount": money_text(invoice.amount_due_minor, invoice.currency)}
     live = live_subscription(account.pk)
+    if invoice.subscription_id is None:
+        return _("Paid: %(amount)s.") % paid
     if live is not None and invoice.subscription_id == live.stripe_subscription_id:
         return _("Paid: %(amount)s. Your plan is whole again.") % paid
-    return _("Paid: %(amount)s. It was for a plan that has ended, which this does not bring back.") % paid
+    return _("Paid: %(amount)s. It was for what you used on a plan that has ended.") % paid

@@ -150,7 +150,7 @@ def plan_checkout(request: HttpRequest, plan: str, interval: str) -> HttpRespons
             request, _("The price has changed meanwhile. Nothing was charged; here is the new one.")
         )
         return redirect(here)
-    return redirect(visit.url)
+    return redirect(visit.url) if visit.url else redirect("plan_result", change_id=visit.change.pk)
 
 
 def _addresses() -> Addresses:

@@ -1,6 +1,6 @@
 """Where an account stands: its plan, what it costs next, and what is scheduled."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -74,8 +74,16 @@ class PlanNow:
     pending: Pending | None
     in_progress: str
     """The name of the plan a change to which is still being carried out; empty when none is, or its payer is waited for."""
+    is_trial: bool = False
+    """A trial that nobody has cancelled."""
+    trial_just_ends: bool = False
+    """It ends with its trial, for want of a card; only where the next charge was asked for."""
     can_cancel: bool = False
     withdraw_until: datetime | None = None
+
+    def charged(self, charge: Charge | None) -> "PlanNow":
+        """With the next charge, now that it is known."""
+        return replace(self, next_charge=charge, trial_just_ends=self.is_trial and charge is None)
 
 
 @dataclass(frozen=True)
@@ -103,7 +111,7 @@ def plan_now_of(account: Account, *, with_charge: bool = False) -> PlanNow | Non
     following = price_after(subscription, scheduled)
     is_carried_out = change is not None and change.status == ChangeStatus.PENDING and not change.awaits_payer
     carried_out = change if is_carried_out else None
-    return PlanNow(
+    plan_now = PlanNow(
         code=subscription.plan.code,
         name=subscription.plan.name,
         interval=subscription.price.interval,
@@ -116,7 +124,8 @@ def plan_now_of(account: Account, *, with_charge: bool = False) -> PlanNow | Non
         period_start=subscription.current_period_start,
         period_end=subscription.current_period_end,
         trial_end=subscription.trial_end,
-        next_charge=charge_of(subscription) if with_charge else None,
+        next_charge=None,
+        is_trial=subscription.status == SubscriptionStatus.TRIALING and subscription.cancel_at is None,
         pending=_pending(subscription, scheduled, following),
         in_progress=name_of(carried_out.to_price) if carried_out else "",
         can_cancel=subscription.stripe_subscription_id is not None
@@ -124,6 +133,7 @@ def plan_now_of(account: Account, *, with_charge: bool = False) -> PlanNow | Non
         and not subscription.cancel_at,
         withdraw_until=withdrawal_until(subscription, account=account, now=clock.now()),
     )
+    return plan_now.charged(charge_of(subscription)) if with_charge else plan_now
 
 
 def amount_of(price: Price) -> Amount:

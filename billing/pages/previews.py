@@ -58,7 +58,8 @@ class TooMuch:
 class PreviewPage:
     """`is_now`: takes effect when confirmed. `shown`: the due amount, to say later what it was.
 
-    `takes_code`: a promotion code would count. `trial_end`: nothing is paid before.
+    `takes_code`: a promotion code would count. `trial_end`: nothing is paid before. `card_first`: a card has to be on file
+    before, it cannot be given while paying. `no_card_needed`: a trial that ends by itself. `unpaid`: owed already.
     """
 
     from_name: str
@@ -82,6 +83,14 @@ class PreviewPage:
     promotion_code: str = ""
     trial_end: datetime | None = None
     takes_code: bool = False
+    card_first: bool = False
+    no_card_needed: bool = False
+    unpaid: Amount | None = None
+
+    @property
+    def is_end(self) -> bool:
+        """What is paid for ends, and what follows costs nothing."""
+        return not self.is_now and self.next_invoice is None
 
     @property
     def is_start(self) -> bool:
@@ -126,6 +135,9 @@ def preview_page(
         credits_granted=preview.credits_granted,
         card=card_text(card) if card else "",
         needs_card=card is None and needs_card,
+        card_first=preview.trial_end is not None or (current is not None and current.amount_minor > 0),
+        no_card_needed=card is None and preview.trial_end is not None and not needs_card,
+        unpaid=preview.unpaid.as_json() if preview.unpaid else None,
         discount=preview.discount.as_json() if preview.discount else None,
         promotion_code=preview.promotion_code,
         trial_end=preview.trial_end,

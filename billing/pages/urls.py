@@ -50,6 +50,7 @@ urlpatterns: list[URLPattern] = [
     path("account/billing/changes/undo/", change.plan_undo, name="plan_undo"),
     path("account/billing/overdue/", overdue.banner, name="overdue_banner"),
     path("account/billing/pay/<str:invoice_id>/", overdue.pay, name="invoice_pay"),
+    path("account/billing/pay/<str:invoice_id>/confirm/", overdue.confirm, name="invoice_confirm"),
     path("account/billing/card/", cards.card, name="payment_card"),
     path("account/billing/card/enter/", methods.card_enter, name="card_enter"),
     path("account/billing/card/visit/", methods.card_visit, name="card_visit"),

@@ -50,11 +50,14 @@ class QuotaChange:
 
 @dataclass(frozen=True, slots=True)
 class TermsPhase:
-    """`terms` hold from `starts_at` (inclusive) to `ends_at` (exclusive; None: for good)."""
+    """`terms` hold from `starts_at` (inclusive) to `ends_at` (exclusive; None: for good). `is_after_switch`: what was
+    scheduled has come.
+    """
 
     starts_at: datetime
     ends_at: datetime | None
     terms: PlanTerms
+    is_after_switch: bool = False
 
 
 def change_kind(
@@ -130,11 +133,12 @@ def timeline(
     moments = sorted(cuts)
     phases: list[TermsPhase] = []
     for begins, ends in zip(moments, [*moments[1:], None], strict=True):
-        paid = following if switch_at is not None and begins >= switch_at else current
+        is_after_switch = switch_at is not None and begins >= switch_at
+        paid = following if is_after_switch else current
         grade = next(one for at, one in reversed(grades) if at <= begins)
         terms = without if paid is not None and grade in (Access.DEGRADED, Access.ENDED) else paid
         if terms is not None:
-            phases.append(TermsPhase(begins, ends, terms))
+            phases.append(TermsPhase(begins, ends, terms, is_after_switch))
     return phases
 
 

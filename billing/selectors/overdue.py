@@ -2,15 +2,16 @@
 
 import functools
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
 
-from billing.enums import Access, ChangeKind, SubscriptionStatus
+from billing.enums import Access, AttemptOutcome, ChangeKind, SubscriptionStatus
 from billing.errors import OverdueRulesInvalid
-from billing.models import Subscription, UnpaidInvoice
+from billing.models import PaymentAttempt, Subscription, UnpaidInvoice
 from billing.rules.overdue import (
     OWING,
     Debt,
@@ -86,7 +87,7 @@ def access_at(subscription: Subscription, *, now: datetime) -> Access:
 class OverdueNotice:
     """What there is to say of an overdue payment.
 
-    `amount_minor` is the sum of `invoices`. `next_attempt_at`: when Stripe tries again by itself; None when it will
+    `amount_minor` is the sum of `invoices`; `to_confirm`: the ids of those for which the bank asks the payer. `next_attempt_at`: when Stripe tries again by itself; None when it will
     not. `full_until`: until when access is full; None when it is not any more. `ends_at`: when the subscription ends.
     """
 
@@ -99,10 +100,16 @@ class OverdueNotice:
     next_attempt_at: datetime | None
     full_until: datetime | None
     ends_at: datetime | None
+    to_confirm: frozenset[str] = frozenset()
 
     @property
     def amount(self) -> dict[str, str | int]:
         return {"amount_minor": self.amount_minor, "currency": self.currency}
+
+    @property
+    def wants_confirmation(self) -> bool:
+        """Nothing was refused: the bank only asks."""
+        return all(one.stripe_invoice_id in self.to_confirm for one in self.invoices)
 
 
 def overdue_notice(subscription: Subscription | None, *, now: datetime) -> OverdueNotice | None:
@@ -123,4 +130,14 @@ def overdue_notice(subscription: Subscription | None, *, now: datetime) -> Overd
         next_attempt_at=min(attempts, default=None),
         full_until=reduced[0].at if reduced and reduced[0].at > now else None,
         ends_at=next((one.at for one in steps if one.rule.ends), None),
+        to_confirm=_to_confirm(invoices),
     )
+
+
+def _to_confirm(invoices: Sequence[UnpaidInvoice]) -> frozenset[str]:
+    """Those whose payment waits for the bank's question to be answered, as Stripe last showed."""
+    waiting = PaymentAttempt.objects.filter(
+        stripe_invoice_id__in=[one.stripe_invoice_id for one in invoices],
+        outcome=AttemptOutcome.ACTION_REQUIRED,
+    )
+    return frozenset(waiting.values_list("stripe_invoice_id", flat=True))

@@ -53,6 +53,7 @@ from billing.services.starts import account_welcome, subscription_start
 from billing.services.stored import stored_check, stored_fit
 from billing.services.sweep import plan_changes_sweep
 from billing.services.upcoming import NextCharge, next_charge, next_charge_at, next_invoice
+from billing.services.waiving import invoice_is_waived, subscription_has_ended
 from billing.services.withdrawals import (
     WithdrawalOffer,
     withdrawal_make,
@@ -90,6 +91,7 @@ __all__ = [
     "customer_ensure",
     "invoice_detail",
     "invoice_get",
+    "invoice_is_waived",
     "invoice_pay",
     "invoice_payments_sweep",
     "invoice_pdf_url",
@@ -127,6 +129,7 @@ __all__ = [
     "subscription_cancel",
     "subscription_card_keep",
     "subscription_converge",
+    "subscription_has_ended",
     "subscription_refresh",
     "subscription_resume",
     "subscription_start",

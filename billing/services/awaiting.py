@@ -22,6 +22,7 @@ from billing.errors import (
     PaymentProviderUnavailable,
     PlanChangeNotAllowed,
     ProviderRefused,
+    confirm_remedies,
 )
 from billing.gateways.stripe import gateway
 from billing.gateways.values import SubscriptionState
@@ -132,7 +133,11 @@ def action_json(change: PlanChange, action: PaymentAction) -> dict[str, object]:
 def action_required(change: PlanChange) -> PaymentActionRequired | PaymentProviderUnavailable:
     """What is told to who asked for a change that now waits for its payer."""
     try:
-        return PaymentActionRequired(details=action_json(change, action_of(change)))
+        action = action_of(change)
+        details = action_json(change, action)
+        if action.client_secret is not None or action.hosted_url is not None:
+            details["remedies"] = confirm_remedies(reverse("plan_pay", kwargs={"change_id": change.pk}))
+        return PaymentActionRequired(details=details)
     except PaymentProviderUnavailable:
         return unknown_outcome(change)
 

@@ -5,17 +5,21 @@ from dataclasses import dataclass
 from accounts.models import Account
 from billing.gateways.stripe import gateway
 from billing.gateways.values import CheckoutState, PayerIntent, PaymentMethodState
-from billing.services.customers import customer_ensure, payment_method_make_default, payment_methods_list
+from billing.services.card_choices import card_choose
+from billing.services.customers import customer_ensure, payment_methods_list
 from common.errors import NotFound
 
 
 @dataclass(frozen=True, slots=True)
 class SavedCard:
-    """`method` None: not saved, or not yet; `error_code` is the bank's reason, `status` what Stripe waits for."""
+    """`method` None: not saved, not yet, or (`status` succeeded) removed since; `error_code` is the bank's reason,
+    `status` what Stripe waits for. `is_charged`: it is the one that is charged now.
+    """
 
     method: PaymentMethodState | None
     status: str
     error_code: str | None
+    is_charged: bool = False
 
 
 def card_setup_begin(*, account: Account, key: str) -> PayerIntent:
@@ -37,15 +41,16 @@ def _is_of(account: Account, customer_id: str | None) -> bool:
 
 
 def card_setup_finish(*, account: Account, setup_intent_id: str) -> SavedCard:
-    """What became of it. A card that was saved is charged from now on; asked twice, it is once."""
+    """What became of it. A card that was saved is charged from then on; asked again, nothing is chosen again."""
     intent = card_setup_get(account=account, setup_intent_id=setup_intent_id)
     if intent.status != "succeeded" or intent.payment_method_id is None:
         return SavedCard(None, intent.status, intent.error_code)
     methods, default = payment_methods_list(account=account)
     method = next((one for one in methods if one.id == intent.payment_method_id), None)
-    if method is not None and method.id != default:
-        payment_method_make_default(account=account, payment_method_id=method.id)
-    return SavedCard(method, intent.status, None)
+    if method is None:
+        return SavedCard(None, intent.status, None)
+    is_chosen = card_choose(account=account, payment_method_id=method.id, cause=f"setup:{intent.id}")
+    return SavedCard(method, intent.status, None, is_charged=is_chosen or method.id == default)
 
 
 def card_visit_begin(

@@ -7,7 +7,7 @@ the gateway; what then is known of the outcome, the caller decides (changes.py).
 from datetime import datetime
 from typing import Any
 
-from billing.enums import ChangeKind
+from billing.enums import ChangeKind, SubscriptionStatus
 from billing.errors import PaymentActionRequired, PaymentFailed, QuoteStale
 from billing.gateways.client import MISSING_METHOD
 from billing.gateways.stripe import gateway
@@ -79,6 +79,8 @@ def _upgrade(change: PlanChange, subscription: Subscription) -> SubscriptionStat
         "terms": terms,
     }
     check_shown(change, terms)
+    if _trial_goes_on(subscription, terms) and change.to_price.version.plan.trial_needs_card:
+        _check_card(subscription_id)
     if subscription.stripe_schedule_id:  # left over from a switch that is done
         gateway.schedule_release(subscription.stripe_schedule_id)
     try:
@@ -88,6 +90,19 @@ def _upgrade(change: PlanChange, subscription: Subscription) -> SubscriptionStat
             subscription_id=subscription_id, change_id=str(change.pk), key=step_key(change, "mark")
         )
         return gateway.subscription_upgrade_unpaid(key=step_key(change, "upgrade_unpaid"), **what)
+
+
+def _trial_goes_on(subscription: Subscription, terms: Terms) -> bool:
+    return subscription.status == SubscriptionStatus.TRIALING and not terms.ends_trial
+
+
+def _check_card(subscription_id: str) -> None:
+    """PaymentFailed where there is no card that could be charged when the trial ends."""
+    state = gateway.subscription_get(subscription_id)
+    if state.default_payment_method_id is None:
+        customer = gateway.customer_get(state.customer_id)
+        if customer.default_payment_method_id is None:
+            raise PaymentFailed(details={"decline_code": MISSING_METHOD})
 
 
 def _set_price(change: PlanChange) -> SubscriptionState:

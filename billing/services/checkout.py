@@ -1,5 +1,6 @@
 """Subscribing on Stripe's own payment page, which works without JavaScript and takes whatever Stripe takes."""
 
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -7,14 +8,20 @@ from functools import partial
 from django.db import transaction
 
 from accounts.models import Account, User
-from billing.enums import ChangeKind
+from billing.enums import ChangeKind, ChangeStatus
 from billing.errors import PaymentProviderUnavailable, PlanChangeNotAllowed
 from billing.gateways.stripe import gateway
 from billing.locks import lock_account, lock_live_subscription
 from billing.models import PlanChange, Price
 from billing.selectors import change_in_flight, live_subscription
-from billing.services.attempts import Asked, change_open, observed, unknown_outcome
-from billing.services.awaiting import WaitsInTheWay, change_await_payer, way_made
+from billing.services.attempts import Asked, change_by_key, change_open, observed, unknown_outcome
+from billing.services.awaiting import (
+    MOST_TRIES,
+    WaitsInTheWay,
+    change_await_payer,
+    change_follow,
+    way_made,
+)
 from billing.services.carry_out import check_shown, step_key
 from billing.services.customers import customer_ensure
 from billing.services.outcomes import change_fail
@@ -29,12 +36,15 @@ from billing.services.transitions import (
     transition_check,
 )
 from common.clock import database_now
-from common.errors import DomainError
+from common.errors import DomainError, IdempotencyKeyReused
+
+JOIN_WAIT_S = 20.0
+POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """Where the payer is sent, and the change that their payment carries out."""
+    """Where the payer is sent, and the change that their payment carries out. `url` empty: paid already."""
 
     change: PlanChange
     url: str
@@ -64,8 +74,9 @@ def checkout_begin(
 ) -> Visit:
     """Opens Stripe's page for an account that pays for nothing yet; the plan begins when they have paid there.
 
-    Another attempt of the account that waits for its payer is given up for this one. Raises AlreadySubscribed for who
-    has a paid plan, and what subscription_start raises.
+    Asked for the same again, it is the same page, as long as it can be paid on; another attempt of the account that
+    waits for its payer is given up for this one. Raises AlreadySubscribed for who has a paid plan, and what
+    subscription_start raises.
     """
     asked = Asked(
         account,
@@ -92,15 +103,48 @@ def checkout_begin(
         audience_check(account, target)
         promotion = promotion_check(code=promotion_code, currency=target.currency)
         asked = asked.having(promotion)
-        change = way_made(partial(_open, asked, target))
-        return _send(change, addresses, locale)
+        for _attempt in range(MOST_TRIES):
+            change, is_new = way_made(partial(_open, asked, target))
+            if is_new:
+                return _send(change, addresses, locale)
+            if (visit := _same_visit(_sent(change))) is not None:
+                return visit
+        raise unknown_outcome(change)
+
+
+def _sent(change: PlanChange) -> PlanChange:
+    """The change, once the request that opened it has told where its payer goes, or that it came to nothing."""
+    deadline = time.monotonic() + JOIN_WAIT_S
+    while change.status == ChangeStatus.PENDING and change.awaiting_since is None:
+        if time.monotonic() > deadline:
+            raise unknown_outcome(change)
+        time.sleep(POLL_S)
+        change = PlanChange.objects.get(pk=change.pk)
+    return change
+
+
+def _same_visit(change: PlanChange) -> Visit | None:
+    """Back to the page that is open for it; to the change's own page once it is paid. None: it can be paid no more."""
+    session = gateway.checkout_get(change.checkout_session_id) if change.checkout_session_id else None
+    if session is not None and session.status == "open" and change.status == ChangeStatus.PENDING:
+        return Visit(change, session.url or "")
+    followed, _reading = change_follow(change) if change.status == ChangeStatus.PENDING else (change, None)
+    if followed.status == ChangeStatus.FAILED:
+        return None
+    return Visit(followed, "")
 
 
 @transaction.atomic
-def _open(asked: Asked, target: Price) -> PlanChange:
+def _open(asked: Asked, target: Price) -> tuple[PlanChange, bool]:
+    """The intent, and whether it is new; otherwise the one that an equal request has opened."""
     lock_account(asked.account.pk)
     subscription = lock_live_subscription(asked.account.pk)
     pending = change_in_flight(asked.account.pk)
+    same = change_by_key(asked) or _equal(pending, asked, target)
+    if same is not None:
+        if same.to_price_id != target.pk:
+            raise IdempotencyKeyReused
+        return same, False
     waiting = pending if pending is not None and pending.awaits_payer else None
     if subscription is None:
         kind = ChangeKind.START
@@ -120,9 +164,20 @@ def _open(asked: Asked, target: Price) -> PlanChange:
     if waiting is not None:
         raise WaitsInTheWay(waiting)
     trial_days = trial_offered(account=asked.account, subscription=subscription, target=target)
-    return change_open(
+    change = change_open(
         asked=asked, subscription=subscription, target=target, kind=kind, trial_days=trial_days
     )
+    return change, True
+
+
+def _equal(pending: PlanChange | None, asked: Asked, target: Price) -> PlanChange | None:
+    """What is open already, where it is a visit to Stripe's page for the same at the same price."""
+    if pending is None or pending.status != ChangeStatus.PENDING or not pending.checkout_session_id:
+        return None
+    code = asked.promotion.id if asked.promotion else ""
+    wanted = (target.pk, code, asked.shown_minor)
+    is_same = (pending.to_price_id, pending.stripe_promotion_id, pending.due_minor) == wanted
+    return pending if is_same else None
 
 
 def _send(change: PlanChange, addresses: Addresses, locale: str) -> Visit:

@@ -34,6 +34,7 @@ from billing.services.outcomes import (
 )
 from billing.services.overdue import overdue_tell
 from billing.services.readings import Shown, shown_by
+from billing.services.told import subscription_end_told
 from common.clock import database_now
 
 log = structlog.get_logger(__name__)
@@ -168,7 +169,9 @@ def _converge(
     changed = subscription_mirror(subscription, state, read_at, unpaid)
     moved = _settle_scheduled(subscription, state, moment)
     if subscription.ended_at is not None:
-        after_the_end(subscription, moment)
+        opened = after_the_end(subscription, moment)
+        if not moved and not _is_being_cancelled(account_id):  # else that change tells of it
+            subscription_end_told(subscription, state, opened, now=moment)
     elif changed or moved:
         subscription_entitle(
             account_id=account_id,
@@ -186,6 +189,13 @@ def _converge(
             price=subscription.price.lookup_key,
         )
     return Converged.DONE
+
+
+def _is_being_cancelled(account_id: int) -> bool:
+    """By us, in a request that has not come to write it down yet."""
+    return PlanChange.objects.filter(
+        account_id=account_id, kind=ChangeKind.CANCEL, status=ChangeStatus.PENDING
+    ).exists()
 
 
 def _settle_scheduled(subscription: Subscription, state: SubscriptionState, moment: datetime) -> bool:

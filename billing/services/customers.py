@@ -1,5 +1,7 @@
 """The account's customer at Stripe, made once, and its cards."""
 
+from contextlib import AbstractContextManager
+
 import structlog
 from django.utils.translation import gettext_lazy as _
 
@@ -7,11 +9,13 @@ from accounts.models import Account
 from billing.errors import PaymentFailed, PaymentProviderUnavailable, ProviderRefused
 from billing.gateways.stripe import gateway
 from billing.gateways.values import CustomerState, PaymentMethodState
-from billing.models import Subscription
+from billing.models import CardChoice, Subscription
 from billing.selectors import live_subscription
 from billing.services.attempts import card_refused
 from billing.services.converge import subscription_refresh
+from common.clock import database_now
 from common.errors import NotFound, ValidationError
+from common.locks import locked
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +88,23 @@ def payment_method_add(*, account: Account, payment_method_id: str) -> PaymentMe
 
 
 def payment_method_make_default(*, account: Account, payment_method_id: str) -> CustomerState:
-    """From now on this card is charged. NotFound for a card that is not the account's."""
+    """From now on this card is charged. NotFound for a card that is not the account's.
+
+    What was to make another card the default, and has not come to it yet, is overtaken.
+    """
+    with card_choices_locked(account.pk):
+        customer = default_card_set(account=account, payment_method_id=payment_method_id)
+        CardChoice.objects.filter(account=account, settled_at=None).update(settled_at=database_now())
+    return customer
+
+
+def card_choices_locked(account_id: int) -> AbstractContextManager[None]:
+    """One who tells Stripe the card after the other, so that what was chosen last is what holds there."""
+    return locked(f"card_choice:{account_id}")
+
+
+def default_card_set(*, account: Account, payment_method_id: str) -> CustomerState:
+    """Tells Stripe; for those who hold `card_choices_locked`."""
     own = _own(account, payment_method_id)
     running = _running(account)
     if running is not None:
@@ -153,8 +173,10 @@ def _running(account: Account) -> str | None:
 
 
 __all__ = [
+    "card_choices_locked",
     "customer_ensure",
     "customer_follow",
+    "default_card_set",
     "payment_method_add",
     "payment_method_make_default",
     "payment_method_remove",

@@ -111,7 +111,7 @@ def _end(subscription: Subscription, now: datetime, report: OverdueReport) -> No
 def _end_at_provider(subscription: Subscription, stripe_id: str) -> None:
     try:
         state = gateway.subscription_cancel_now(
-            subscription_id=stripe_id, key=f"subscription:{subscription.pk}:overdue_end"
+            subscription_id=stripe_id, key=f"subscription:{subscription.pk}:overdue_end", unpaid=True
         )
     except ProviderRefused as error:
         if error.provider_code != MISSING_OBJECT:  # ended there already

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from accounts.models import Account
 from billing.enums import ChangeKind, SubscriptionStatus
 from billing.gateways.stripe import gateway
-from billing.gateways.values import InvoiceState, Terms
+from billing.gateways.values import InvoiceState, Terms, no_invoice
 from billing.models import Price, Subscription
 from billing.rules.changes import MONTHS, next_period_end
 from billing.rules.next_invoice import Charged, asked_for, total_at
@@ -54,17 +54,16 @@ def invoice_now(
             trial_end=proration_at + timedelta(days=terms.trial_days) if terms.trial_days else None,
             terms=terms,
         )
-    return _nothing_in_trial(
-        gateway.preview_upgrade(
-            subscription_id=subscription.stripe_subscription_id,
-            item_id=str(subscription.stripe_item_id),
-            price_id=price_id,
-            proration_at=proration_at,
-            terms=terms,
-        ),
-        subscription,
-        terms,
+    invoice = gateway.preview_upgrade(
+        subscription_id=subscription.stripe_subscription_id,
+        item_id=str(subscription.stripe_item_id),
+        price_id=price_id,
+        proration_at=proration_at,
+        terms=terms,
     )
+    if invoice is None:
+        return no_invoice(currency=target.currency, at=proration_at)
+    return _nothing_in_trial(invoice, subscription, terms)
 
 
 def _nothing_in_trial(invoice: InvoiceState, subscription: Subscription, terms: Terms) -> InvoiceState:

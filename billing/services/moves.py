@@ -161,7 +161,7 @@ def _next(subscription: Subscription, price: Price | None) -> Money | None:
             item_id=str(subscription.stripe_item_id),
             price_id=stripe_price_of(price),
         )
-    return Money(found.amount_due_minor, found.currency)
+    return Money(found.amount_due_minor, found.currency) if found else None
 
 
 def subscription_move(

@@ -29,6 +29,7 @@ from billing.services.entitlements import subscription_entitle
 from billing.services.overdue import access_granted, dues_known, dues_shown, dues_write
 from billing.services.recorded import attempt_refused, attempts_claim
 from billing.services.told import plan_change_told
+from billing.services.waiving import unpaid_waive_promise
 from common import audit, outbox
 from common.clock import database_now
 from common.errors import DomainError
@@ -303,9 +304,10 @@ def _price_of(subscription: Subscription, state: SubscriptionState) -> Price:
 def after_the_end(subscription: Subscription, moment: datetime) -> Subscription | None:
     """What an account has after its paid subscription: the free plan of its audience, or nothing.
 
-    It has that since the end, however late we hear of it.
+    It has that since the end, however late we hear of it. What was not paid is promised to be taken back.
     """
     account_id = subscription.account_id
+    unpaid_waive_promise(subscription, now=moment)
     if lock_live_subscription(account_id) is not None:
         return None
     opened = free_subscription_open(

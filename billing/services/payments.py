@@ -11,22 +11,30 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts.models import Account, User
 from billing import metrics
 from billing.enums import PaymentStatus
-from billing.errors import PaymentActionRequired, PaymentFailed, PaymentProviderUnavailable
+from billing.errors import (
+    PaymentActionRequired,
+    PaymentFailed,
+    PaymentProviderUnavailable,
+    confirm_remedies,
+)
 from billing.gateways.client import LONGEST_CALL_S
 from billing.gateways.stripe import gateway
 from billing.gateways.values import InvoiceState
 from billing.locks import lock_account
 from billing.models import InvoicePayment
 from billing.services.attempts import worded
+from billing.services.card_choices import card_choice_open, card_choices_promptly
 from billing.services.converge import subscription_refresh
 from billing.services.customers import payment_method_use
 from billing.services.invoices import invoice_get
 from billing.services.recorded import attempt_refused, attempts_refresh
+from billing.services.waiving import invoice_is_waived, subscription_has_ended
 from common import audit
 from common.clock import database_now
 from common.errors import DomainError, IdempotencyKeyReused, ValidationError
@@ -66,6 +74,9 @@ def invoice_pay(
         return invoice
     if invoice.status != "open":
         raise ValidationError.of("invoice", "not_open", _("This invoice is not to be paid."))
+    has_ended = subscription_has_ended(invoice.subscription_id)
+    if has_ended and invoice_is_waived(invoice):
+        raise _ended()
     method_id = payment_method_use(account=account, payment_method_id=payment_method)
     payment, is_new = _open(
         invoice,
@@ -75,6 +86,7 @@ def invoice_pay(
         request_id=request_id,
         idempotency_key=key,
         requested_at=now,
+        has_ended=has_ended,
     )
     log.info("invoice_payment_requested", **_log(payment), joined=not is_new)
     if is_new:
@@ -85,9 +97,11 @@ def invoice_pay(
 
 
 @transaction.atomic
-def _open(invoice: InvoiceState, **wanted: Any) -> tuple[InvoicePayment, bool]:
-    """The intent; the one in flight where there is one."""
+def _open(invoice: InvoiceState, *, has_ended: bool, **wanted: Any) -> tuple[InvoicePayment, bool]:
+    """The intent; the one in flight where there is one. Refused when the subscription has ended since it was looked at."""
     lock_account(wanted["account"].pk)
+    if not has_ended and subscription_has_ended(invoice.subscription_id):
+        raise _ended()
     pending = InvoicePayment.objects.filter(
         stripe_invoice_id=invoice.id, status=PaymentStatus.PENDING
     ).first()
@@ -101,6 +115,14 @@ def _open(invoice: InvoiceState, **wanted: Any) -> tuple[InvoicePayment, bool]:
         status=PaymentStatus.PENDING,
     )
     return payment, True
+
+
+def _ended() -> ValidationError:
+    return ValidationError.of(
+        "invoice",
+        "not_open",
+        _("The subscription has ended. Nothing is to be paid for it any more, and nothing was charged."),
+    )
 
 
 def _with_key(
@@ -152,9 +174,12 @@ def _look(payment: InvoicePayment, error: PaymentProviderUnavailable) -> None:
 
 
 def _settle(payment_id: UUID, invoice: InvoiceState) -> None:
-    """Paid: recorded, and the subscription made what Stripe shows, so that limits are back at once."""
+    """Paid: recorded, the card that paid is charged from now on, and the subscription made what Stripe shows, so that
+    limits are back at once.
+    """
     if invoice.status == "paid":
-        _record(payment_id, PaymentStatus.PAID)
+        payment = _record(payment_id, PaymentStatus.PAID)
+        card_choices_promptly(account_id=payment.account_id)
     _follow(invoice)
 
 
@@ -189,6 +214,13 @@ def _record(payment_id: UUID, status: PaymentStatus, error: DomainError | None =
         {name: value for name, value in error.details.items() if name != "remedies"} if error else {}
     )
     payment.save()
+    if status == PaymentStatus.PAID and payment.payment_method_id:
+        card_choice_open(
+            account_id=account_id,
+            payment_method_id=payment.payment_method_id,
+            cause=f"payment:{payment.pk}",
+            now=payment.settled_at,
+        )
     audit.record(
         actor=payment.user,
         account_id=account_id,
@@ -242,6 +274,9 @@ def _action_wanted(payment: InvoicePayment) -> PaymentActionRequired:
             "client_secret": invoice.client_secret if invoice else None,
             "confirm_url": invoice.hosted_url if invoice else None,
             "invoice": payment.stripe_invoice_id,
+            "remedies": confirm_remedies(
+                reverse("invoice_confirm", kwargs={"invoice_id": payment.stripe_invoice_id})
+            ),
         },
     )
 

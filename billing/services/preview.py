@@ -11,6 +11,7 @@ from billing.gateways.values import InvoiceLine, InvoiceState, PromotionState, T
 from billing.models import PlanChange, Price, Subscription
 from billing.rules.changes import MONTHS, QuotaChange, credits_granted, quota_changes
 from billing.selectors import change_in_flight, live_subscription, terms_of
+from billing.selectors.overdue import unpaid_invoices
 from billing.services.converge import subscription_catch_up
 from billing.services.exceeding import Exceeding, stored_exceeding
 from billing.services.invoice_previews import (
@@ -39,7 +40,7 @@ class Preview:
     """`due_now` and `lines` equal the invoice that confirming the quote makes. `used` is keyed (metric, window).
 
     `discount`: what is taken off those lines; `promotion_code`: the code that does it. `trial_end`: nothing is due
-    before. A start from no subscription has no quote.
+    before. `unpaid`: what is owed already, which stays due whatever is chosen. A start from no subscription has no quote.
     """
 
     kind: str
@@ -58,6 +59,7 @@ class Preview:
     discount: Money | None = None
     promotion_code: str = ""
     trial_end: datetime | None = None
+    unpaid: Money | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The API's form."""
@@ -104,6 +106,7 @@ class Preview:
             "discount": self.discount.as_json() if self.discount else None,
             "promotion_code": self.promotion_code or None,
             "trial_end": instant(self.trial_end),
+            "unpaid": self.unpaid.as_json() if self.unpaid else None,
             "quote": self.quote,
             "quote_expires_at": instant(self.quote_expires_at),
         }
@@ -195,6 +198,7 @@ def transition_preview(
         discount=_discount(invoice),
         promotion_code=promotion.code if promotion else "",
         trial_end=trial_end,
+        unpaid=_unpaid(subscription),
         quota_changes=tuple(changes),
         used={(one.metric, one.window): one.used for one in quota_status(account_id=account.pk)},
         exceeding=tuple(stored_exceeding(account.pk, changes)),
@@ -244,6 +248,11 @@ def start_preview(
     )
 
 
+def _unpaid(subscription: Subscription) -> Money | None:
+    owed = unpaid_invoices(subscription)
+    return Money(sum(one.amount_minor for one in owed), owed[0].currency) if owed else None
+
+
 def _discount(invoice: InvoiceState | None) -> Money | None:
     return Money(invoice.discount_minor, invoice.currency) if invoice and invoice.discount_minor else None
 
@@ -253,7 +262,12 @@ def _next_amount(transition: Transition, invoice: InvoiceState | None, at: datet
     if at is None:
         return None
     if invoice is None:
-        return next_with(transition.subscription, target=transition.target, at=at)
+        target = transition.target
+        coming = next_with(transition.subscription, target=target, at=at)
+        if coming is None and target.version.plan.trial_needs_card:
+            # There is no card yet; but that trial is not had without one, and then the price is charged.
+            coming = Money(target.amount_minor, target.currency)
+        return coming
     return next_after(invoice, target=transition.target, at=at)
 
 

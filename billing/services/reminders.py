@@ -22,6 +22,7 @@ from billing.errors import PaymentProviderUnavailable
 from billing.gateways.values import PaymentMethodState
 from billing.models import PlanChange, ReminderLook, Subscription
 from billing.rules import reminders as rules
+from billing.selectors import free_price
 from billing.selectors.subscriptions import CHANGE_RELATED
 from billing.services.customers import payment_methods_list
 from billing.services.told import change_names
@@ -160,7 +161,22 @@ def _renewal(subscription: Subscription, now: datetime) -> list[Reminder]:
 
 
 def _trial(subscription: Subscription, now: datetime) -> list[Reminder]:
-    return _charged(subscription, now, NotificationKind.TRIAL_ENDING, "trial_ending", "trial")
+    """Without a card to charge it just ends then, unless one is added."""
+    if subscription.cancel_at is not None or next_invoice(subscription=subscription, now=now) is not None:
+        return _charged(subscription, now, NotificationKind.TRIAL_ENDING, "trial_ending", "trial")
+    assert subscription.trial_end is not None, "only what has a date is due"
+    free = free_price(subscription.plan.audience)
+    at = subscription.trial_end.isoformat()
+    context = {
+        "plan": _plan(subscription),
+        "to": {"en": free.version.plan.name_en, "fr": free.version.plan.name_fr} if free else None,
+        "interval": subscription.price.interval,
+        "amount_minor": subscription.price.amount_minor,
+        "currency": subscription.price.currency,
+        "at": at,
+    }
+    cause = f"trial:{subscription.pk}:{at}"
+    return [Reminder(NotificationKind.TRIAL_ENDING, "trial_ending_without_card", cause, context)]
 
 
 def _charged(

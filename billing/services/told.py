@@ -1,4 +1,4 @@
-"""What people are told about changes of their plan; in the transaction that changes it."""
+"""What people are told about changes of their plan, and its end; in the transaction that changes it."""
 
 from datetime import datetime
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 from accounts.enums import NotificationKind
 from accounts.notifications import notify
 from billing.enums import ChangeKind, ChangeStatus
-from billing.models import PlanChange, Price
+from billing.gateways.values import SubscriptionState
+from billing.models import PlanChange, Price, Subscription
 
 TOLD = (ChangeStatus.APPLIED, ChangeStatus.SCHEDULED, ChangeStatus.UNDONE)
 
@@ -41,3 +42,33 @@ def change_names(change: PlanChange, price: Price | None) -> dict[str, Any] | No
         version = f" v{price.version.number}"
         return {"en": plan.name_en + version, "fr": plan.name_fr + version, "interval": price.interval}
     return {"en": plan.name_en, "fr": plan.name_fr, "interval": price.interval}
+
+
+def subscription_end_told(
+    subscription: Subscription, state: SubscriptionState, opened: Subscription | None, *, now: datetime
+) -> None:
+    """Tells, once, of an end that nobody asked us for: the trial is over, nobody paid, or it was ended at Stripe.
+
+    `opened`: what the account has instead.
+    """
+    reason, kind = "", NotificationKind.PLAN_CHANGED
+    if state.ended_with_trial:
+        reason, kind = "trial", NotificationKind.TRIAL_ENDING
+    elif state.ended_unpaid:
+        reason, kind = "unpaid", NotificationKind.PAYMENT_FAILED
+    notify(
+        kind=kind,
+        template="subscription_ended",
+        cause=f"subscription_ended:{subscription.pk}",
+        context={
+            "reason": reason,
+            "plan": _names(subscription),
+            "to": _names(opened) if opened is not None else None,
+        },
+        account=subscription.account,
+        now=now,
+    )
+
+
+def _names(subscription: Subscription) -> dict[str, str]:
+    return {"en": subscription.plan.name_en, "fr": subscription.plan.name_fr}

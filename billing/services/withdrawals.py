@@ -30,6 +30,7 @@ from billing.selectors import audience_of, change_in_flight, live_subscription, 
 from billing.services.converge import subscription_catch_up
 from billing.services.endings import plan_change_undo, subscription_cancel
 from billing.services.refunds import refund_resolve, refund_run, refundable
+from billing.services.waiving import unpaid_waive
 from common import audit, outbox
 from common.clock import database_now
 from quotas.serialize import instant
@@ -250,15 +251,8 @@ def _end(withdrawal: Withdrawal) -> None:
 
 
 def _waive_unpaid(withdrawal: Withdrawal) -> None:
-    """Open invoices of the ended subscription are voided: who has withdrawn is not asked for more."""
-    found, _more = gateway.invoices(
-        customer_id=str(withdrawal.account.stripe_customer_id),
-        limit=PAGE,
-        status="open",
-        subscription_id=withdrawal.subscription.stripe_subscription_id,
-    )
-    for invoice in found:
-        gateway.invoice_void(invoice_id=invoice.id, key=f"withdrawal:{withdrawal.pk}:void:{invoice.id}")
+    """Who has withdrawn is not asked for more, whatever was used."""
+    unpaid_waive(stripe_subscription_id=str(withdrawal.subscription.stripe_subscription_id), used_too=True)
 
 
 @transaction.atomic

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 import requests
 from django.urls import reverse
 
 from billing.gateways.client import api
-from billing.services import card_setup_begin, card_setup_finish, payment_method_add, payment_methods_list
+from billing.services import (
+    card_setup_begin,
+    card_setup_finish,
+    payment_method_add,
+    payment_method_make_default,
+    payment_method_remove,
+    payment_methods_list,
+)
 from billing.tests.conftest import person
 from billing.tests.helpers import ask, fault, no_faults, only, state
 from billing.tests.test_checkout import at_stripe
 from billing.tests.test_pages import browser_of
+from common import outbox
 from common.clock import database_now
 from common.errors import NotFound
 
@@ -35,9 +44,9 @@ def cards_of(account) -> tuple[list[str], str | None]:
     return [str(one.brand) for one in methods], next((str(o.brand) for o in methods if o.id == default), None)
 
 
-def _begun(client) -> tuple[str, str]:
+def _begun(client, key: str = "0" * 32) -> tuple[str, str]:
     """The page with the fields, and the client secret that stands on it."""
-    answer = client.post(ENTER, {"key": "0" * 32})
+    answer = client.post(ENTER, {"key": key})
     assert answer.status_code == 302
     text = client.get(answer["Location"]).content.decode()
     found = re.search(r'data-client-secret="([^"]+)"', text)
@@ -180,3 +189,67 @@ def test_a_service_that_fails_leaves_the_cards_as_they_were(catalog):
     assert cards_of(account) == (["visa"], "visa")
     where, _secret = _begun(browser_of(account))
     assert where.startswith("/account/billing/card/seti_")
+
+
+@pytest.mark.req("BI-4")
+@pytest.mark.parametrize("where", ["in the page", "at Stripe"])
+def test_looking_again_at_where_a_card_was_added_chooses_nothing_again(catalog, where):
+    account = person()
+    (first,), _default = payment_methods_list(account=account)
+    client = browser_of(account)
+    if where == "in the page":
+        page, secret = _begun(client)
+        bank(catalog, secret, payment_method="pm_card_mastercard")
+        back = f"{page}done/"
+    else:
+        url = client.post(VISIT, {"key": "0" * 32})["Location"]
+        back = at_stripe(url, "5555 5555 5555 4444").headers["Location"]
+    assert "will be charged from now on" in client.get(back, follow=True).content.decode()
+    assert cards_of(account)[1] == "mastercard"
+    payment_method_make_default(account=account, payment_method_id=first.id)
+    told = client.get(back, follow=True).content.decode()
+    assert "was added before; another card is charged now" in told
+    assert cards_of(account)[1] == "visa"
+
+
+@pytest.mark.req("BI-4")
+def test_a_card_that_was_added_and_removed_since_ends_no_circle(catalog):
+    account = person()
+    client = browser_of(account)
+    where, secret = _begun(client)
+    bank(catalog, secret, payment_method="pm_card_mastercard")
+    saved = card_setup_finish(account=account, setup_intent_id=where.rstrip("/").rpartition("/")[2])
+    payment_method_make_default(
+        account=account,
+        payment_method_id=next(o.id for o in payment_methods_list(account=account)[0] if o.brand == "visa"),
+    )
+    payment_method_remove(account=account, payment_method_id=saved.method.id)
+    answer = client.get(f"{where}done/", follow=True)
+    assert [path for path, _status in answer.redirect_chain] == [METHODS]
+    assert "has been removed since" in answer.content.decode()
+    assert cards_of(account) == (["visa"], "visa")
+
+
+@pytest.mark.req("BI-4", "CR-8")
+def test_a_card_whose_choice_stripe_did_not_hear_of_is_chosen_later_unless_another_was(catalog):
+    account = person()
+    (first,), _default = payment_methods_list(account=account)
+    client = browser_of(account)
+    for overtaken in (False, True):
+        where, secret = _begun(client, key=str(int(overtaken)) * 32)
+        bank(catalog, secret, payment_method="pm_card_mastercard")
+        fault(
+            catalog,
+            path=f"/v1/customers/{account.stripe_customer_id}",
+            method="POST",
+            effect="error_before",
+            times=9,
+        )
+        assert client.get(f"{where}done/").status_code == 503
+        no_faults(catalog)
+        assert cards_of(account)[1] == "visa"
+        if overtaken:
+            payment_method_make_default(account=account, payment_method_id=first.id)
+        outbox.run_due(now=database_now() + timedelta(minutes=1))
+        assert cards_of(account)[1] == ("visa" if overtaken else "mastercard")
+        payment_method_make_default(account=account, payment_method_id=first.id)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 import requests
 
 from billing.errors import AlreadySubscribed, PaymentProviderUnavailable, PlanChangeNotAllowed, QuoteStale
+from billing.gateways.client import api
 from billing.models import PlanChange
 from billing.selectors import awaiting_change
 from billing.services import Addresses, checkout_begin, subscription_refresh
 from billing.tests.conftest import person
 from billing.tests.helpers import ask, everything, fault, messages_limit, no_faults, state, subscription
+from billing.tests.test_pages import browser_of
 from billing.tests.test_payer import asked, nobody, pay, sweep
+from billing.tests.test_races import at_once
 from common import books
 from common.clock import database_now
 
@@ -155,3 +159,50 @@ def test_a_lost_answer_is_given_up_when_nothing_can_come_of_it(catalog, effect):
     assert sweep(timedelta(minutes=30)).failed
     assert visit(account).url
     assert books.verify_all() == []
+
+
+@pytest.mark.req("BI-3", "PC-6")
+def test_the_same_form_sent_twice_is_the_same_page(catalog):
+    account = person(card=None)
+    client = browser_of(account)
+    form = {"key": "3" * 32, "shown": "500"}
+    path = "/account/billing/plans/basic/month/checkout/"
+    first = client.post(path, form)["Location"]
+    again = client.post(path, form)["Location"]
+    assert first == again
+    assert first.startswith(catalog.url)
+    assert client.post(path, form | {"key": "4" * 32})["Location"] == first, (
+        "nor does another tab open a second"
+    )
+    assert len(state(catalog)["checkout_sessions"]) == 1
+    assert PlanChange.objects.count() == 1
+    at_stripe(first)
+    paid = client.post(path, form)["Location"]
+    change = PlanChange.objects.get()
+    assert (paid, change.status) == (f"/account/billing/changes/{change.pk}/", "applied")
+    assert len([one for one in state(catalog)["charges"].values() if one["paid"]]) == 1
+
+
+@pytest.mark.req("BI-3", "PC-6")
+def test_the_same_form_sent_many_times_at_once_is_one_page(trading):
+    account = person(card=None)
+    calls = [partial(visit, account, idempotency_key="page-5", shown_minor=500) for _ in range(4)]
+    assert len({one.url for one in at_once(calls)}) == 1
+    assert len(state(trading)["checkout_sessions"]) == 1
+    assert PlanChange.objects.count() == 1
+
+
+@pytest.mark.req("BI-3")
+@pytest.mark.parametrize("over", ["expired there", "another price"])
+def test_a_page_that_does_not_serve_any_more_is_not_the_same(catalog, over):
+    account = person(card=None)
+    first = visit(account, idempotency_key="page-6", shown_minor=500)
+    if over == "expired there":
+        api().checkout.sessions.expire(first.change.checkout_session_id)
+        second = visit(account, idempotency_key="page-6", shown_minor=500)
+    else:
+        second = visit(account, "premium", shown_minor=2000)
+    assert second.url != first.url
+    assert at_stripe(first.url).status_code == 404
+    assert PlanChange.objects.get(pk=first.change.pk).status == "failed"
+    assert at_stripe(second.url).status_code == 303

@@ -14,7 +14,19 @@ from billing.selectors import subscription_json
 from billing.selectors.overdue import overdue_notice
 from billing.services import invoice_pay, overdue_apply, plan_changes_sweep
 from billing.services.converge import subscription_refresh
-from billing.tests.helpers import ask, cancel, invoices, messages_limit, only, preview, state, subscription
+from billing.services.recorded import attempts_refresh
+from billing.tests.conftest import person
+from billing.tests.helpers import (
+    ask,
+    cancel,
+    invoices,
+    leads,
+    messages_limit,
+    only,
+    preview,
+    state,
+    subscription,
+)
 from billing.tests.overdue import (
     new_card,
     open_invoice,
@@ -24,6 +36,8 @@ from billing.tests.overdue import (
     standing,
     stripe_id,
 )
+from billing.tests.test_api import Api
+from billing.tests.test_pages import browser_of
 from common import books
 from common.clock import database_now
 from common.models import AuditEntry
@@ -251,3 +265,87 @@ def test_a_late_reading_does_not_take_a_payment_back(travel):
     assert standing(account) == ("premium", "active", "full", 1000, 0)
     plan_changes_sweep(now=database_now() + timedelta(hours=1))
     assert standing(account) == ("premium", "active", "full", 1000, 0)
+
+
+# One truth about what an end costs -----------------------------------------------------------------------------------
+
+
+@pytest.mark.req("PC-8", "BI-8")
+def test_page_preview_and_cancel_page_say_of_the_unpaid_invoice_what_happens(travel):
+    """A retry before the end charges it; what is unpaid at the end is void."""
+    account, _failed_at = overdue_person(travel)
+    client = browser_of(account)
+    to_free = client.get("/account/billing/plans/free/month/").content.decode()
+    assert "€5.00 is unpaid." in to_free
+    assert "and may still be charged; what is unpaid then is void." in to_free
+    cancelling = client.get("/account/billing/cancel/").content.decode()
+    assert (
+        "The open invoice stays due until then and may still be charged; what is unpaid then is void."
+        in cancelling
+    )
+    assert "the open invoice is void: it is not charged any more" in cancelling
+    _status, answer = Api(account).post("plan-change/preview", {"target_plan": "free"})
+    told = answer["data"]
+    assert told["unpaid"] == {"amount_minor": 500, "currency": "eur"}
+    assert (told["due_now"]["amount_minor"], told["next_invoice"]) == (0, None)
+    ask(account, "free")
+    new_card(account, GOOD)
+    travel.by(days=3, hours=1)
+    assert [one["status"] for one in invoices(travel.stand_in)] == ["paid", "paid"], "the retry charges"
+    assert Api(account).post("plan-change/preview", {"target_plan": "free"})[0] == 409, "it is scheduled"
+
+
+def test_without_debts_a_preview_says_nothing_of_them(catalog):
+    account = person()
+    ask(account, "premium")
+    assert preview(account, "basic").as_json()["unpaid"] is None
+    assert "unpaid" not in browser_of(account).get("/account/billing/plans/free/month/").content.decode()
+
+
+# The bank asks ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.req("BI-6", "BI-9")
+def test_where_the_bank_asks_the_banner_leads_to_confirming(travel):
+    account, _failed_at = overdue_person(travel, card="pm_card_authenticationRequired")
+    invoice_id = open_invoice(account)
+    attempts_refresh(invoice_id=invoice_id)  # as its events do
+    client = browser_of(account)
+    banner = client.get("/account/billing/overdue/").content.decode()
+    assert "Your bank wants you to confirm the payment of €5.00 for Basic" in banner
+    confirm = f"/account/billing/pay/{invoice_id}/confirm/"
+    assert f'href="{confirm}"' in banner
+    assert f'action="/account/billing/pay/{invoice_id}/' not in banner
+    assert client.get(confirm)["Location"].startswith(travel.stand_in.url)
+    pay_elsewhere(invoice_id, payment_method=new_card(account, GOOD))
+    refresh(account)
+    assert client.get(confirm)["Location"] == f"/account/billing/invoices/{invoice_id}/"
+    assert client.get("/account/billing/overdue/").content.decode().strip() == ""
+
+
+@pytest.mark.req("BI-6")
+def test_a_refused_card_is_not_to_be_confirmed(travel):
+    account, _failed_at = overdue_person(travel)
+    attempts_refresh(invoice_id=open_invoice(account))
+    banner = browser_of(account).get("/account/billing/overdue/").content.decode()
+    assert "did not go through" in banner
+    assert "/confirm/" not in banner
+
+
+@pytest.mark.req("BI-6", "EN-11")
+def test_anothers_invoice_is_not_confirmed(travel):
+    account, _failed_at = overdue_person(travel)
+    path = f"/account/billing/pay/{open_invoice(account)}/confirm/"
+    rival = browser_of(person())
+    assert rival.get(path).status_code == rival.get(path.replace("in_", "in_x")).status_code == 404
+
+
+@pytest.mark.req("BI-6", "PC-3")
+def test_the_api_tells_where_to_confirm(travel):
+    account, _failed_at = overdue_person(travel, card="pm_card_authenticationRequired")
+    invoice_id = open_invoice(account)
+    _status, answer = Api(account).post(f"invoices/{invoice_id}/pay", {})
+    error = answer["error"]
+    assert error["code"] == "payment_action_required"
+    assert leads(error["details"]["remedies"]) == ["confirm", "change_card"]
+    assert error["details"]["remedies"][0]["url"] == f"/account/billing/pay/{invoice_id}/confirm/"

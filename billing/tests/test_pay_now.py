@@ -10,17 +10,32 @@ import requests
 from django.db import connection
 
 from billing.errors import PaymentActionRequired, PaymentFailed, PaymentProviderUnavailable
-from billing.gateways.stripe import StripeGateway
-from billing.models import InvoicePayment, PaymentAttempt, PlanChange
+from billing.gateways.stripe import StripeGateway, gateway
+from billing.models import CardChoice, InvoicePayment, PaymentAttempt, PlanChange
 from billing.pages.attempts import attempt_rows
-from billing.services import invoice_pay, invoice_payments_sweep, overdue_apply, payments
-from billing.services.payments import SETTLE_AFTER
+from billing.services import (
+    invoice_pay,
+    invoice_payments_sweep,
+    payment_method_make_default,
+    payment_methods_list,
+    payments,
+)
+from billing.services.payments import SETTLE_AFTER, invoice_payments_follow
 from billing.services.recorded import attempts_refresh
 from billing.tests.conftest import person
-from billing.tests.helpers import ask, everything, fault, invoices, no_faults, state
-from billing.tests.overdue import new_card, open_invoice, outcomes, overdue_person, refresh, standing
+from billing.tests.helpers import ask, everything, fault, invoices, no_faults, state, subscription
+from billing.tests.overdue import (
+    new_card,
+    open_invoice,
+    outcomes,
+    overdue_person,
+    refresh,
+    standing,
+    stripe_id,
+)
 from billing.tests.test_api import Api
 from billing.tests.test_pages import browser_of
+from common import outbox
 from common.clock import database_now
 from common.errors import IdempotencyKeyReused, NotFound, ValidationError
 
@@ -253,6 +268,70 @@ def test_many_at_once_are_one_charge(travel):
     assert standing(account) == CURED
 
 
+# The card that paid -------------------------------------------------------------------------------------------------
+
+
+def default_of(account) -> str | None:
+    methods, default = payment_methods_list(account=account)
+    return next((str(one.brand) for one in methods if one.id == default), None)
+
+
+@pytest.mark.req("BI-4")
+@pytest.mark.parametrize("own_card", [False, True], ids=["the customer's", "the subscription's own"])
+def test_the_card_that_paid_is_charged_from_now_on(travel, own_card):
+    account, _ = overdue_person(travel)
+    if own_card:
+        _methods, refused = payment_methods_list(account=account)
+        gateway.subscription_card_set(subscription_id=str(stripe_id(account)), payment_method_id=str(refused))
+    assert pay(account, payment_method="pm_card_mastercard").status == "paid"
+    assert default_of(account) == "mastercard"
+    travel.to(subscription(account).current_period_end + timedelta(minutes=1))
+    assert (standing(account), charged(travel)) == (CURED, [500, 500, 500])
+
+
+@pytest.mark.req("BI-4")
+def test_a_card_that_was_refused_is_not_charged_from_now_on(travel):
+    account, _ = overdue_person(travel)
+    _methods, before = payment_methods_list(account=account)
+    with pytest.raises(PaymentFailed):
+        pay(account, payment_method="pm_card_chargeCustomerFail")
+    assert payment_methods_list(account=account)[1] == before
+    assert not CardChoice.objects.exists()
+
+
+@pytest.mark.req("BI-4")
+def test_a_card_that_the_payer_confirmed_is_charged_from_now_on(travel):
+    account, _ = overdue_person(travel)
+    invoice_id = open_invoice(account)
+    with pytest.raises(PaymentActionRequired) as raised:
+        pay(account, payment_method=ASKS)
+    _methods, default = payment_methods_list(account=account)
+    told = {"intent": raised.value.details["client_secret"], "authenticate": True}
+    requests.post(f"{travel.stand_in.url}/_sandbox/payer", json=told, timeout=20).raise_for_status()
+    assert payment_methods_list(account=account)[1] == default
+    invoice_payments_follow(gateway.invoice_get(invoice_id))  # as the event does
+    outbox.run_due(now=database_now())
+    assert payment_methods_list(account=account)[1] == payment(account).payment_method_id
+
+
+@pytest.mark.req("BI-4")
+@pytest.mark.parametrize("meanwhile", [False, True], ids=["", "another card was chosen"])
+def test_that_stripe_does_not_answer_then_is_made_good_once(travel, meanwhile):
+    account, _ = overdue_person(travel)
+    card = new_card(account, GOOD)
+    new_card(account, "pm_card_chargeCustomerFail")
+    where = f"/v1/customers/{account.stripe_customer_id}"
+    fault(travel.stand_in, path=where, method="POST", effect="error_before", times=9)
+    assert pay(account, payment_method="pm_card_mastercard").status == "paid"
+    no_faults(travel.stand_in)
+    assert default_of(account) != "mastercard"
+    if meanwhile:
+        payment_method_make_default(account=account, payment_method_id=card)
+    outbox.run_due(now=database_now() + timedelta(minutes=1))
+    assert default_of(account) == ("visa" if meanwhile else "mastercard")
+    assert payment_methods_list(account=account)[1] == card or not meanwhile
+
+
 # The record of attempts ---------------------------------------------------------------------------------------------
 
 
@@ -373,20 +452,6 @@ def test_the_banner_says_what_and_is_gone_once_it_is_paid(travel):
         assert "did not go through" not in client.get(path).content.decode()
     assert client.get("/account/billing/overdue/").content.decode().strip() == ""
     assert standing(account) == CURED
-
-
-def test_a_payment_for_a_plan_that_has_ended_does_not_claim_to_bring_it_back(travel):
-    account, failed_at = overdue_person(travel)
-    client = browser_of(account)
-    action = f"/account/billing/pay/{open_invoice(account)}/"
-    assert "The open invoice stays due" in client.get("/account/billing/cancel/").content.decode()
-    travel.to(failed_at + timedelta(days=16), sweep=False)
-    refresh(account)
-    overdue_apply(now=database_now())
-    new_card(account, GOOD)
-    paid = client.post(action, {"key": "1" * 32}, follow=True).content.decode()
-    assert "Paid: €5.00. It was for a plan that has ended" in paid
-    assert standing(account)[0] == "free"
 
 
 def test_the_page_leads_on_to_the_banks_question(travel):

@@ -29,6 +29,7 @@ from billing.tests.helpers import (
     everything,
     fault,
     invoices,
+    leads,
     messages_limit,
     no_faults,
     only,
@@ -107,6 +108,8 @@ def test_nothing_changes_until_the_payer_has_paid(catalog, how):
     change = awaiting_change(account.pk)
     assert change is not None
     assert action.details["plan_change"] == str(change.pk)
+    assert leads(action.details["remedies"]) == ["confirm", "change_card"]
+    assert action.details["confirm_url"].endswith(action.details["remedies"][0]["url"])
     assert action.details["client_secret"].startswith("pi_")
     assert action.details["amount"]["amount_minor"] > 0
     assert timedelta(hours=22) < change.awaiting_until - database_now() <= timedelta(hours=23, minutes=1)
