@@ -9,7 +9,7 @@ import pytest
 from accounts.models import Notification
 from accounts.notifications.messages import message_of
 from billing.errors import PaymentFailed
-from billing.services import payment_method_add
+from billing.services import payment_method_add, upcoming
 from billing.services.moves import _next
 from billing.services.reminders import reminders_notify
 from billing.tests.conftest import person
@@ -24,6 +24,13 @@ from common.clock import database_now
 pytestmark = pytest.mark.req("PC-13", "AC-5")
 
 BILLING, OVERVIEW = "/account/billing/", "/account/"
+
+
+@pytest.fixture(autouse=True)
+def _listening():
+    upcoming.breaker.reset()
+    yield
+    upcoming.breaker.reset()
 
 
 @pytest.fixture
