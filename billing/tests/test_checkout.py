@@ -203,6 +203,6 @@ def test_a_page_that_does_not_serve_any_more_is_not_the_same(catalog, over):
     else:
         second = visit(account, "premium", shown_minor=2000)
     assert second.url != first.url
-    assert at_stripe(first.url).status_code == 404
+    assert at_stripe(first.url).status_code == 410
     assert PlanChange.objects.get(pk=first.change.pk).status == "failed"
     assert at_stripe(second.url).status_code == 303

@@ -48,7 +48,7 @@ def hear(endpoint, stand_in, order="in order"):  # noqa: F811 - the fixture
 
 
 def recorded(account) -> list[tuple[str, str, str]]:
-    rows = AuditEntry.objects.filter(account_id=account.pk, action__startswith="dispute.").order_by("pk")
+    rows = AuditEntry.objects.filter(account_id=account.pk, action__startswith="dispute.").order_by("at")
     return [(one.action, one.reason, one.data["to"]) for one in rows]
 
 
