@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from django.utils import timezone, translation
+from django.utils.formats import number_format
 
 from common import formats
 
@@ -156,3 +157,34 @@ def test_prices_of_one_unit(price, currency, english, french):
     with translation.override("fr"):
         told = _shown(formats.price_text(Decimal(price), currency))
         assert told == french if french else "0,5" in told
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "fr-ca"])
+def test_figures_are_grouped_as_django_groups_them(language):
+    values = [0, 7, 999, 1000, 123456, 10**12, 2**63 - 1, -1, -1234567]
+    with translation.override(language):
+        assert formats.number_texts(values) == [number_format(one, force_grouping=True) for one in values]
+
+
+def test_many_moments_are_written_as_one_is():
+    """Over an hour that comes twice, at the end of summer time, too."""
+    ats = [datetime(2026, 10, 24, 12, tzinfo=UTC) + timedelta(minutes=30 * n) for n in range(80)]
+    now = datetime(2026, 10, 25, 13, 5, tzinfo=UTC)
+    for language in ("en", "fr"):
+        with translation.override(language), timezone.override("Europe/Paris"):
+            assert formats.moment_texts(ats, now=now) == [formats.moment_text(at, now=now) for at in ats]
+
+
+@pytest.mark.parametrize(
+    ("day", "english", "french"),
+    [
+        (datetime(2026, 2, 3), ("3~Feb", "Feb"), ("3~fév.", "fév.")),
+        (datetime(2026, 5, 1), ("1~May", "May"), ("1~mai", "mai")),
+        (datetime(2027, 1, 1), ("1~Jan", "Jan~2027"), ("1~jan.", "jan.~2027")),
+    ],
+)
+def test_days_and_months_of_an_axis(day, english, french):
+    for language, texts in (("en", english), ("fr", french)):
+        with translation.override(language):
+            shown = (formats.short_day_text(day), formats.month_text(day, short=True))
+            assert tuple(map(_shown, shown)) == texts
