@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, ViewportSize
 
 from tests.stack import Stack
 
@@ -27,16 +27,16 @@ QUIET = (
 DESKTOP = {"width": 1280, "height": 900}
 AXE = (Path(__file__).parent / "vendor" / "axe-4.14.1.min.js").read_text()
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+SMALL, LARGE = ViewportSize(width=1000, height=720), ViewportSize(width=1280, height=920)
 PICTURES = {
-    "home": ("light", "body"),
-    "overview-near": ("dark", "body"),
-    "usage": ("light", "#history-title"),
-    "plans": ("light", "body"),
-    "preview-upgrade": ("light", "body"),
-    "billing": ("light", "body"),
+    "home": ("light", "body", SMALL),
+    "overview-near": ("dark", "body", SMALL),
+    "usage": ("light", "#history-title", LARGE),
+    "plans": ("light", "body", LARGE),
+    "preview-upgrade": ("light", "body", SMALL),
+    "billing": ("light", "body", SMALL),
 }
-"""The pages shown in the documentation: in which theme, and what stands at the top."""
-PICTURE = {"width": 1000, "height": 720}
+"""The pages shown in the documentation: in which theme, what stands at the top, how much of it is seen."""
 STATUS = re.compile(r"status of (\d+)")
 
 
@@ -162,10 +162,10 @@ def check(request: pytest.FixtureRequest):
     return look
 
 
-def _picture(page: Page, path: Path, theme: str, top: str) -> None:
+def _picture(page: Page, path: Path, theme: str, top: str, size: ViewportSize) -> None:
     """What fits one screen, small enough for docs/pictures."""
     page.emulate_media(color_scheme=theme)
-    page.set_viewport_size(PICTURE)
+    page.set_viewport_size(size)
     page.locator(top).evaluate("node => node.scrollIntoView()")
     page.screenshot(path=path, type="jpeg", quality=62)
     page.emulate_media(color_scheme="light")
