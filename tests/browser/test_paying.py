@@ -207,7 +207,7 @@ def test_on_the_providers_page_with_a_code(visitor: Open, check, shared_stack: S
     """Works without JavaScript: a wrong code is said at its field, a right one is taken off, and paid there."""
     code = _code(shared_stack)
     one = visitor(java_script_enabled=script)
-    one.expected = {402, 404}  # the stand-in's pages have no icon
+    one.expected = {402}
     page = newcomer(one)
     one.open(BASIC)
     found = check(page, "preview-code") if script else []
@@ -241,10 +241,7 @@ def test_on_the_providers_page_with_a_code(visitor: Open, check, shared_stack: S
 def test_cards(visitor: Open, check):
     """One added with the bank's yes, after its no; another on the provider's page; one chosen, one removed."""
     one = visitor()
-    one.expected = {
-        402,
-        404,
-    }  # their page knows a visit no more once it is over, and may be asked for once again
+    one.expected = {402}
     page = newcomer(one)
     found = check(one.open("/account/billing/payment-methods/"), "payment-methods-none")
     page.get_by_role("link", name="Add a card").click()
