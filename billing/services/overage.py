@@ -9,36 +9,28 @@ Stripe. Recording may fail after an accepted charge: the request goes on, and th
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import UUID
 
 import structlog
-from django.db import DatabaseError, transaction
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import Account
-from billing import metrics
 from billing.enums import ChargeStatus, CollectionStatus, SubscriptionStatus
 from billing.errors import OverageCapReached, OverageChargeFailed, PaymentProviderUnavailable
-from billing.gateways.invoice_items import InvoiceItemState
-from billing.gateways.stripe import gateway
 from billing.locks import lock_account
 from billing.models import OverageCharge, OverageCollection, SpendCap, Subscription
 from billing.selectors import live_subscription
 from billing.selectors.credits import spent_minor
-from billing.services.collecting import collection_promise
 from billing.services.converge import subscription_refresh
-from billing.services.overage_told import overage_tell
-from common.clock import database_now
+from billing.services.overage_charges import overage_charge_run, reservation_release
 from common.errors import DomainError, IdempotencyKeyReused
 from common.money import Money
-from quotas.errors import InsufficientCredits, MeterUnavailable
+from quotas.errors import InsufficientCredits
 from quotas.models import Reservation
 from quotas.refusals import raise_for_refusal
 from quotas.serialize import instant
 from quotas.services import (
     reservations_found,
-    usage_consume,
-    usage_release,
     usage_reserve,
     usage_settle,
 )
@@ -51,7 +43,6 @@ CHARGEABLE = (SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING)
 # What we know of a subscription counts as certain for this long; then Stripe is asked.
 CERTAIN_FOR = timedelta(hours=1)
 HOLD_S = 3600
-SUBJECT_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +137,7 @@ def usage_spend(
     try:
         charge = _open(work, terms, held)
     except DomainError:
-        _release(held.account_id, held.reservation_id, metric)
+        reservation_release(held.account_id, held.reservation_id, metric)
         raise
     return spend_of(overage_charge_run(charge))
 
@@ -284,132 +275,3 @@ def _check_cap(subscription: Subscription, amount_minor: int, currency: str) -> 
                 "period_end": instant(subscription.current_period_end),
             }
         )
-
-
-# Carrying out ---------------------------------------------------------------------------------------------------------
-
-
-def overage_charge_run(charge: OverageCharge) -> OverageCharge:
-    """Calls Stripe for an open intent and records what came of it. Unknown: it stays pending, for the sweep.
-
-    Raises OverageChargeFailed when Stripe has certainly not taken it; the units are given back.
-    """
-    try:
-        item = gateway.invoice_item_create(
-            customer_id=str(charge.account.stripe_customer_id),
-            subscription_id=str(charge.subscription.stripe_subscription_id),
-            amount_minor=charge.amount_minor,
-            currency=charge.currency,
-            description=_description(charge),
-            charge_ref=str(charge.pk),
-            key=f"overage_charge:{charge.pk}:item",
-        )
-    except PaymentProviderUnavailable as error:
-        if error.outcome_known:
-            overage_charge_fail(charge, error.code)
-            raise OverageChargeFailed(details={"overage_charge": str(charge.pk)}) from error
-        found = _found(charge)
-        if found is None:
-            log.error("overage_outcome_unknown", **charge_log(charge))
-            return charge
-        item = found
-    except DomainError as error:
-        overage_charge_fail(charge, error.code)
-        raise OverageChargeFailed(details={"overage_charge": str(charge.pk), "reason": error.code}) from error
-    return overage_charge_accept(charge, item)
-
-
-def _found(charge: OverageCharge) -> InvoiceItemState | None:
-    """What Stripe shows of it now; None while it does not answer, or shows nothing yet."""
-    try:
-        return overage_item_find(charge)
-    except PaymentProviderUnavailable:
-        return None
-
-
-def overage_item_find(charge: OverageCharge) -> InvoiceItemState | None:
-    """The item at Stripe that carries this charge's id."""
-    since = charge.requested_at - timedelta(minutes=5)
-    items = gateway.invoice_items(customer_id=str(charge.account.stripe_customer_id), since=since)
-    return next((item for item in items if item.charge_ref == str(charge.pk)), None)
-
-
-def _description(charge: OverageCharge) -> str:
-    return f"Overage: {charge.units} {charge.metric}"
-
-
-def overage_charge_accept(charge: OverageCharge, item: InvoiceItemState) -> OverageCharge:
-    """Stripe has taken it: says so, and records the use. Neither may fail the request that is paid: the sweep repeats."""
-    charge.status, charge.stripe_item_id = ChargeStatus.ACCEPTED, item.id
-    charge.stripe_invoice_id, charge.settled_at = item.invoice_id or "", database_now()
-    try:
-        with transaction.atomic():
-            lock_account(charge.account_id)
-            OverageCharge.objects.filter(pk=charge.pk, status=ChargeStatus.PENDING).update(
-                status=charge.status,
-                stripe_item_id=charge.stripe_item_id,
-                stripe_invoice_id=charge.stripe_invoice_id,
-                settled_at=charge.settled_at,
-            )
-            collection_promise(charge)
-            overage_tell(charge, spent=spent_minor(charge.subscription), now=charge.settled_at)
-        overage_charge_record(charge)
-    except (DatabaseError, MeterUnavailable) as error:
-        metrics.coherence_errors_total.labels("overage_not_recorded").inc()
-        log.exception("overage_not_recorded", error_type=type(error).__name__, **charge_log(charge))
-    log.info("overage_charged", **charge_log(charge))
-    return charge
-
-
-def overage_charge_record(charge: OverageCharge) -> None:
-    """Count the units as used; where their reservation has given way meanwhile, count them anew, once."""
-    decision = usage_settle(
-        account_id=charge.account_id,
-        reservation_id=charge.reservation_id,
-        metric=charge.metric,
-        key=f"spend:{charge.work_ref}",
-    )
-    if decision.refusal == Refusal.RESERVATION_CLOSED:
-        decision = usage_consume(
-            account_id=charge.account_id,
-            metric=charge.metric,
-            units=charge.total_units,
-            key=f"late:{charge.pk}",
-            credential_id=charge.credential_id,
-            subject=charge.work_ref[:SUBJECT_LENGTH],
-            request_id=charge.request_id,
-            overage_units=charge.total_units,
-        )
-    record_id = raise_for_refusal(decision).record_id
-    OverageCharge.objects.filter(pk=charge.pk).update(record_id=record_id)
-    charge.record_id = record_id
-
-
-def overage_charge_fail(charge: OverageCharge, code: str) -> OverageCharge:
-    """Stripe has certainly not taken it: says so and gives the units back."""
-    moment = database_now()
-    OverageCharge.objects.filter(pk=charge.pk, status=ChargeStatus.PENDING).update(
-        status=ChargeStatus.FAILED, settled_at=moment, error_code=code
-    )
-    charge.refresh_from_db()
-    _release(charge.account_id, charge.reservation_id, charge.metric)
-    log.warning("overage_not_charged", **charge_log(charge))
-    return charge
-
-
-def _release(account_id: int, reservation_id: UUID | None, metric: str) -> None:
-    assert reservation_id is not None, "what is held has a reservation"
-    usage_release(account_id=account_id, reservation_id=reservation_id, metric=metric)
-
-
-def charge_log(charge: OverageCharge) -> dict[str, object]:
-    """What a log line says of a charge."""
-    return {
-        "overage_charge": str(charge.pk),
-        "account": charge.account_id,
-        "status": charge.status,
-        "amount_minor": charge.amount_minor,
-        "work_ref": charge.work_ref,
-        "stripe_item": charge.stripe_item_id,
-        "charge_request_id": charge.request_id,
-    }

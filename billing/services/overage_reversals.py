@@ -13,7 +13,8 @@ from billing.errors import PaymentProviderUnavailable
 from billing.gateways.stripe import gateway
 from billing.locks import lock_account
 from billing.models import OverageCharge
-from billing.services.overage import Spend, charge_log, hold_keys, overage_item_find
+from billing.services.overage import Spend, hold_keys
+from billing.services.overage_charges import charge_log, overage_item_find
 from common.clock import database_now
 from quotas.models import Reservation
 from quotas.services import reservations_found, usage_release, usage_reverse

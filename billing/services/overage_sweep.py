@@ -12,7 +12,7 @@ from billing.errors import PaymentProviderUnavailable
 from billing.gateways.client import LONGEST_CALL_S
 from billing.models import OverageCharge, OverageCollection
 from billing.services.collecting import overage_collect
-from billing.services.overage import (
+from billing.services.overage_charges import (
     charge_log,
     overage_charge_accept,
     overage_charge_fail,

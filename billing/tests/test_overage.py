@@ -9,7 +9,7 @@ from billing import services
 from billing.errors import OverageCapReached, OverageChargeFailed
 from billing.gateways.stripe import gateway
 from billing.models import OverageCharge, OverageCollection, Subscription
-from billing.services import overage
+from billing.services import overage_charges
 from billing.services.collecting import COLLECT
 from billing.tests.helpers import fault, forget_keys, no_faults, state, subscription
 from billing.tests.stores import GENERATIONS, credits_of, items, moves, spend, store
@@ -216,7 +216,7 @@ def test_a_record_that_fails_after_the_charge_does_not_fail_the_work(trading, st
         raise DatabaseError("gone")
 
     with monkeypatch.context() as broken:
-        broken.setattr(overage, "overage_charge_record", fail)
+        broken.setattr(overage_charges, "overage_charge_record", fail)
         made = spend(account, 2)
     assert made.charge.status == "accepted"
     assert made.charge.stripe_item_id == items(stand_in)[0]["id"]
@@ -235,7 +235,7 @@ def test_a_record_that_comes_after_its_reservation_gave_way_counts_all_the_same(
         raise DatabaseError("gone")
 
     with monkeypatch.context() as broken:
-        broken.setattr(overage, "overage_charge_record", fail)
+        broken.setattr(overage_charges, "overage_charge_record", fail)
         spend(account, 2)
     travel.by(hours=2)
     assert reservations_expire() == 1

@@ -11,7 +11,7 @@ import pytest
 from billing import services
 from billing.gateways.stripe import gateway
 from billing.models import OverageCharge
-from billing.services import overage, overage_reversals
+from billing.services import overage, overage_charges, overage_reversals
 from billing.tests.helpers import forget_keys
 from billing.tests.stores import items, moves
 from common import broker
@@ -40,8 +40,8 @@ REQUEST_POINTS: dict[str, tuple[Point, str, bool]] = {
     "the charge is written down": ((overage, "_open"), "after", True),
     "before Stripe is called": ((GATEWAY, "invoice_item_create"), "before", True),
     "Stripe has taken it": ((GATEWAY, "invoice_item_create"), "after", True),
-    "the charge is accepted": ((overage, "overage_charge_record"), "before", True),
-    "the charge is recorded": ((overage, "overage_charge_record"), "after", True),
+    "the charge is accepted": ((overage_charges, "overage_charge_record"), "before", True),
+    "the charge is recorded": ((overage_charges, "overage_charge_record"), "after", True),
     "it is paid": ((generations, "usage_spend"), "after", False),
     "it says that it is paid": ((generations, "generation_send"), "before", False),
     "before the broker is called": (BROKER, "before", False),
