@@ -1,5 +1,6 @@
 """Changing plan: the exact price first, then one button that does what it says, then what happened."""
 
+from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
 
@@ -30,7 +31,7 @@ from billing.models import PlanChange
 from billing.pages.access import signed_in
 from billing.pages.changes import charged_of, failure_text
 from billing.pages.forms import key_of, new_key
-from billing.pages.plan_now import charge_text, name_of, plan_now_of
+from billing.pages.plan_now import charge_text, full_name, plan_now_of
 from billing.pages.previews import PreviewPage, preview_page, prices_by_stripe_id
 from billing.pages.problems import problem_of
 from billing.selectors import live_subscription, plan_change_attempts, plan_change_get, price_on_offer
@@ -247,7 +248,8 @@ def _result(change: PlanChange, plan_now: Any) -> dict[str, Any]:
 
 def _told(change: PlanChange) -> tuple[str, str, str]:
     """Title, sentence and tone of one outcome."""
-    to_name, from_name = name_of(change.to_price), name_of(change.from_price)
+    to_name = full_name(change.to_price, change.from_price)
+    from_name = full_name(change.from_price, change.to_price)
     words = {
         "plan": to_name,
         "old": from_name,
@@ -280,6 +282,9 @@ def _told(change: PlanChange) -> tuple[str, str, str]:
 
 def _paid_text(change: PlanChange) -> str:
     charged = charged_of(change)
+    if change.trial_days and change.effective_at:
+        ends = date_text(change.effective_at + timedelta(days=change.trial_days))
+        return _("Your trial runs until %(date)s. The new limits hold from your next call.") % {"date": ends}
     if not charged["amount_minor"]:
         return _("Nothing was charged. The new limits hold from your next call.")
     amount = money_text(charged["amount_minor"], charged["currency"])

@@ -11,6 +11,7 @@ from billing.enums import ChangeKind, ChangeStatus
 from billing.gateways.client import MISSING_METHOD
 from billing.models import PlanChange
 from billing.pages.plan_now import Amount, name_of
+from billing.pages.words import interval_word
 from common.formats import date_text
 
 TONES = {ChangeStatus.APPLIED: "ok", ChangeStatus.FAILED: "bad", ChangeStatus.PENDING: "near"}
@@ -49,10 +50,6 @@ def title_of(change: PlanChange) -> str:
             "to": interval_word(change.to_price.interval),
         }
     return _("%(from)s to %(to)s") % names
-
-
-def interval_word(interval: str) -> str:
-    return _("yearly") if interval == "year" else _("monthly")
 
 
 def _row(change: PlanChange) -> ChangeRow:

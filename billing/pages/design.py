@@ -101,6 +101,7 @@ PLANS_NOW = [
     replace(PLAN_NOW, pending=PENDING, next_charge=Charge(euro(500), NEXT)),
     replace(PLAN_NOW, status_text="payment overdue", tone="bad", is_overdue=True),
     replace(PLAN_NOW, in_progress="Premium"),
+    replace(PLAN_NOW, status_text="trial", is_trial=True, trial_end=NEXT, next_charge=Charge(None, NEXT)),
     replace(PLAN_NOW, name="Free", price=euro(0), is_free=True, next_charge=None, period_end=None),
 ]
 UPGRADE = PreviewPage(

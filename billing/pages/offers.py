@@ -1,14 +1,16 @@
 """Plans as they stand on a page: one price for the chosen interval, limits and features in words."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from billing.enums import Interval
+from billing.models import Plan
 from billing.pages.words import Names, feature_names, limit_line, metric_names, per_window
 from billing.selectors import plans_public
 from common.formats import money_text
@@ -38,6 +40,8 @@ class Offer:
     overage: Mapping[str, Any] | None
     has_both: bool
     choose_url: str
+    trial_text: str = ""
+    """For whoever has not had a trial yet."""
 
     @property
     def credit_lines(self) -> tuple[tuple[str, str], ...]:
@@ -67,8 +71,29 @@ def chosen_interval(request: HttpRequest) -> str:
 
 def offers(interval: str) -> list[Offer]:
     """Every plan on offer, in the catalogue's order."""
-    metrics, features = metric_names(), feature_names()
-    return [_offer(plan, interval, metrics, features) for plan in plans_public()]
+    metrics, features, trials = metric_names(), feature_names(), _trials()
+    return [
+        replace(_offer(plan, interval, metrics, features), trial_text=trials.get(plan["code"], ""))
+        for plan in plans_public()
+    ]
+
+
+def _trials() -> dict[str, str]:
+    """What is said of a plan that can be tried, by its code."""
+    return {plan.code: _trial_text(plan) for plan in Plan.objects.exclude(trial_days=None)}
+
+
+def _trial_text(plan: Plan) -> str:
+    days = plan.trial_days or 0
+    if plan.trial_needs_card:
+        text = ngettext("The first day is free.", "The first %(days)d days are free.", days)
+    else:
+        text = ngettext(
+            "The first day is free, without a card.",
+            "The first %(days)d days are free, without a card.",
+            days,
+        )
+    return text % {"days": days}
 
 
 def limit_rows(plans: Iterable[Offer]) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from accounts.models import Account
 from billing.enums import Access, ChangeKind, ChangeStatus, SubscriptionStatus
 from billing.models import PlanChange, Price, Subscription
+from billing.pages.words import interval_word
 from billing.selectors import awaiting_change, change_in_flight, live_subscription
 from billing.selectors.overdue import access_at
 from billing.selectors.subscriptions import price_after
@@ -44,7 +45,7 @@ class Charge:
 @dataclass(frozen=True)
 class Pending:
     """What is scheduled. `can_undo`: it is a plan change of ours, not an end set elsewhere. `is_end`: the paid
-    subscription ends then, which one press takes back.
+    subscription ends then, which one press takes back. `same_plan`: another interval or other terms, no smaller plan.
     """
 
     from_name: str
@@ -52,6 +53,7 @@ class Pending:
     at: datetime
     can_undo: bool
     is_end: bool = False
+    same_plan: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def plan_now_of(account: Account, *, with_charge: bool = False) -> PlanNow | Non
         is_degraded=access_at(subscription, now=clock.now()) == Access.DEGRADED,
         period_start=subscription.current_period_start,
         period_end=subscription.current_period_end,
-        trial_end=subscription.trial_end,
+        trial_end=subscription.trial_end if subscription.status == SubscriptionStatus.TRIALING else None,
         next_charge=None,
         is_trial=subscription.status == SubscriptionStatus.TRIALING and subscription.cancel_at is None,
         pending=_pending(subscription, scheduled, following),
@@ -142,6 +144,13 @@ def amount_of(price: Price) -> Amount:
 
 def name_of(price: Price | None) -> str:
     return price.version.plan.name if price else _("no plan")
+
+
+def full_name(price: Price | None, other: Price | None) -> str:
+    """The plan's name, with its interval where the other side is the same plan."""
+    if price is None or other is None or price.version.plan_id != other.version.plan_id:
+        return name_of(price)
+    return _("%(plan)s %(interval)s") % {"plan": name_of(price), "interval": interval_word(price.interval)}
 
 
 def charge_of(subscription: Subscription) -> Charge | None:
@@ -166,17 +175,21 @@ def _pending(
     at = (scheduled.effective_at if scheduled else None) or subscription.cancel_at
     if at is None:
         return None
+    from_name, to_name = _pending_names(subscription, scheduled, following)
     return Pending(
-        subscription.plan.name,
-        _following_name(scheduled, following),
+        from_name,
+        to_name,
         at,
         can_undo=scheduled is not None,
         is_end=following is None or following.amount_minor == 0,
+        same_plan=following is not None and following.version.plan_id == subscription.plan_version.plan_id,
     )
 
 
-def _following_name(scheduled: PlanChange | None, following: Price | None) -> str:
+def _pending_names(
+    subscription: Subscription, scheduled: PlanChange | None, following: Price | None
+) -> tuple[str, str]:
     """A move to another version has the plan's own name: it is said that its terms are new."""
     if scheduled is not None and scheduled.kind == ChangeKind.MOVE:
-        return _("%(plan)s with new terms") % {"plan": name_of(following)}
-    return name_of(following)
+        return subscription.plan.name, _("%(plan)s with new terms") % {"plan": name_of(following)}
+    return full_name(subscription.price, following), full_name(following, subscription.price)

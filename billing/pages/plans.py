@@ -19,7 +19,8 @@ from billing.pages.offers import Offer, limit_rows, offers
 from billing.pages.plan_now import plan_now_of, waiting_of
 from billing.pages.words import feature_names, metric_names, per_window
 from billing.rules.changes import change_kind
-from billing.selectors import audience_of, change_in_flight, live_subscription
+from billing.selectors import audience_of, change_in_flight, live_subscription, price_on_offer
+from billing.services.terms import trial_offered
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Choice:
     is_next: bool
     move: str
     blocked: str
+    trial_text: str = ""
 
     def __getattr__(self, name: str) -> Any:
         """Templates read an offer's fields from it."""
@@ -68,7 +70,17 @@ def _interval(request: HttpRequest, subscription: Subscription | None) -> str:
 
 def _choices(account: Account, subscription: Subscription | None, on_offer: Sequence[Offer]) -> list[Choice]:
     if subscription is None:
-        return [Choice(offer, is_current=False, is_next=False, move="", blocked="") for offer in on_offer]
+        return [
+            Choice(
+                offer,
+                is_current=False,
+                is_next=False,
+                move="",
+                blocked="",
+                trial_text=_trial_text(account, None, offer),
+            )
+            for offer in on_offer
+        ]
     change = change_in_flight(account.pk)
     change = None if change and change.awaits_payer else change  # what waits to be paid gives way
     following = change.to_price if change else None
@@ -80,9 +92,18 @@ def _choices(account: Account, subscription: Subscription | None, on_offer: Sequ
             is_next=following is not None and _is(offer, following.version.plan.code, following.interval),
             move=_move(offer, subscription, declared.get(offer.code)),
             blocked=_("Undo the scheduled change to choose this one.") if change else "",
+            trial_text=_trial_text(account, subscription, offer),
         )
         for offer in on_offer
     ]
+
+
+def _trial_text(account: Account, subscription: Subscription | None, offer: Offer) -> str:
+    """What is free at the beginning, for this account; empty where nothing is."""
+    price = price_on_offer(offer.code, offer.interval) if offer.trial_text else None
+    if price is None or not trial_offered(account=account, subscription=subscription, target=price):
+        return ""
+    return offer.trial_text
 
 
 def _declared(plan: Plan) -> dict[str, str]:

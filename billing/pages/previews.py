@@ -11,8 +11,7 @@ from django.utils.translation import ngettext
 from billing.enums import ChangeKind
 from billing.gateways.values import InvoiceLine, PaymentMethodState
 from billing.models import Price
-from billing.pages.changes import interval_word
-from billing.pages.plan_now import Amount, Charge, name_of
+from billing.pages.plan_now import Amount, Charge, full_name, name_of
 from billing.pages.words import Names, feature_names, metric_names, per_window
 from billing.rules.changes import QuotaChange
 from billing.services.exceeding import Exceeding
@@ -118,8 +117,8 @@ def preview_page(
     needs_card = is_paid and (not preview.trial_end or preview.target.version.plan.trial_needs_card)
     won, lost = features_between(current, preview.target)
     return PreviewPage(
-        from_name=_full_name(current, preview.target) if current else _("no plan"),
-        to_name=_full_name(preview.target, current) if current else name_of(preview.target),
+        from_name=full_name(current, preview.target) if current else _("no plan"),
+        to_name=full_name(preview.target, current) if current else name_of(preview.target),
         is_now=is_now,
         effective_at=preview.effective_at,
         due_now=preview.due_now.as_json(),
@@ -174,16 +173,6 @@ def card_text(card: PaymentMethodState) -> str:
     """Visa ending in 4242."""
     brand = (card.brand or card.kind).replace("_", " ").title()
     return _("%(brand)s ending in %(last4)s") % {"brand": brand, "last4": card.last4 or "····"}
-
-
-def _full_name(price: Price, other: Price) -> str:
-    """The plan's name, with its interval where the other side is the same plan."""
-    if price.version.plan_id == other.version.plan_id:
-        return _("%(plan)s %(interval)s") % {
-            "plan": name_of(price),
-            "interval": interval_word(price.interval),
-        }
-    return name_of(price)
 
 
 def _next_invoice(preview: Preview) -> Charge | None:

@@ -52,5 +52,9 @@ def limit_line(limit: Mapping[str, Any], names: Names) -> tuple[str, str]:
     return names.get(limit["metric"], limit["metric"]), per_window(limit["limit"], limit["window"])
 
 
+def interval_word(interval: str) -> str:
+    return _("yearly") if interval == "year" else _("monthly")
+
+
 def plan_names() -> Names:
     return {plan.code: plan.name for plan in Plan.objects.order_by("rank")}
