@@ -29,7 +29,7 @@ from billing.pages.plan_now import charge_of, charge_text, name_of, plan_now_of
 from billing.pages.previews import LimitChange, TooMuch, features_between, limit_changes, too_much
 from billing.pages.words import metric_names
 from billing.rules.changes import quota_changes
-from billing.selectors import free_price, live_subscription, terms_of
+from billing.selectors import change_in_flight, free_price, live_subscription, terms_of
 from billing.services import (
     subscription_cancel,
     subscription_resume,
@@ -50,7 +50,7 @@ REASON_MAX = 500
 
 @dataclass(frozen=True)
 class Loss:
-    """What an end means; the fields that the table of limits reads."""
+    """What an end means; the fields that the table of limits reads. `to_name` is empty where no plan follows."""
 
     plan: str
     to_name: str
@@ -80,7 +80,7 @@ def loss_of(account: Account, subscription: Subscription, chosen: list[str] | No
     used = {(one.metric, one.window): one.used for one in quota_status(account_id=account.pk)}
     return Loss(
         plan=subscription.plan.name,
-        to_name=name_of(free),
+        to_name=name_of(free) if free else "",
         quota_changes=limit_changes(changes, used, names),
         features_lost=features_between(subscription.price, free)[1],
         exceeding=[too_much(one, names, chosen) for one in stored_exceeding(account.pk, changes)],
@@ -102,7 +102,22 @@ def cancel(request: HttpRequest) -> HttpResponse:
         return redirect("account_billing")
     if request.method == "POST":
         return _cancel(request, account, subscription)
+    if waits := _in_the_way(account, subscription):
+        messages.info(request, waits)
+        return redirect("account_billing")
     return _show_cancel(request, account, subscription)
+
+
+def _in_the_way(account: Account, subscription: Subscription) -> str:
+    """Why it cannot be cancelled at this moment; empty when it can."""
+    if subscription.cancel_at is not None:
+        return _("The end of the subscription is scheduled already. Nothing more is needed.")
+    change = change_in_flight(account.pk)
+    if change is None or change.awaits_payer:
+        return ""
+    if change.status == ChangeStatus.SCHEDULED:
+        return _("Another change is scheduled. Take it back first.")
+    return _("A change is being carried out. Wait until it is done.")
 
 
 def _show_cancel(

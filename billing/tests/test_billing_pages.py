@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.test import Client
 
 from billing.errors import PaymentFailed
 from billing.gateways.client import api
-from billing.models import PlanChange, Withdrawal
+from billing.models import PlanChange, Subscription, Withdrawal
 from billing.pages import panels
-from billing.services import invoice_refund, payment_method_add
+from billing.services import invoice_refund, payment_method_add, subscription_refresh
 from billing.tests.conftest import person
 from billing.tests.helpers import ask, cancel, everything, fault, invoices, no_faults, state, subscription
+from billing.tests.stores import store
 from billing.tests.test_pages import browser_of, form_of
 from common.clock import database_now
 
@@ -204,6 +206,66 @@ def test_what_cannot_be_cancelled_or_resumed_says_so(catalog):
     assert client.post(CANCEL, {"at": "yesterday"}).status_code == 422
     assert client.post(RESUME).status_code == 302
     assert everything(account, catalog) == before
+
+
+@pytest.mark.req("BI-8", "PC-13")
+@pytest.mark.parametrize(
+    ("prepare", "said"),
+    [
+        ("downgrade", "Another change is scheduled. Take it back first."),
+        ("end", "The end of the subscription is scheduled already."),
+        ("end at Stripe", "The end of the subscription is scheduled already."),
+    ],
+)
+def test_what_is_scheduled_is_told_instead_of_a_page_that_leads_nowhere(catalog, prepare, said):
+    account = person()
+    ask(account, "premium")
+    if prepare == "downgrade":
+        ask(account, "basic")
+    elif prepare == "end":
+        cancel(account)
+    else:
+        stripe_id = str(subscription(account).stripe_subscription_id)
+        api().subscriptions.update(stripe_id, {"cancel_at_period_end": True})
+        subscription_refresh(stripe_subscription_id=stripe_id)
+    before = everything(account, catalog)
+    answer = browser_of(account).get(CANCEL, follow=True)
+    assert answer.redirect_chain == [(BILLING, 302)]
+    assert said in answer.content.decode()
+    assert everything(account, catalog) == before
+
+
+@pytest.mark.req("BI-8", "BI-6")
+def test_cancelling_while_a_payment_is_overdue_promises_no_whole_period(catalog):
+    account = person()
+    ask(account, "basic")
+    Subscription.objects.filter(account=account).update(status="past_due")
+    text = page(browser_of(account), CANCEL)
+    assert "or earlier when its invoice stays unpaid" in text
+    assert "You keep Basic until" not in text
+
+
+@pytest.mark.req("BI-8", "EN-1")
+def test_an_organisation_that_cancels_hears_that_no_plan_follows(catalog):
+    account = store("growth")
+    client = Client()
+    owner = account.memberships.get().user
+    client.force_login(owner)
+    text = page(client, CANCEL)
+    assert "Afterwards you have no plan; what you stored is kept." in text
+    assert "no plan afterwards" not in text
+
+
+@pytest.mark.req("PC-13", "PC-9")
+def test_from_the_year_to_the_month_both_are_named(catalog):
+    account = person()
+    ask(account, "basic", "year")
+    change = ask(account, "basic", "month").change
+    client = browser_of(account)
+    text = page(client, "/account/")
+    assert re.search(r"Basic yearly until .*?, then Basic monthly\.", text)
+    assert "smaller plan" not in text
+    assert "Basic monthly from" in page(client, f"{BILLING}changes/{change.pk}/")
 
 
 # Withdrawing --------------------------------------------------------------------------------------------------------
