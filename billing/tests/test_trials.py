@@ -14,7 +14,7 @@ from billing.errors import CatalogInvalid, PaymentFailed
 from billing.gateways.client import api
 from billing.models import PlanChange
 from billing.rules.catalog import read_catalog
-from billing.services import catalog_load, catalog_sync
+from billing.services import catalog_load, catalog_sync, payment_method_add
 from billing.tests.conftest import person
 from billing.tests.helpers import (
     ask,
@@ -28,6 +28,8 @@ from billing.tests.helpers import (
     state,
     subscription,
 )
+from billing.tests.test_next_charge import fact
+from billing.tests.test_pages import browser_of
 from billing.tests.test_payer import nobody
 from billing.tests.test_races import at_once
 from common import books
@@ -249,3 +251,43 @@ def test_a_trial_that_makes_no_sense_is_refused(change, says):
     with pytest.raises(CatalogInvalid) as raised:
         read_catalog({"plans": {"a": plan}})
     assert says in str(raised.value)
+
+
+@pytest.mark.req("PC-13", "AC-5")
+@pytest.mark.parametrize("path", ["/account/", "/account/billing/"])
+def test_without_a_card_no_charge_is_promised(trials, path):
+    """It ends with the trial; with a card the charge is told, at once."""
+    account = person(card=None)
+    ask(account, "lite")
+    client = browser_of(account)
+    text = client.get(path).content.decode()
+    assert fact(text) == "None without a card the plan ends with the trial"
+    assert "payment service does not answer" not in text
+    assert "To be charged" not in text
+    payment_method_add(account=account, payment_method_id="pm_card_visa")
+    assert fact(client.get(path).content.decode()).startswith("€5.00 on ")
+
+
+@pytest.mark.req("PC-13", "PC-9")
+def test_plans_say_that_they_can_be_tried_to_whom_they_can(trials):
+    account = person()
+    client = browser_of(account)
+    plans = client.get("/account/billing/plans/").content.decode()
+    assert "The first 7 days are free, without a card." in plans
+    assert "The first 14 days are free." in plans
+    change = ask(account, "pro").change
+    assert "Your trial runs until" in client.get(f"/account/billing/changes/{change.pk}/").content.decode()
+    assert "days are free" not in client.get("/account/billing/plans/").content.decode()
+    assert "Trial until" in client.get("/account/").content.decode()
+    trials.by(days=15)
+    assert "Trial until" not in client.get("/account/").content.decode()
+
+
+@pytest.mark.req("PC-13", "BI-8")
+def test_cancelling_a_trial_is_told_as_that(trials):
+    account = person()
+    ask(account, "pro")
+    text = browser_of(account).get("/account/billing/cancel/").content.decode()
+    for words in ("At the end of the trial,", "and nothing is charged", "there is no second trial"):
+        assert words in text
+    assert "What was paid is not returned" not in text
