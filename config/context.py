@@ -31,6 +31,8 @@ SECTIONS = {
     "payment_methods": "billing",
     "card_fields": "billing",
     "account_billing": "billing",
+    "billing_details": "billing",
+    "tax_id_new": "billing",
     "subscription_cancel": "billing",
     "subscription_withdraw": "billing",
     "withdrawal": "billing",

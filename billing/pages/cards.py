@@ -69,7 +69,11 @@ def _show(request: HttpRequest, account: Account, *, status: int = 200, **extra:
         "test_cards": TEST_CARDS,
         "form_key": new_key(),
         "back": safe_next(request, reverse("payment_methods")),
-        "crumbs": [(_("Card"), "")],
+        "crumbs": [
+            (_("Billing"), reverse("account_billing")),
+            (_("Payment methods"), reverse("payment_methods")),
+            (_("Add a card"), ""),
+        ],
         **extra,
     }
     return render(request, "pages/card.html", context, status=status)

@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
@@ -178,6 +179,6 @@ def _page(
             for one in known.tax_ids
         ],
         "form_key": new_key(),
-        "crumbs": [(_("Billing details"), "")],
+        "crumbs": [(_("Billing"), reverse("account_billing")), (_("Billing details"), "")],
     }
     return render(request, "pages/billing_details.html", context, status=422 if form or tax_form else 200)

@@ -66,7 +66,7 @@ def payment_methods(request: HttpRequest) -> HttpResponse:
     context = {
         "cards": card_rows(account, clock.now()),
         "form_key": new_key(),
-        "crumbs": [(_("Payment methods"), "")],
+        "crumbs": [(_("Billing"), reverse("account_billing")), (_("Payment methods"), "")],
     }
     return render(request, "pages/payment_methods.html", context)
 
@@ -152,7 +152,11 @@ def card_fields(request: HttpRequest, setup_intent_id: str) -> HttpResponse:
         "back": safe_next(request, reverse("payment_methods")),
         "stripe_js": settings.STRIPE_JS_URL,
         "publishable_key": settings.STRIPE_PUBLISHABLE_KEY,
-        "crumbs": [(_("Payment methods"), reverse("payment_methods")), (_("Add a card"), "")],
+        "crumbs": [
+            (_("Billing"), reverse("account_billing")),
+            (_("Payment methods"), reverse("payment_methods")),
+            (_("Add a card"), ""),
+        ],
     }
     return render(request, "pages/card_fields.html", context)
 

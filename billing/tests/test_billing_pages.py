@@ -239,7 +239,7 @@ def test_what_is_scheduled_is_told_instead_of_a_page_that_leads_nowhere(catalog,
 def test_cancelling_while_a_payment_is_overdue_promises_no_whole_period(catalog):
     account = person()
     ask(account, "basic")
-    Subscription.objects.filter(account=account).update(status="past_due")
+    Subscription.objects.filter(account=account, ended_at=None).update(status="past_due")
     text = page(browser_of(account), CANCEL)
     assert "or earlier when its invoice stays unpaid" in text
     assert "You keep Basic until" not in text

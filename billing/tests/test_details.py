@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from allauth.account.models import EmailAddress
 from django.test import Client
@@ -212,3 +214,13 @@ def test_an_address_named_for_invoices_stays(catalog):
     moves(account)
     assert customer_of(catalog, account)["email"] == "factures@elan.test"
     assert account.billing_email == "factures@elan.test"
+
+
+@pytest.mark.req("AC-6")
+@pytest.mark.parametrize("path", [PAGE, "/account/billing/payment-methods/", "/account/billing/card/"])
+def test_the_way_back_to_billing_is_shown(catalog, path):
+    text = browser_of(person()).get(path).content.decode()
+    assert re.search(r'href="/account/billing/" aria-current="page"', text)
+    crumbs = re.search(r'class="crumbs".*?</nav>', text, re.DOTALL)
+    assert crumbs is not None
+    assert 'href="/account/billing/"' in crumbs.group()
