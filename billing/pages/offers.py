@@ -80,11 +80,11 @@ def offers(interval: str) -> list[Offer]:
 
 def _trials() -> dict[str, str]:
     """What is said of a plan that can be tried, by its code."""
-    return {plan.code: _trial_text(plan) for plan in Plan.objects.exclude(trial_days=None)}
+    return {plan.code: _trial_text(plan) for plan in Plan.objects.filter(trial_days__gt=0)}
 
 
 def _trial_text(plan: Plan) -> str:
-    days = plan.trial_days or 0
+    days = plan.trial_days
     if plan.trial_needs_card:
         text = ngettext("The first day is free.", "The first %(days)d days are free.", days)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from datetime import timedelta
 from functools import partial
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.test import Client
 
 from billing.errors import CatalogInvalid, PaymentFailed
 from billing.gateways.client import api
@@ -291,3 +293,10 @@ def test_cancelling_a_trial_is_told_as_that(trials):
     for words in ("At the end of the trial,", "and nothing is charged", "there is no second trial"):
         assert words in text
     assert "What was paid is not returned" not in text
+
+
+@pytest.mark.req("PC-13")
+def test_the_front_page_says_of_each_plan_what_is_free(trials):
+    text = Client().get("/").content.decode()
+    said = re.findall(r"<strong>(The first[^<]*)</strong>", text)
+    assert said == ["The first 7 days are free, without a card.", "The first 14 days are free."]
