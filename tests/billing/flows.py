@@ -32,6 +32,10 @@ class Scene:
     after: Subscriber
     extra: dict[str, Any] = field(default_factory=dict)
 
+    def anew(self) -> Scene:
+        """The same before the act, when the world has been put back to there. What is done to it changes only itself."""
+        return Scene(self.life.anew(), deepcopy(self.after), dict(self.extra))
+
 
 @dataclass(frozen=True)
 class Flow:

@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Sum
-
 from accounts.models import Account
-from billing.errors import AlreadySubscribed, WithdrawalNotAllowed
+from billing.errors import WithdrawalNotAllowed
 from billing.gateways.client import api
 from billing.models import (
     InvoicePayment,
@@ -24,20 +22,15 @@ from billing.services import (
     invoice_pay,
     invoice_payments_sweep,
     invoice_refund,
-    overage_charge_reverse,
     overage_charges_sweep,
     plan_changes_sweep,
     refunds_sweep,
     withdrawal_make,
     withdrawals_sweep,
 )
-from billing.services.collecting import COLLECT, overage_collect
 from billing.services.reconcile import reconcile
-from billing.tests.helpers import start
-from billing.tests.stores import credits_of, moves, spend, store
 from common.clock import database_now
-from common.models import OutboxMessage
-from quotas.models import Bucket, Reservation, UsageRecord
+from quotas.models import Reservation
 from tests.billing.subscribers import Life
 from tests.billing.world import World
 
@@ -50,6 +43,14 @@ class Scene:
     account: Account
     life: Life | None = None
     before: dict[str, Any] = field(default_factory=dict)
+
+    def anew(self) -> Scene:
+        """The same before the act, when the world has been put back to there. What is done to it changes only itself."""
+        if self.life is None:
+            account = Account.objects.get(pk=self.account.pk)
+            return Scene(self.world, account, before=dict(self.before))
+        life = self.life.anew()
+        return Scene(self.world, life.account, life, dict(self.before))
 
     def there(self, kind: str) -> list[dict[str, Any]]:
         return self.world.objects(kind, customer=self.account.stripe_customer_id)
@@ -253,142 +254,6 @@ def _is_mended_and_nothing_charged(scene: Scene, done: bool) -> None:
         scene.life.agree()
 
 
-# Overage -------------------------------------------------------------------------------------------------------------
-
-UNITS = 20  # 2.80 USD on growth
-
-
-def _without_credits(world: World) -> Scene:
-    world.tick()
-    account = store("growth", credits_left=0)
-    world.tick()
-    return Scene(world, account)
-
-
-def _spend(scene: Scene) -> bool:
-    scene.world.tick()
-    failed = OverageCharge.objects.filter(account=scene.account, status="failed").count()
-    return not spend(scene.account, UNITS, key=f"work-{failed}").is_pending  # what has failed stays so
-
-
-def _waiting_items(scene: Scene) -> list[int]:
-    return [one["amount"] for one in scene.there("invoiceitem") if one["invoice"] is None]
-
-
-def _is_spent(scene: Scene) -> bool:
-    return OverageCharge.objects.filter(account=scene.account, status="accepted").exists()
-
-
-def _is_charged_and_counted_once(scene: Scene, done: bool) -> None:
-    assert _waiting_items(scene) == ([14 * UNITS] if done else [])
-    used = UsageRecord.objects.filter(account_id=scene.account.pk).aggregate(sum=Sum("units"))["sum"] or 0
-    assert used == (UNITS if done else 0)
-    _holds_nothing(scene)
-    assert moves(scene.account).count(("overage", 0, UNITS)) == int(done)
-
-
-def _holds_nothing(scene: Scene) -> None:
-    held = Bucket.objects.filter(account=scene.account).aggregate(sum=Sum("reserved_units"))["sum"] or 0
-    assert held == 0
-
-
-def _to_be_collected(world: World) -> Scene:
-    """More waits than is let wait, and the invoice is promised."""
-    scene = _without_credits(world)
-    for number in range(2):
-        world.tick()
-        spend(scene.account, 400, key=f"work-{number}")
-    collection = OverageCollection.objects.get(account=scene.account)
-    OutboxMessage.objects.filter(task=COLLECT).update(done_at=database_now())  # the flow does it
-    scene.before = {"collection": collection.pk, "taken": scene.taken()}
-    return scene
-
-
-def _collect(scene: Scene) -> bool:
-    scene.world.tick()
-    return overage_collect(collection_id=scene.before["collection"]).status == "paid"
-
-
-def _is_collected(scene: Scene) -> bool:
-    return OverageCollection.objects.get(pk=scene.before["collection"]).status == "paid"
-
-
-def _is_collected_once(scene: Scene, done: bool) -> None:
-    amount = 14 * 800
-    assert scene.taken() - scene.before["taken"] == (amount if done else 0)
-    invoices = [one for one in scene.there("invoice") if one["total"] == amount]
-    assert [one["status"] for one in invoices] == (["paid"] if done else [])
-    assert _waiting_items(scene) == ([] if done else [14 * 400] * 2)
-    if done:
-        on = OverageCharge.objects.filter(account=scene.account).values_list("stripe_invoice_id", flat=True)
-        assert list(on) == [invoices[0]["id"]] * 2
-
-
-def _spent(world: World) -> Scene:
-    scene = _without_credits(world)
-    _spend(scene)
-    scene.before = {"charge": str(OverageCharge.objects.get(account=scene.account).pk)}
-    return scene
-
-
-def _spent_and_collected(world: World) -> Scene:
-    scene = _to_be_collected(world)
-    _collect(scene)
-    charge = OverageCharge.objects.filter(account=scene.account).order_by("requested_at").first()
-    assert charge is not None
-    scene.before["charge"] = str(charge.pk)
-    return scene
-
-
-def _reverse(scene: Scene) -> bool:
-    scene.world.tick()
-    return overage_charge_reverse(charge_id=scene.before["charge"], reason="no result", now=database_now())
-
-
-def _is_reversed(scene: Scene) -> bool:
-    return OverageCharge.objects.get(pk=scene.before["charge"]).status == "reversed"
-
-
-def _is_taken_back_once(scene: Scene, done: bool) -> None:
-    assert done, "it is owed, so the sweep does it"
-    assert _waiting_items(scene) == []
-    assert _net_use(scene) == 0
-
-
-def _net_use(scene: Scene) -> int:
-    used = Bucket.objects.filter(account=scene.account, metric__code="generations")
-    return int(used.aggregate(sum=Sum("used_units"))["sum"] or 0)
-
-
-def _is_credited_once(scene: Scene, done: bool) -> None:
-    assert done, "it is owed, so the sweep does it"
-    notes = scene.there("credit_note")
-    assert [one["total"] for one in notes] == [14 * 400]
-    assert scene.given_back() == 14 * 400
-    assert _net_use(scene) == 400
-
-
-def _store_to_start(world: World) -> Scene:
-    world.tick()
-    return Scene(world, store(None))
-
-
-def _start(scene: Scene) -> bool:
-    scene.world.tick()
-    change = start(scene.account, "growth").change
-    return change.status == "applied"
-
-
-def _has_started(scene: Scene) -> bool:
-    return PlanChange.objects.filter(account=scene.account, status="applied").exists()
-
-
-def _is_paid_and_credited_once(scene: Scene, done: bool) -> None:
-    assert scene.taken() == (9900 if done else 0)
-    assert len(scene.there("subscription")) == int(done)
-    assert credits_of(scene.account) == (500 if done else 0)
-
-
 MONEY_FLOWS = {
     "pay now": MoneyFlow(_overdue, _pay, _is_paid, _one_renewal_is_paid),
     "withdraw": MoneyFlow(
@@ -397,12 +262,5 @@ MONEY_FLOWS = {
     "refund": MoneyFlow(_paid, _refund, _is_refunded, _is_refunded_once),
     "compare with Stripe": MoneyFlow(
         _drifted, _reconcile, _agrees_with_stripe, _is_mended_and_nothing_charged
-    ),
-    "charge overage": MoneyFlow(_without_credits, _spend, _is_spent, _is_charged_and_counted_once),
-    "collect overage": MoneyFlow(_to_be_collected, _collect, _is_collected, _is_collected_once),
-    "take overage back": MoneyFlow(_spent, _reverse, _is_reversed, _is_taken_back_once),
-    "take collected overage back": MoneyFlow(_spent_and_collected, _reverse, _is_reversed, _is_credited_once),
-    "start of an organisation": MoneyFlow(
-        _store_to_start, _start, _has_started, _is_paid_and_credited_once, (AlreadySubscribed,)
     ),
 }

@@ -1,14 +1,15 @@
 """What a subscriber owes, computed a second time: by docs/money.md alone, sharing no line with what it judges.
 
 Every second counts the same; each line is rounded by itself, halves away from zero; a period is counted in calendar
-months from its anchor; less than 50 cents is carried to the next invoice; credit is used up before a card is charged.
+months from its anchor; less than 50 cents is carried to the next invoice; credit is used up before a card is charged; a
+trial costs nothing, and without a card nothing comes after it.
 """
 
 from __future__ import annotations
 
 from calendar import monthrange
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
 
 FREE = "free"
@@ -56,16 +57,38 @@ class Bill:
 
 
 @dataclass
+class Coupon:
+    """So many `percent`, or an `amount`, off each invoice before `ends` (None: for good); `once`: off one, then `used`."""
+
+    percent: Fraction = Fraction(0)
+    amount: int = 0
+    once: bool = False
+    ends: datetime | None = None
+    used: bool = False
+
+    def off(self, amount: int, at: datetime) -> int:
+        """What it takes off an invoice of that moment."""
+        if self.used or (self.ends is not None and self.ends <= at):
+            return 0
+        return half_up(amount * self.percent / 100) if self.percent else min(self.amount, amount)
+
+
+@dataclass
 class Subscriber:
-    """One subscriber's life, as it has to be. `balance` below zero is credit; `billed` what the period has cost."""
+    """One subscriber's life, as it has to be. `balance` below zero is credit; `billed` what the period has cost; `trials`
+    the plans that have one, in days, of which an account gets the first it takes.
+    """
 
     offer: str = FREE
     anchor: datetime | None = None
     start: datetime | None = None
     end: datetime | None = None
+    trials: dict[str, int] = field(default_factory=dict)
     trial_end: datetime | None = None
+    had_trial: bool = False
+    has_card: bool = True
     billed: int = 0
-    percent_off: int = 0
+    coupons: list[Coupon] = field(default_factory=list)  # one after the other
     tax_on_top: Fraction = Fraction(0)  # percent; what is included changes no sum
     balance: int = 0
     following: str | None = None  # what comes at the period's end, when it is something else
@@ -73,20 +96,39 @@ class Subscriber:
 
     def upgraded(self, target: str, at: datetime) -> Bill | None:
         """The invoice that this upgrade makes at that second, and the subscriber afterwards. None: it makes none."""
-        if self.trial_end is not None and at < self.trial_end:
+        in_trial = self.trial_end is not None and at < self.trial_end
+        if in_trial and plan_of(target) in self.trials:
             self.offer = target
             return None
-        unused = [] if self.offer == FREE else [-self._share(self.billed, at)]
-        if self.offer == FREE or interval_of(self.offer) != interval_of(target):
+        if self.offer == FREE and plan_of(target) in self.trials and not self.had_trial:
+            self._tries(target, at)
+            return None
+        is_billed = self.offer != FREE and not in_trial
+        unused = [-self._share(self.billed, at)] if is_billed else []
+        if is_billed and interval_of(self.offer) == interval_of(target):
+            charge = self._share(AMOUNTS[target], at)
+        else:
             charge = AMOUNTS[target]
             self.anchor = self.start = at
-            self.end = months_after(at, MONTHS[interval_of(target)])
-        else:
-            charge = self._share(AMOUNTS[target], at)
+            self.end, self.trial_end = months_after(at, MONTHS[interval_of(target)]), None
         self.offer = target
-        off = half_up(Fraction(charge * self.percent_off, 100))
+        off = self._taken_off(charge, at)
         self.billed = AMOUNTS[target] - (half_up(Fraction(AMOUNTS[target] * off, charge)) if charge else 0)
         return self._bill([*unused, charge], off)
+
+    def _tries(self, target: str, at: datetime) -> None:
+        """Nothing is owed before the trial's end, and from there periods are counted."""
+        self.offer, self.start, self.had_trial = target, at, True
+        self.anchor = self.end = self.trial_end = at + timedelta(days=self.trials[plan_of(target)])
+
+    def _taken_off(self, amount: int, at: datetime) -> int:
+        """By the coupons, of which those that are for one invoice have had it."""
+        left = amount
+        for coupon in self.coupons:
+            off = coupon.off(left, at)
+            coupon.used = coupon.used or (coupon.once and off > 0)
+            left -= off
+        return amount - left
 
     def _share(self, amount: int, at: datetime) -> int:
         assert self.start is not None
@@ -111,7 +153,7 @@ class Subscriber:
         """What was paid stays paid; nothing is given back."""
         self.offer, self.following = FREE, None
         self.anchor = self.start = self.end = self.trial_end = None
-        self.billed = 0
+        self.billed, self.coupons = 0, []
 
     def lived_to(self, moment: datetime) -> None:
         """Renewals, switches and ends up to that instant, itself included."""
@@ -120,7 +162,7 @@ class Subscriber:
 
     def _turn(self, at: datetime) -> None:
         target, self.following = self.following or self.offer, None
-        if target == FREE:
+        if target == FREE or (self.trial_end is not None and not self.has_card):
             self.ended()
             return
         if interval_of(target) != interval_of(self.offer):
@@ -130,16 +172,19 @@ class Subscriber:
         assert self.anchor is not None
         self.offer, self.start = target, at
         self.end = self._boundary_after(at)
-        off = half_up(Fraction(AMOUNTS[target] * self.percent_off, 100))
+        off = self._taken_off(AMOUNTS[target], at)
         self.billed = AMOUNTS[target] - off
         self._bill([AMOUNTS[target]], off)
 
     def next_total(self) -> int:
         """What the next invoice asks for, as it stands: the credit there is covers part of it, what is owed comes on top."""
-        amount = AMOUNTS[self.following or self.offer]
-        net = amount - half_up(Fraction(amount * self.percent_off, 100))
+        assert self.end is not None
+        net = AMOUNTS[self.following or self.offer]
+        for coupon in self.coupons:
+            net -= coupon.off(net, self.end)
         owed = net + self._taxes([net]) + self.balance
         return owed if owed >= LEAST_CHARGE else 0
+
 
     def _boundary_after(self, at: datetime) -> datetime:
         assert self.anchor is not None

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from sandbox.stripe.store import copied
 from tests.billing.world import World, run_sql
 
 # A copy of each table, empty until something is kept in it.
 PREPARE = """
-CREATE SCHEMA IF NOT EXISTS palier_kept;
 DO $$
 DECLARE
   found record;
 BEGIN
+  IF to_regnamespace('palier_kept') IS NOT NULL THEN
+    RETURN;
+  END IF;
+  CREATE SCHEMA palier_kept;
   FOR found IN SELECT oid::regclass AS name, relname FROM pg_class
                WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace LOOP
-    EXECUTE format('CREATE UNLOGGED TABLE IF NOT EXISTS palier_kept.%I (LIKE %s)', found.relname, found.name);
+    EXECUTE format('CREATE UNLOGGED TABLE palier_kept.%I (LIKE %s)', found.relname, found.name);
   END LOOP;
 END $$
 """
@@ -42,24 +45,27 @@ DECLARE
   found record;
 BEGIN
   SET LOCAL session_replication_role = replica;
-  FOR found IN SELECT c.oid::regclass AS name, c.relname FROM palier_test.written w JOIN pg_class c ON c.oid = w.name
-               WHERE c.oid NOT IN (SELECT r.name FROM palier_test.reference r) LOOP
+  FOR found IN SELECT c.oid::regclass AS name, c.relname FROM pg_class c
+               JOIN pg_class kept ON kept.relname = c.relname AND kept.relnamespace = 'palier_kept'::regnamespace
+               WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace
+                 AND (pg_relation_size(c.oid) > 0 OR pg_relation_size(kept.oid) > 0)
+                 AND c.oid NOT IN (SELECT r.name FROM palier_test.reference r) LOOP
     EXECUTE format('DELETE FROM %s', found.name);
     EXECUTE format('INSERT INTO %s OVERRIDING SYSTEM VALUE TABLE palier_kept.%I', found.name, found.relname);
   END LOOP;
 END $$
 """
-FORGET = "DROP SCHEMA IF EXISTS palier_kept CASCADE"
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """`keep` one, then `put_back` as often as wanted. Tables that hold only what migrations or the catalogue wrote
-    are taken to be unchanged.
+    """`keep` one, then `put_back` as often as wanted, in later proofs too, until another one is kept (`is_kept`). Tables
+    that hold only what migrations or the catalogue wrote are taken to be unchanged.
     """
 
     now: datetime
     objects: list[tuple[str, dict[str, Any]]]
+    newest: ClassVar[Snapshot | None] = None
 
     @classmethod
     def keep(cls, world: World) -> Snapshot:
@@ -68,9 +74,16 @@ class Snapshot:
         core = world.stand_in.core
         with core.lock:
             found = [(kind, copied(one)) for (kind, _id), one in core.store.everything()]
-        return cls(world.now, found)
+        cls.newest = cls(world.now, found)
+        return cls.newest
+
+    @property
+    def is_kept(self) -> bool:
+        """The database keeps one at a time."""
+        return self is Snapshot.newest
 
     def put_back(self, world: World) -> None:
+        assert self.is_kept, "another one was kept since"
         run_sql(PUT_BACK)
         core = world.stand_in.core
         with core.lock:

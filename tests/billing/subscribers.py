@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from copy import copy, deepcopy
 from datetime import datetime, timedelta
 from fractions import Fraction
-from typing import Any
+from typing import Any, Self
 
 from accounts.models import Account
 from billing.gateways.client import api
@@ -16,7 +17,7 @@ from billing.tests.conftest import person
 from billing.tests.helpers import ask, cancel, preview, undo
 from common import outbox
 from quotas.selectors import quota_status
-from tests.billing.reference import FREE, MESSAGES_A_DAY, Subscriber, interval_of, is_upgrade, plan_of
+from tests.billing.reference import FREE, MESSAGES_A_DAY, Coupon, Subscriber, interval_of, is_upgrade, plan_of
 from tests.billing.world import World
 
 
@@ -30,8 +31,15 @@ class Life:
         world.tick()
         self.world = world
         self.account: Account = person("pm_card_visa" if card else None)
-        self.model = Subscriber()
+        self.model = Subscriber(has_card=card)
         self.unpaid: list[str] = []
+
+    def anew(self) -> Self:
+        """The same life in a world that was put back to this moment: what is done to it leaves this one as it is."""
+        again = copy(self)
+        again.account = Account.objects.get(pk=self.account.pk)
+        again.model, again.unpaid = deepcopy(self.model), list(self.unpaid)
+        return again
 
     # Acting ------------------------------------------------------------------------------------------------------
 
@@ -59,9 +67,9 @@ class Life:
         undo(self.account)
         self.model.following = None
 
-    def preview(self, offer: str) -> Any:
+    def preview(self, offer: str, **more: Any) -> Any:
         self.world.tick()
-        return preview(self.account, plan_of(offer), interval_of(offer))
+        return preview(self.account, plan_of(offer), interval_of(offer), **more)
 
     def live_to(self, moment: datetime, *, told: bool = False) -> None:
         """Time passes. Unless `told`, what happens at Stripe is not heard of here."""
@@ -85,7 +93,7 @@ class Life:
     def has_coupon(self, percent: int) -> None:
         coupon = api().coupons.create({"percent_off": percent, "duration": "forever"})
         api().subscriptions.update(self.stripe_id, {"discounts": [{"coupon": coupon.id}]})
-        self.model.percent_off = percent
+        self.model.coupons.append(Coupon(Fraction(percent)))
 
     def is_taxed(self, percent: str, *, inclusive: bool = False) -> None:
         rate = api().tax_rates.create({"display_name": "VAT", "percentage": percent, "inclusive": inclusive})
@@ -106,13 +114,7 @@ class Life:
         subscription_refresh(stripe_subscription_id=self.stripe_id)
 
     def card_becomes(self, kind: str) -> None:
-        """The card on file is from now on one of Stripe's test cards: good ones go bad."""
-        core = self.world.stand_in.core
-        with core.lock:
-            tx = core.begin()
-            for method in tx.find("payment_method", customer=self.account.stripe_customer_id):
-                method["_card"] = kind
-            core.commit(tx)
+        card_becomes(self.world, self.account, kind)
 
     # Comparing ---------------------------------------------------------------------------------------------------
 
@@ -195,3 +197,13 @@ class Life:
 def _s(moment: datetime | None) -> int:
     assert moment is not None
     return int(moment.timestamp())
+
+
+def card_becomes(world: World, account: Account, kind: str) -> None:
+    """The card on file is from now on one of Stripe's test cards: good ones go bad."""
+    core = world.stand_in.core
+    with core.lock:
+        tx = core.begin()
+        for method in tx.find("payment_method", customer=account.stripe_customer_id):
+            method["_card"] = kind
+        core.commit(tx)

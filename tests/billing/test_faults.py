@@ -7,6 +7,7 @@ nothing is charged twice, what was charged is had, and who asks again gets what 
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -18,43 +19,39 @@ from common import outbox
 from common.errors import DomainError
 from sandbox.stripe.faults import EFFECTS
 from tests.billing.flows import FLOWS, Flow, Scene
-from tests.billing.trouble import READS, Trouble, troubled
+from tests.billing.trouble import Begun, LastBegun, Trouble, together, troubled
 from tests.billing.world import World
 
 LONG = SETTLE_AFTER + timedelta(minutes=1)
 
 
+@pytest.fixture(scope="module")
+def last() -> LastBegun[Scene]:
+    return LastBegun()
+
+
 @pytest.mark.req("CR-8", "PC-1", "PC-6", "BI-1", "BI-4")
 @pytest.mark.parametrize("effect", EFFECTS)
-@pytest.mark.parametrize("name", FLOWS)
-def test_a_fault_on_each_call(world: World, request: pytest.FixtureRequest, name: str, effect: str):
+@pytest.mark.parametrize("name", together(FLOWS))
+def test_a_fault_on_each_call(
+    world: World, request: pytest.FixtureRequest, last: LastBegun[Scene], name: str, effect: str
+):
     flow = FLOWS[name]
-    calls = _calls_of(world, flow)
+    begun = last.of(name, partial(_begin, world, flow))
     if effect == "delay":
         request.getfixturevalue("impatient")
-    for number, (method, path) in enumerate(calls, start=1):
-        if method == "GET" and effect not in READS:
-            continue
-        try:
-            _one(world, flow, Trouble(effect, number))
-        except AssertionError as error:
-            raise AssertionError(
-                f"{effect} on call {number} of {len(calls)}: {method} {path}: {error}"
-            ) from error
+    begun.provoke(world, effect, partial(_one, flow))
 
 
-def _calls_of(world: World, flow: Flow) -> list[tuple[str, str]]:
-    scene = flow.prepare(world)
-    dry = Trouble()
-    with troubled(world, dry):
-        flow.act(scene)
-    assert dry.calls
-    assert flow.done(scene)
-    return dry.calls
+def _begin(world: World, flow: Flow) -> Begun[Scene]:
+    def is_done(scene: Scene) -> None:
+        assert flow.done(scene)
+
+    return Begun.by(world, flow.prepare(world), flow.act, is_done)
 
 
-def _one(world: World, flow: Flow, trouble: Trouble) -> None:
-    scene = flow.prepare(world)
+def _one(flow: Flow, scene: Scene, trouble: Trouble) -> None:
+    world = scene.life.world
     heard: DomainError | None = None
     with troubled(world, trouble):
         try:

@@ -104,8 +104,11 @@ class Organisation:
 Doing = dict[int, Callable[[Organisation], object]]
 KINDS: dict[str, tuple[str, Doing]] = {
     "starter": ("starter", {1: lambda one: one.uses(40), 5: lambda one: one.uses(100)}),
-    "growth": ("growth", {month: lambda one: one.uses(120) for month in range(0, MONTHS, 3)}),
-    "growth, past its credits": ("growth", {month: lambda one: one.uses(550 + 7) for month in (2, 3, 8)}),
+    "growth, some months past its credits": (
+        "growth",
+        {month: lambda one: one.uses(120) for month in range(0, MONTHS, 5)}
+        | {month: lambda one: one.uses(550 + 7) for month in (2, 3, 8)},
+    ),
     "starter, up and down again": (
         "starter",
         {

@@ -7,6 +7,7 @@ back twice, nothing paid is lost, and who asks again gets what they wanted.
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -18,47 +19,39 @@ from common.errors import DomainError
 from quotas.errors import InsufficientCredits
 from sandbox.stripe.faults import EFFECTS
 from tests.billing.money_flows import MONEY_FLOWS, MoneyFlow, Scene, sweep_all, unknown
-from tests.billing.snapshots import Snapshot
-from tests.billing.trouble import READS, Trouble, troubled
+from tests.billing.overage_flows import OVERAGE_FLOWS
+from tests.billing.trouble import Begun, LastBegun, Trouble, together, troubled
 from tests.billing.world import World
 
+FLOWS = MONEY_FLOWS | OVERAGE_FLOWS
 LONG = SETTLE_AFTER + timedelta(minutes=1)
 HEARD = (PaymentProviderUnavailable, OverageChargeFailed, InsufficientCredits)
 """What somebody may hear: that it is not known; of overage also that it was not done."""
 
 
+@pytest.fixture(scope="module")
+def last() -> LastBegun[Scene]:
+    return LastBegun()
+
+
 @pytest.mark.req("CR-8", "BI-6", "BI-7", "BI-8", "CR-5")
 @pytest.mark.parametrize("effect", EFFECTS)
-@pytest.mark.parametrize("name", MONEY_FLOWS)
+@pytest.mark.parametrize("name", together(FLOWS))
 def test_a_fault_on_each_call_that_moves_money(
-    world: World, request: pytest.FixtureRequest, name: str, effect: str
+    world: World, request: pytest.FixtureRequest, last: LastBegun[Scene], name: str, effect: str
 ):
-    flow = MONEY_FLOWS[name]
-    scene = flow.prepare(world)
-    begin = Snapshot.keep(world)
-    calls = _calls_of(flow, scene)
+    flow = FLOWS[name]
+    begun = last.of(name, partial(_begin, world, flow))
     if effect == "delay":
         request.getfixturevalue("impatient")
-    for number, (method, path) in enumerate(calls, start=1):
-        if method == "GET" and effect not in READS:
-            continue
-        begin.put_back(world)
-        scene.account.refresh_from_db()
-        try:
-            _one(flow, scene, Trouble(effect, number))
-        except AssertionError as error:
-            raise AssertionError(
-                f"{effect} on call {number} of {len(calls)}: {method} {path}: {error}"
-            ) from error
+    begun.provoke(world, effect, partial(_one, flow))
 
 
-def _calls_of(flow: MoneyFlow, scene: Scene) -> list[tuple[str, str]]:
-    dry = Trouble()
-    with troubled(scene.world, dry):
+def _begin(world: World, flow: MoneyFlow) -> Begun[Scene]:
+    def act(scene: Scene) -> None:
         assert flow.act(scene), "without a fault it is done"
-    assert dry.calls
-    _is_right(flow, scene, done=True)
-    return dry.calls
+
+    return Begun.by(world, flow.prepare(world), act, lambda scene: _is_right(flow, scene, done=True))
 
 
 def _one(flow: MoneyFlow, scene: Scene, trouble: Trouble) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import pytest
 
 from billing.gateways import client
 from sandbox.stripe.faults import Fault
+from tests.billing.snapshots import Snapshot
 from tests.billing.world import World
 
 PATIENCE_S = 0.5  # of our client; nothing that is not held takes that long
@@ -76,3 +77,67 @@ def troubled(world: World, trouble: Trouble) -> Iterator[None]:
         trouble.gate.set()
         if trouble.effect == "delay":
             assert trouble.landed.wait(GATE_S)
+
+
+# The same beginning for many faults ----------------------------------------------------------------------------------
+
+
+class Anew(Protocol):
+    """A scene before its act: `anew` is the same in a world that was put back, and what is done to it stays with it."""
+
+    def anew(self) -> Self: ...
+
+
+AScene = TypeVar("AScene", bound=Anew)
+
+
+@dataclass(frozen=True)
+class Begun(Generic[AScene]):
+    """A flow before its act, and the calls that this makes when nothing is wrong."""
+
+    scene: AScene
+    start: Snapshot
+    calls: list[tuple[str, str]]
+
+    @classmethod
+    def by(
+        cls, world: World, scene: AScene, act: Callable[[AScene], Any], check: Callable[[AScene], Any]
+    ) -> Begun[AScene]:
+        """Acts once without a fault; `check` says whether all is as it should be then."""
+        start = Snapshot.keep(world)
+        acting, dry = scene.anew(), Trouble()
+        with troubled(world, dry):
+            act(acting)
+        assert dry.calls
+        check(acting)
+        return cls(scene, start, dry.calls)
+
+    def provoke(self, world: World, effect: str, one: Callable[[AScene, Trouble], None]) -> None:
+        """The fault on each call in turn, each time from the beginning."""
+        for number, (method, path) in enumerate(self.calls, start=1):
+            if method == "GET" and effect not in READS:
+                continue
+            self.start.put_back(world)
+            try:
+                one(self.scene.anew(), Trouble(effect, number))
+            except AssertionError as error:
+                where = f"{effect} on call {number} of {len(self.calls)}: {method} {path}"
+                raise AssertionError(f"{where}: {error}") from error
+
+
+class LastBegun(Generic[AScene]):
+    """The flow that was begun last: its next proof in the same process begins where the first one began."""
+
+    def __init__(self) -> None:
+        self._name: str | None = None
+        self._begun: Begun[AScene] | None = None
+
+    def of(self, name: str, begin: Callable[[], Begun[AScene]]) -> Begun[AScene]:
+        if self._begun is None or self._name != name or not self._begun.start.is_kept:
+            self._name, self._begun = name, begin()
+        return self._begun
+
+
+def together(names: Iterable[str]) -> list[Any]:
+    """Parameters of which each has all its proofs in one process, so that they can share their beginning."""
+    return [pytest.param(name, marks=pytest.mark.xdist_group(f"faults of {name}")) for name in names]
