@@ -117,7 +117,9 @@ def _settle_change(tx: Tx, sub: Object, invoice: Object, wanted: Change, before:
 
 
 def _postpone(tx: Tx, sub: Object, invoice: Object, before: dict[str, Any]) -> None:
-    """The change waits until its invoice is paid; until then everything is as before."""
+    """The change waits until its invoice is paid, or the period or trial that it was made in ends; until then everything
+    is as before.
+    """
     after = {name: sub[name] for name in BILLED_FIELDS}
     sub |= before
     sub["_pending"] = {"invoice": invoice["id"], "after": after}
@@ -125,7 +127,7 @@ def _postpone(tx: Tx, sub: Object, invoice: Object, before: dict[str, Any]) -> N
         "billing_cycle_anchor": _if_changed(before, after, "billing_cycle_anchor"),
         "discount": None,
         "discounts": _if_changed(before, after, "discounts"),
-        "expires_at": tx.now + PENDING_S,
+        "expires_at": min(tx.now + PENDING_S, subscriptions.period(sub)[1]),
         "metadata": _if_changed(before, after, "metadata"),
         "subscription_items": after["items"]["data"],
         "trial_end": _if_changed(before, after, "trial_end"),

@@ -195,6 +195,26 @@ def test_a_pending_update_expires(fresh: World):
     assert fresh.v1.invoices.retrieve(sub.latest_invoice.id).status == "void"
 
 
+@pytest.mark.parametrize("trial", [False, True])
+def test_a_pending_update_does_not_outlive_its_period(fresh: World, trial: bool):
+    """Paid afterwards it would bring back a period that is over."""
+    sub = fresh.subscribe(fresh.price("Basic", 500), **({"trial_period_days": 7} if trial else {}))
+    broken = fresh.v1.payment_methods.attach("pm_card_chargeCustomerFail", {"customer": sub.customer})
+    fresh.v1.subscriptions.update(sub.id, {"default_payment_method": broken.id})
+    end = sub["items"].data[0].current_period_end
+    fresh.to(end - 3_600)
+    how = {"proration_behavior": "always_invoice", "payment_behavior": "pending_if_incomplete"}
+    changed = fresh.change(
+        sub, fresh.price("Premium", 200_000), **how, **({"trial_end": "now"} if trial else {})
+    )
+    assert changed.pending_update.expires_at == end
+    fresh.to(end)
+    after = fresh.v1.subscriptions.retrieve(sub.id)
+    assert (after.pending_update, after["items"].data[0].price.unit_amount) == (None, 500)
+    assert after["items"].data[0].current_period_start == end
+    assert fresh.v1.invoices.retrieve(changed.latest_invoice.id).status == "void"
+
+
 def test_a_difference_too_small_to_charge_is_carried_over(fresh: World):
     sub = fresh.subscribe(fresh.price("Basic", 500))
     fresh.to(sub["items"].data[0].current_period_end - 86_400)
