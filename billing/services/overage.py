@@ -23,6 +23,7 @@ from billing.selectors import live_subscription
 from billing.selectors.credits import spent_minor
 from billing.services.converge import subscription_refresh
 from billing.services.overage_charges import overage_charge_run, reservation_release
+from billing.services.plan_credits import plan_credits_ensure
 from common.errors import DomainError, IdempotencyKeyReused
 from common.money import Money
 from quotas.errors import InsufficientCredits
@@ -126,10 +127,9 @@ def usage_spend(
             raise IdempotencyKeyReused
         return _resumed(known)
     work = _Work(account, metric, units, key, credential_id, subject, request_id, now)
-    within_credits, past_credits = hold_keys(key)
-    held, terms = _hold(work, within_credits), None
+    held, terms = _hold(work, hold_keys(key)[0]), None
     if held.refusal == Refusal.INSUFFICIENT_CREDITS and (terms := overage_terms(account=account, now=now)):
-        held = _hold(work, past_credits, overage_units=units)
+        held = _hold_past_credits(work, held)
     raise_for_refusal(held)
     if not held.split.overage:
         return _recorded(held, key)
@@ -178,6 +178,22 @@ class _Work:
     subject: str
     request_id: str
     now: datetime
+
+
+def _hold_past_credits(work: _Work, refused: Decision) -> Decision:
+    """Nothing is charged that credits would have paid for: those that the period has brought and nobody has given yet come
+    first. While Stripe does not say whether it is paid, nothing is charged either.
+    """
+    within_credits, past_credits = hold_keys(work.key)
+    try:
+        given = plan_credits_ensure(account_id=work.account.pk, now=work.now)
+    except PaymentProviderUnavailable:
+        log.warning("overage_uncertain", account=work.account.pk)
+        return refused
+    held = _hold(work, within_credits) if given else refused
+    if held.refusal != Refusal.INSUFFICIENT_CREDITS:
+        return held
+    return _hold(work, past_credits, overage_units=work.units)
 
 
 def _hold(work: _Work, key: str, *, overage_units: int = 0) -> Decision:
