@@ -122,7 +122,10 @@ def change_settle(*, change_id: UUID, state: SubscriptionState, read_at: datetim
 def _open_paid(
     change: PlanChange, live: Subscription | None, state: SubscriptionState, moment: datetime
 ) -> Subscription:
-    """The row of a new Stripe subscription; the free one that stood before it ends at the same moment."""
+    """The row of a new Stripe subscription, since it was paid; the free one that stood before it ends at the same moment."""
+    paid_at = state.latest_invoice.paid_at if state.latest_invoice else None
+    if paid_at is not None and change.awaiting_since is not None:
+        moment = min(max(paid_at, change.awaiting_since), moment)  # however late we hear what the payer did
     if live is not None:
         subscription_close(live, status=SubscriptionStatus.CANCELED, moment=moment)
     price = price_by_stripe_id(state.price_id) or change.to_price
