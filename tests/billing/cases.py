@@ -20,6 +20,9 @@ MOMENTS = (
     "after the switch",  # the first second of what a scheduled change brought, of which nobody has told us
 )
 PAYMENTS = ("paid", "declined", "insufficient", "needs action", "provider down")
+PAYERS = ("confirmed", "refused by the bank", "abandoned", "confirmed too late")
+"""What payers do, beside, whose bank asks; "needs action": they leave it, come back, and close the browser."""
+LATE_PAYERS = PAYERS[2:]
 PENDING = ("nothing pending", "scheduled downgrade", "cancel at end", "end set at Stripe")
 EXTRAS = ("plain", "coupon", "credit", "debt")
 PLAIN = {
@@ -28,6 +31,13 @@ PLAIN = {
     "pending": PENDING[0],
     "extra": EXTRAS[0],
 }
+WAYS_UP = (
+    ("basic/month", "premium/month"),
+    ("basic/month", "basic/year"),
+    ("basic/year", "premium/month"),
+    ("free", "basic/month"),
+    ("free", "premium/year"),
+)
 ONE_IN = 24  # of the combinations of two unusual things
 BEFORE = {
     "basic/month": "premium/month",
@@ -62,8 +72,10 @@ class Case:
 
 def cases() -> list[Case]:
     """All of them; the same ones in every run."""
-    everything = (Case(*values) for values in product(OFFERS, OFFERS, MOMENTS, PAYMENTS, PENDING, EXTRAS))
-    return [one for one in everything if _is_possible(one) and _is_worth_it(one)]
+    everything = product(OFFERS, OFFERS, MOMENTS, PAYMENTS + PAYERS, PENDING, EXTRAS)
+    return [
+        one for one in (Case(*values) for values in everything) if _is_possible(one) and _is_worth_it(one)
+    ]
 
 
 def _is_possible(case: Case) -> bool:
@@ -80,11 +92,29 @@ def _is_possible(case: Case) -> bool:
 
 def _is_worth_it(case: Case) -> bool:
     """Every pair at every moment; everything else beside the plainest moment; and some of two unusual things."""
+    if case.payment in PAYERS:
+        return _shows_more_of_payers(case)
     if case.unusual <= 1:
         return case.upgrades or _differs_for_what_waits(case)
     if case.unusual > 2 or (case.pending != PENDING[0] and case.payment != "paid"):
         return False  # a refusal for what is pending never reaches the card
     return case.upgrades and crc32(str(case).encode()) % ONE_IN == 0
+
+
+def _shows_more_of_payers(case: Case) -> bool:
+    """What they do on each kind of way up; where a period ends meanwhile or has just begun; with what an open invoice
+    holds: a balance, a coupon.
+    """
+    way = (case.source, case.target)
+    if case.unusual == 1:
+        return way in WAYS_UP
+    if case.unusual > 2 or case.pending != PENDING[0]:
+        return False
+    upgrade, longer = WAYS_UP[:2]
+    if way == longer:
+        return case.moment == "last second"
+    has_more = case.moment == "after the switch" or case.extra == "credit"
+    return way == upgrade and (has_more or (case.extra == "coupon" and case.payment in LATE_PAYERS))
 
 
 def _differs_for_what_waits(case: Case) -> bool:

@@ -23,7 +23,7 @@ class Happening:
     agrees: bool = True
 
 
-def _with(*offers: str) -> Callable[[World], Life]:
+def life_with(*offers: str) -> Callable[[World], Life]:
     def before(world: World) -> Life:
         world.begin(datetime.fromisoformat("2027-04-15T10:00:00+00:00"))
         life = Life(world)
@@ -34,13 +34,17 @@ def _with(*offers: str) -> Callable[[World], Life]:
     return before
 
 
-def _end(life: Life) -> datetime:
+def period_end(life: Life) -> datetime:
     assert life.model.end is not None
     return life.model.end
 
 
-def _days(life: Life, days: int) -> None:
-    life.live_to(life.second + timedelta(days=days))
+def days(life: Life, count: float) -> None:
+    life.live_to(life.second + timedelta(days=count))
+
+
+def hours(life: Life, count: float) -> None:
+    life.live_to(life.second + timedelta(hours=count))
 
 
 def _started(life: Life) -> None:
@@ -48,7 +52,7 @@ def _started(life: Life) -> None:
 
 
 def _renewed(life: Life) -> None:
-    life.live_to(_end(life))
+    life.live_to(period_end(life))
 
 
 # Money that does not come --------------------------------------------------------------------------------------------
@@ -56,18 +60,18 @@ def _renewed(life: Life) -> None:
 
 def _renewal_fails(life: Life) -> None:
     life.card_becomes("chargeCustomerFail")
-    life.live_to(_end(life))
+    life.live_to(period_end(life))
 
 
 def _cured_by_the_retry(life: Life) -> None:
     _renewal_fails(life)
     life.card_becomes("visa")
-    _days(life, 4)
+    days(life, 4)
 
 
 def _cured_by_the_payer(life: Life) -> None:
     _renewal_fails(life)
-    _days(life, 1)
+    days(life, 1)
     life.card_becomes("visa")
     life.world.tick()
     (invoice,) = (one for one in life.invoices() if one["status"] == "open")
@@ -78,15 +82,7 @@ def _cured_by_the_payer(life: Life) -> None:
 
 def _never_cured(life: Life) -> None:
     _renewal_fails(life)
-    _days(life, 20)
-
-
-def _refused_while_overdue_then_cured(life: Life) -> None:
-    """Two retries fail, the third succeeds."""
-    _renewal_fails(life)
-    _days(life, 9)
-    life.card_becomes("visa")
-    _days(life, 8)
+    days(life, 20)
 
 
 # Ends and beginnings -------------------------------------------------------------------------------------------------
@@ -95,96 +91,92 @@ def _refused_while_overdue_then_cured(life: Life) -> None:
 def _ends_and_begins_again(life: Life) -> None:
     """The next subscription is there before anybody has told us that the last one is over."""
     life.cancel()
-    life.live_to(_end(life))
-    _hours(life, 1)
+    life.live_to(period_end(life))
+    hours(life, 1)
     life.change("premium/month")
-
-
-def _hours(life: Life, hours: int) -> None:
-    life.live_to(life.second + timedelta(hours=hours))
 
 
 def _ends(life: Life) -> None:
     life.cancel()
-    life.live_to(_end(life))
-    _hours(life, 30)
+    life.live_to(period_end(life))
+    hours(life, 30)
 
 
 def _ends_now_and_begins_again(life: Life) -> None:
     life.world.tick()
     cancel(life.account, "now")
     life.model.ended()
-    _hours(life, 2)
+    hours(life, 2)
     life.change("basic/month")
 
 
 def _ended_at_stripe(life: Life) -> None:
     """In its dashboard: nobody but the event tells us."""
-    _days(life, 3)
+    days(life, 3)
     life.world.tick()
     api().subscriptions.cancel(life.stripe_id)
     life.model.ended()
-    _days(life, 1)
+    days(life, 1)
 
 
 def _ended_and_resumed(life: Life) -> None:
     life.ends_by_hand()
-    _days(life, 2)
+    days(life, 2)
     life.world.tick()
     subscription_resume(account=life.account, user=None, request_id="req-resume", now=database_now())
     life.model.following = None
-    life.live_to(_end(life))
+    life.live_to(period_end(life))
 
 
 def _a_change_of_mind(life: Life) -> None:
     life.change("basic/month")
-    _days(life, 2)
+    days(life, 2)
     life.undo()
-    _days(life, 2)
+    days(life, 2)
     life.change("basic/month")
-    life.live_to(_end(life))
+    life.live_to(period_end(life))
 
 
 def _up_while_the_switch_is_unheard(life: Life) -> None:
     life.change("basic/month")
-    life.live_to(_end(life))
-    _hours(life, 3)
+    life.live_to(period_end(life))
+    hours(life, 3)
     life.change("premium/year")
 
 
 def _changed_at_stripe(life: Life) -> None:
     """In its dashboard: another price, without proration."""
-    _days(life, 3)
+    days(life, 3)
     life.world.tick()
     there = api().subscriptions.retrieve(life.stripe_id)
     (price,) = api().prices.list({"lookup_keys": ["palier_premium_v1_month"]}).data
     items = [{"id": there["items"].data[0].id, "price": price.id}]
     api().subscriptions.update(life.stripe_id, {"items": items, "proration_behavior": "none"})
     life.model.offer = "premium/month"
-    life.live_to(_end(life))
+    life.live_to(period_end(life))
 
 
 def _customer_deleted(life: Life) -> None:
-    _days(life, 3)
+    days(life, 3)
     life.world.tick()
     api().customers.delete(life.account.stripe_customer_id)
-    _days(life, 1)
+    days(life, 1)
 
 
 # Money back ----------------------------------------------------------------------------------------------------------
 
 
 def _withdrawn(life: Life) -> None:
-    _days(life, 5)
+    days(life, 5)
     life.world.tick()
     withdrawal_make(account=life.account, user=None, request_id="req-withdraw", now=database_now())
     life.model.ended()
-    _days(life, 1)
+    days(life, 1)
 
 
 def _refunded(life: Life) -> None:
     """In part by support, and some more in Stripe's dashboard."""
-    _days(life, 5)
+    days(life, 5)
     life.world.tick()
     invoice = life.invoices()[-1]
     invoice_refund(
@@ -197,28 +189,27 @@ def _refunded(life: Life) -> None:
         request_id="req-refund",
         now=database_now(),
     )
-    _days(life, 1)
+    days(life, 1)
     life.world.tick()
     (charge,) = life.world.objects("charge", customer=life.account.stripe_customer_id)
     api().refunds.create({"charge": charge["id"], "amount": 100})
 
 
 HAPPENINGS = {
-    "a start": Happening(_with(), _started),
-    "a renewal": Happening(_with("basic/month"), _renewed),
-    "a failed renewal, cured by the retry": Happening(_with("basic/month"), _cured_by_the_retry),
-    "a failed renewal, cured by the payer": Happening(_with("basic/month"), _cured_by_the_payer),
-    "a failed renewal, cured at last": Happening(_with("basic/month"), _refused_while_overdue_then_cured),
-    "a failed renewal, never cured": Happening(_with("premium/month"), _never_cured, agrees=False),
-    "an end": Happening(_with("premium/month"), _ends),
-    "an end and a new beginning": Happening(_with("basic/month"), _ends_and_begins_again),
-    "an end at once and a new beginning": Happening(_with("premium/month"), _ends_now_and_begins_again),
-    "ended at Stripe": Happening(_with("premium/month"), _ended_at_stripe),
-    "ended at Stripe and resumed": Happening(_with("basic/month"), _ended_and_resumed),
-    "a change of mind": Happening(_with("premium/month"), _a_change_of_mind),
-    "up again after a switch": Happening(_with("premium/month"), _up_while_the_switch_is_unheard),
-    "changed at Stripe": Happening(_with("basic/month"), _changed_at_stripe),
-    "the customer deleted at Stripe": Happening(_with("basic/month"), _customer_deleted, agrees=False),
-    "a withdrawal": Happening(_with("premium/month"), _withdrawn, agrees=False),
-    "refunds": Happening(_with("premium/month"), _refunded, agrees=False),
+    "a start": Happening(life_with(), _started),
+    "a renewal": Happening(life_with("basic/month"), _renewed),
+    "a failed renewal, cured by the retry": Happening(life_with("basic/month"), _cured_by_the_retry),
+    "a failed renewal, cured by the payer": Happening(life_with("basic/month"), _cured_by_the_payer),
+    "a failed renewal, never cured": Happening(life_with("premium/month"), _never_cured, agrees=False),
+    "an end": Happening(life_with("premium/month"), _ends),
+    "an end and a new beginning": Happening(life_with("basic/month"), _ends_and_begins_again),
+    "an end at once and a new beginning": Happening(life_with("premium/month"), _ends_now_and_begins_again),
+    "ended at Stripe": Happening(life_with("premium/month"), _ended_at_stripe),
+    "ended at Stripe and resumed": Happening(life_with("basic/month"), _ended_and_resumed),
+    "a change of mind": Happening(life_with("premium/month"), _a_change_of_mind),
+    "up again after a switch": Happening(life_with("premium/month"), _up_while_the_switch_is_unheard),
+    "changed at Stripe": Happening(life_with("basic/month"), _changed_at_stripe),
+    "the customer deleted at Stripe": Happening(life_with("basic/month"), _customer_deleted, agrees=False),
+    "a withdrawal": Happening(life_with("premium/month"), _withdrawn, agrees=False),
+    "refunds": Happening(life_with("premium/month"), _refunded, agrees=False),
 }

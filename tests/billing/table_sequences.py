@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from billing.enums import ChangeStatus
 from billing.tests.helpers import ask
 from common.errors import DomainError
+from tests.billing.arrivals import arrived
 from tests.billing.cases import Case, cases
 from tests.billing.reference import interval_of, plan_of
 from tests.billing.sequences import Happening
 from tests.billing.subscribers import Life
-from tests.billing.test_plan_change_cases import arrived
 
 NAMED = {str(case): case for case in cases()}
 

@@ -16,7 +16,9 @@ import pytest
 
 from billing.services import overdue_apply
 from common import books
+from tests.billing.business_sequences import BUSINESS_HAPPENINGS
 from tests.billing.endstates import Row, end_state, told, waiting, wrongly_mirrored
+from tests.billing.payer_sequences import PAYER_HAPPENINGS
 from tests.billing.post import Event, PostOffice
 from tests.billing.sequences import HAPPENINGS, Happening
 from tests.billing.snapshots import Snapshot
@@ -42,6 +44,18 @@ ORDERS: dict[str, Callable[[list[Event]], list[Event]]] = {
 @pytest.mark.parametrize("name", HAPPENINGS)
 def test_the_order_makes_no_difference(world, name: str):
     _prove(Proof(HAPPENINGS[name], world))
+
+
+@pytest.mark.req("BI-2", "BI-3")
+@pytest.mark.parametrize("name", PAYER_HAPPENINGS)
+def test_the_order_makes_no_difference_where_the_bank_asks(world, name: str):
+    _prove(Proof(PAYER_HAPPENINGS[name], world))
+
+
+@pytest.mark.req("BI-2", "CR-1", "CR-5")
+@pytest.mark.parametrize("name", BUSINESS_HAPPENINGS)
+def test_the_order_makes_no_difference_to_an_organisation(world, name: str):
+    _prove(Proof(BUSINESS_HAPPENINGS[name], world))
 
 
 @pytest.mark.req("BI-2", "PC-1")
