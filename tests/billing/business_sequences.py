@@ -132,8 +132,9 @@ def _down(life: Organisation) -> None:
     hours(life, 2)
 
 
+MIRRORED = ("overage refused, then collected", "overage taken back")
 BUSINESS_HAPPENINGS = {
-    name: Happening(before, act, agrees=False)  # type: ignore[arg-type]
+    name: Happening(before, act, agrees=False, mirrors=name in MIRRORED)  # type: ignore[arg-type]
     for name, (before, act) in {
         "an organisation's start": (_on(None), _started),
         "a renewal with overage": (_on("growth", 0), _renewed_with_overage),

@@ -23,6 +23,7 @@ PAYMENTS = ("paid", "declined", "insufficient", "needs action", "provider down")
 PAYERS = ("confirmed", "refused by the bank", "abandoned", "confirmed too late")
 """What payers do, beside, whose bank asks; "needs action": they leave it, come back, and close the browser."""
 LATE_PAYERS = PAYERS[2:]
+ASKED = (PAYMENTS[3], *PAYERS)
 PENDING = ("nothing pending", "scheduled downgrade", "cancel at end", "end set at Stripe")
 EXTRAS = ("plain", "coupon", "credit", "debt")
 PLAIN = {

@@ -114,10 +114,14 @@ def _renewal_confirmed(life: Life) -> None:
 
 PAYER_HAPPENINGS = {
     "a start, confirmed by the payer": Happening(_asking(), _confirmed("premium/month")),
-    "a start, refused by the bank": Happening(_asking(), _refused("basic/month")),
+    "a start, refused by the bank": Happening(_asking(), _refused("basic/month"), mirrors=False),
     "a start, left": Happening(_asking(), _left("basic/year"), agrees=False),
-    "an upgrade, confirmed by the payer": Happening(_asking("basic/month"), _confirmed("basic/year")),
-    "an upgrade, refused by the bank": Happening(_asking("basic/month"), _refused("premium/month")),
+    "an upgrade, confirmed by the payer": Happening(
+        _asking("basic/month"), _confirmed("basic/year"), mirrors=False
+    ),
+    "an upgrade, refused by the bank": Happening(
+        _asking("basic/month"), _refused("premium/month"), mirrors=False
+    ),
     "an upgrade, left": Happening(_asking("basic/month"), _left("premium/month"), agrees=False),
     "an upgrade, left as the period ended": Happening(_asking("basic/month"), _left_at_the_end, agrees=False),
     "a renewal, confirmed by the payer": Happening(_asking("basic/month"), _renewal_confirmed),

@@ -185,7 +185,6 @@ class Subscriber:
         owed = net + self._taxes([net]) + self.balance
         return owed if owed >= LEAST_CHARGE else 0
 
-
     def _boundary_after(self, at: datetime) -> datetime:
         assert self.anchor is not None
         step = MONTHS[interval_of(self.offer)]

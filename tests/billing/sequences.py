@@ -16,11 +16,15 @@ from tests.billing.world import World
 
 @dataclass(frozen=True)
 class Happening:
-    """`act` answers what somebody was told. `agrees`: the reference follows, and can say how things must be then."""
+    """`act` answers what somebody was told. `agrees`: the reference follows, and can say how things must be then.
+
+    `mirrors`: whether dj-stripe's copy is looked at too; only where Stripe tells of something that others do not.
+    """
 
     before: Callable[[World], Life]
     act: Callable[[Life], str | None]
     agrees: bool = True
+    mirrors: bool = True
 
 
 def life_with(*offers: str) -> Callable[[World], Life]:

@@ -47,7 +47,9 @@ def of_case(case: Case) -> Happening:
     """The change is asked for; and the period lived to its end, unless the change has been made and the renewal is as
     any other.
     """
-    return Happening(lambda world: arrived(world, case), lambda life: _changed(life, case), agrees=False)
+    return Happening(
+        lambda world: arrived(world, case), lambda life: _changed(life, case), agrees=False, mirrors=False
+    )
 
 
 def _changed(life: Life, case: Case) -> str:

@@ -70,7 +70,7 @@ class Coded:
         )
 
 
-def _cases() -> list[Coded]:
+def coded_cases() -> list[Coded]:
     """Every coupon from the start and on the way up; the other ways with one coupon of each duration."""
     ways = list(WAYS)
     found = [Coded(*one) for one in product(USUAL, DURATIONS, ways[:2])]
@@ -81,7 +81,7 @@ def _cases() -> list[Coded]:
 
 
 @pytest.mark.req("PC-13", "PC-8", "PC-1")
-@pytest.mark.parametrize("case", _cases(), ids=str)
+@pytest.mark.parametrize("case", coded_cases(), ids=str)
 def test_a_promotion_code(world: World, case: Coded):
     world.begin(BEGINNING)
     life = Life(world)

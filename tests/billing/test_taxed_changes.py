@@ -42,14 +42,14 @@ class Taxed:
         return f"{self.source} to {self.target}, {self.percent} % {'inside' if self.inclusive else 'on top'}, {self.extra}"
 
 
-def _cases() -> list[Taxed]:
+def taxed_cases() -> list[Taxed]:
     """Every move with every rate; and the unusual with the plainest rate and the oddest."""
     everything = [Taxed(*move, *rate, extra) for move, rate, extra in product(MOVES, RATES, EXTRAS)]
     return [one for one in everything if one.extra == "plain" or one.percent in ("8.875", "5.5")]
 
 
 @pytest.mark.req("PC-1", "PC-2", "PC-13")
-@pytest.mark.parametrize("case", _cases(), ids=str)
+@pytest.mark.parametrize("case", taxed_cases(), ids=str)
 def test_a_taxed_change_of_plan(world: World, case: Taxed):
     life = _arrived(world, case)
     life.agree()

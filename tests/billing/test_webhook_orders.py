@@ -131,7 +131,9 @@ class Proof:
         assert events
         for name, order in ORDERS.items():
             at_the_end.put_back(self.life.world)
-            post = PostOffice(self.life.world, timedelta(), mirror=name == "reversed")
+            post = PostOffice(
+                self.life.world, timedelta(), mirror=self.happening.mirrors and name == "reversed"
+            )
             post.deliver(order(events))
             post.bring()
             yield name, End(self.life, post, answer)
