@@ -105,6 +105,8 @@ def _settle_change(tx: Tx, sub: Object, invoice: Object, wanted: Change, before:
         subscriptions.prefill(tx, invoice)
         result = "requires_confirmation"
     else:
+        if wanted.payment == "error_if_incomplete":
+            subscriptions.check_can_collect(tx, invoice)
         result = collecting.collect(tx, invoice, off_session=False)
     if result == "succeeded":
         return

@@ -124,15 +124,20 @@ def _collect_first(tx: Tx, invoice: Object, behavior: str) -> None:
     if behavior == "default_incomplete":
         prefill(tx, invoice)
         return
+    check_can_collect(tx, invoice)
+    result = collecting.collect(tx, invoice, off_session=False)
+    if result != "succeeded" and behavior == "error_if_incomplete":
+        raise refused(tx, invoice)
+
+
+def check_can_collect(tx: Tx, invoice: Object) -> None:
+    """Stripe's refusal of a request that is to be paid at once by nothing."""
     if collecting.default_method(tx, invoice) is None:
         raise invalid(
             "This customer has no attached payment source or default payment method. Please consider adding a default "
             "payment method. For more information, visit https://stripe.com/docs/billing/subscriptions/payment-methods-setting.",
             code="resource_missing",
         )
-    result = collecting.collect(tx, invoice, off_session=False)
-    if result != "succeeded" and behavior == "error_if_incomplete":
-        raise refused(tx, invoice)
 
 
 def prefill(tx: Tx, invoice: Object) -> None:

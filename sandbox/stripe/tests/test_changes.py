@@ -215,6 +215,25 @@ def test_a_pending_update_does_not_outlive_its_period(fresh: World, trial: bool)
     assert fresh.v1.invoices.retrieve(changed.latest_invoice.id).status == "void"
 
 
+def test_a_change_to_be_paid_at_once_needs_something_to_pay_with(fresh: World):
+    """In a trial that began without a card, for instance: told as for a start, not as a card that was refused."""
+    sub = fresh.subscribe(fresh.price("Basic", 500), customer=fresh.customer(card=None), trial_period_days=7)
+    before = fresh.state()
+    error = refused(
+        stripe.InvalidRequestError,
+        fresh.v1.subscriptions.update,
+        sub.id,
+        {
+            "items": [{"id": sub["items"].data[0].id, "price": fresh.price("Premium", 2000)}],
+            "trial_end": "now",
+            "proration_behavior": "always_invoice",
+            "payment_behavior": "error_if_incomplete",
+        },
+    )
+    assert (error["status"], error["code"]) == (400, "resource_missing")
+    assert fresh.state()["subscriptions"] == before["subscriptions"]
+
+
 def test_a_difference_too_small_to_charge_is_carried_over(fresh: World):
     sub = fresh.subscribe(fresh.price("Basic", 500))
     fresh.to(sub["items"].data[0].current_period_end - 86_400)
