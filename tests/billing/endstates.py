@@ -51,6 +51,9 @@ RIGHTS = ("quotas_entitlement", "quotas_featuregrant")
 ID = re.compile(r"\b(?:[a-z]{2,14}_[0-9A-Za-z]{14,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b")
 ROW = re.compile(r"(?<=:)\d+(?=:|$)")  # of what a ledger entry is about
 MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(?:\+00:00|Z)")
+METERED = ("quotas_ledgerentry", "quotas_reservation", "quotas_usagerecord")
+HOUR = re.compile(r"(T\d\d):\d\d:\d\d")
+"""The meter takes the real time for its moments, so they are only about the same ones (see world.STANDING)."""
 MIRRORED = {
     "customer": ("balance",),
     "subscription": ("status", "cancel_at_period_end"),
@@ -136,7 +139,7 @@ def _comparable(table: str, row: Row, world: World) -> Row | None:
         if row["kind"] == "grant":
             del row["occurred_at"]
     return {
-        name: _plain(value)
+        name: _plain(value, is_metered=table.startswith(METERED))
         for name, value in row.items()
         if name not in HEARD_AT | OWN and not _names_a_row(name)
     }
@@ -157,11 +160,12 @@ def _names_a_row(name: str) -> bool:
     )
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, *, is_metered: bool = False) -> Any:
     if isinstance(value, dict):
         return {name: _plain(one) for name, one in value.items()}
     if isinstance(value, list):
         return [_plain(one) for one in value]
     if isinstance(value, str):
-        return ID.sub("…", MOMENT.sub(r"\1", value))
+        text = ID.sub("…", MOMENT.sub(r"\1", value))
+        return HOUR.sub(r"\1", text) if is_metered else text
     return value
