@@ -120,6 +120,7 @@ class Account(models.Model):
         permissions: ClassVar = [
             ("adjust_credits", "Can give or take credits"),
             ("cancel_subscription", "Can cancel a subscription"),
+            ("override_limit", "Can raise a limit for some time"),
             ("refund_invoice", "Can refund an invoice"),
             ("replay_events", "Can apply events and promises again"),
             ("resend_message", "Can send a message again"),

@@ -12,10 +12,10 @@ from django.db.models import Q
 
 from accounts.locks import lock_account
 from quotas import catalog
-from quotas.enums import MetricKind, Mode, Source, Window
-from quotas.models import Bucket, Entitlement, FeatureGrant, Metric, RightsVersion
-
-RANKS = {Source.DEFAULT: 0, Source.PLAN: 10, Source.CONTRACT: 20, Source.OVERRIDE: 30}
+from quotas.enums import RANKS, MetricKind, Mode, Source, Window
+from quotas.models import Bucket, Entitlement, FeatureGrant, Metric
+from quotas.overrides import overrides_outgrown
+from quotas.rights import buckets_tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def entitlements_replace(
     limits resets no window. Phases must follow each other; an empty timeline takes everything away.
     """
     lock_account(account_id)
-    _tell_open_buckets(account_id, now)
+    buckets_tell(account_id, now)
     anchored_windows = _current_period_ends(account_id, source, now)
     for model in (Entitlement, FeatureGrant):
         own = model.objects.filter(account_id=account_id, source=source)
@@ -108,16 +108,8 @@ def entitlements_replace(
             FeatureGrant(**origin, feature=feature, valid_from=starts_at, valid_until=phase.ends_at)
             for feature in phase.features
         )
-
-
-def _tell_open_buckets(account_id: int, now: datetime) -> None:
-    """Operations under way that know the old limits find the new version on their buckets, and start anew."""
-    rights, _ = RightsVersion.objects.get_or_create(account_id=account_id, defaults={"version": 0})
-    rights.version += 1
-    rights.save(update_fields=["version"])
-    open_buckets = Bucket.objects.filter(Q(ends_at__isnull=True) | Q(ends_at__gt=now), account_id=account_id)
-    ids = list(open_buckets.order_by("id").select_for_update(no_key=True).values_list("id", flat=True))
-    Bucket.objects.filter(pk__in=ids).update(rights_version=rights.version)
+    if source != Source.OVERRIDE:
+        overrides_outgrown(account_id=account_id, now=now)
 
 
 def _limit_rows(

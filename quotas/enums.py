@@ -36,6 +36,10 @@ class Source(models.TextChoices):
     OVERRIDE = "override", _("support")
 
 
+RANKS = {Source.DEFAULT: 0, Source.PLAN: 10, Source.CONTRACT: 20, Source.OVERRIDE: 30}
+"""Kept with each limit, so that SQL can order by it."""
+
+
 class ReservationStatus(models.TextChoices):
     OPEN = "open", _("open")
     SETTLED = "settled", _("settled")

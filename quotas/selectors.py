@@ -26,7 +26,7 @@ SELECT DISTINCT ON (m.code, e."window")
   coalesce((SELECT sum(r.units) FROM quotas_reservation r
     WHERE r.account_id = e.account_id AND r.metric_id = e.metric_id AND r.status = 'open' AND r.expires_at > clock.at
       AND r.decided_at >= w.starts_at AND (w.ends_at IS NULL OR r.decided_at < w.ends_at)), 0),
-  w.starts_at, w.ends_at, clock.at
+  w.starts_at, w.ends_at, e.valid_until
 FROM (SELECT palier_now() AS at) AS clock
 JOIN quotas_entitlement e ON e.account_id = %(account_id)s AND e.valid_from <= clock.at
   AND (e.valid_until IS NULL OR e.valid_until > clock.at)
@@ -140,9 +140,19 @@ def first_metric() -> str | None:
 
 
 def _bound(row: Sequence[Any]) -> Bound:
-    metric, window, source, source_ref, limit, mode, used, reserved, starts_at, ends_at, _ = row
+    metric, window, source, source_ref, limit, mode, used, reserved, starts_at, ends_at, until = row
     return Bound(
-        metric, window, source, source_ref, limit, mode, int(used), int(reserved), starts_at, ends_at
+        metric,
+        window,
+        source,
+        source_ref,
+        limit,
+        mode,
+        int(used),
+        int(reserved),
+        starts_at,
+        ends_at,
+        until=until,
     )
 
 

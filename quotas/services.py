@@ -21,6 +21,7 @@ from quotas.catalog import metric_code, metric_id
 from quotas.engine.meter import meter
 from quotas.entitlements import LimitSpec, MetricSpec, Phase, entitlements_replace, metrics_sync
 from quotas.models import Reservation
+from quotas.overrides import override_end, override_give
 from quotas.refusals import raise_for_refusal
 from quotas.refused import refusal_keep
 from quotas.reversals import usage_reverse
@@ -35,6 +36,8 @@ __all__ = [
     "entitlements_replace",
     "grants_expire",
     "metrics_sync",
+    "override_end",
+    "override_give",
     "raise_for_refusal",
     "reservations_expire",
     "reservations_found",

@@ -67,7 +67,10 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """One limit that applied: where it comes from, how full it is after the decision, and whether it allowed."""
+    """One limit that applied: where it comes from, how full it is after the decision, and whether it allowed.
+
+    `until`: when that limit ends, where it was read by `quota_status` and has an end.
+    """
 
     metric: str
     window: str
@@ -80,6 +83,7 @@ class Bound:
     starts_at: datetime
     reset_at: datetime | None
     allows: bool = True
+    until: datetime | None = None
 
     @property
     def remaining(self) -> int | None:

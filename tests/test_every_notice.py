@@ -46,7 +46,18 @@ CHARGE = {
     "card": {"brand": "visa", "last4": "4242"},
 }
 TRIAL = {"plan": PLAN, "interval": "month", "amount_minor": 2000, "currency": "eur", "at": AT}
+RAISED = {
+    "metric_en": "Messages",
+    "metric_fr": "Messages",
+    "window": "day",
+    "limit": 2000,
+    "until": AT,
+    "reason": "a big launch",
+}
 SAMPLES: dict[str, list[dict[str, Any]]] = {
+    "limit_raised": [
+        RAISED | {"window": window} for window in ("hour", "day", "month", "period", "capacity")
+    ],
     "quota_threshold": [LIMIT, LIMIT | {"threshold": 100}, LIMIT | {"mode": "overage", "contract": True}],
     "plan_change_applied": [CHANGE, CHANGE | {"to": None}, CHANGE | {"from": None}],
     "plan_change_scheduled": [CHANGE, CHANGE | {"to": None}],

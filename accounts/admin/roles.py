@@ -30,6 +30,7 @@ MONEY = (
 )
 KEYS = ("enterprise.view_credential",)
 TRAIL = ("common.view_auditentry",)
+WATCH = ("common.view_anomaly",)
 MACHINERY = ("common.view_outboxmessage", "billing.view_drift")
 
 ROLES: dict[str, tuple[str, ...]] = {
@@ -41,8 +42,10 @@ ROLES: dict[str, tuple[str, ...]] = {
         *MONEY,
         *KEYS,
         *TRAIL,
+        *WATCH,
         "accounts.resend_message",
         "accounts.adjust_credits",
+        "accounts.override_limit",
         "accounts.undo_change",
     ),
     "billing": (
@@ -52,13 +55,14 @@ ROLES: dict[str, tuple[str, ...]] = {
         *PLANS,
         *MONEY,
         *TRAIL,
+        *WATCH,
         "accounts.adjust_credits",
         "accounts.undo_change",
         "accounts.cancel_subscription",
         "accounts.refund_invoice",
     ),
-    "operator": (*STORY, *USE, *PLANS, *MACHINERY, "accounts.replay_events"),
-    "auditor": (*STORY, *PEOPLE, *USE, *PLANS, *MONEY, *KEYS, *TRAIL, *MACHINERY),
+    "operator": (*STORY, *USE, *PLANS, *WATCH, *MACHINERY, "accounts.replay_events"),
+    "auditor": (*STORY, *PEOPLE, *USE, *PLANS, *MONEY, *KEYS, *TRAIL, *WATCH, *MACHINERY),
 }
 
 

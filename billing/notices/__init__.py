@@ -1,5 +1,5 @@
 """What is said about plans, payments and what is to come of them."""
 
-from billing.notices import plans, reminders
+from billing.notices import limits, plans, reminders
 
-__all__ = ["plans", "reminders"]
+__all__ = ["limits", "plans", "reminders"]

@@ -19,7 +19,7 @@ FULL = 100
 class Meter:
     """One quota. `share`: whole per cent of the limit, at most 100; None where unlimited.
 
-    `pace` says where its use will be at the window's end; its tone is `near` when that is past the limit.
+    `raised_until`: support has raised it until then. `pace` says where its use will be at the window's end; its tone is `near` when that is past the limit.
     """
 
     metric: str
@@ -36,6 +36,7 @@ class Meter:
     reset_at: datetime | None
     charges: bool
     source: str
+    raised_until: datetime | None = None
     pace: str = ""
     pace_tone: str = ""
 
@@ -83,6 +84,7 @@ def meter_of(bound: Bound, names: Names, *, now: datetime | None = None) -> Mete
         reset_at=bound.reset_at,
         charges=bound.mode == Mode.OVERAGE,
         source=str(Source(bound.source).label),
+        raised_until=bound.until if bound.source == Source.OVERRIDE else None,
         pace=pace,
         pace_tone=tone,
     )

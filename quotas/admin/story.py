@@ -31,12 +31,13 @@ def limits_panel(account: Account, now: datetime) -> Table | None:  # noqa: ARG0
             bound.state,
             bound.mode,
             f"{bound.source} {bound.source_ref}",
+            bound.until,
             bound.reset_at,
         )
         for bound in bounds
     ]
     return (
-        Table(("Metric", "Window", "Used", "Limit", "State", "Past it", "From", "Resets"), rows)
+        Table(("Metric", "Window", "Used", "Limit", "State", "Past it", "From", "Until", "Resets"), rows)
         if rows
         else None
     )
