@@ -38,3 +38,17 @@ def one_moment() -> Iterator[None]:
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         yield
+
+
+@contextmanager
+def answered_within(seconds: int) -> Iterator[None]:
+    """Reads of the block that take longer than that are ended by PostgreSQL, with OperationalError; nothing is written.
+
+    For figures that somebody waits for, over tables that grow.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('statement_timeout')")
+        (before,) = cursor.fetchone()
+        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{seconds}s"])
+        yield
+        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [before])

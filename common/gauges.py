@@ -2,7 +2,7 @@
 
 from common.database import real_now
 from common.metrics import gauge
-from common.models import OutboxMessage
+from common.models import Anomaly, OutboxMessage
 
 
 @gauge("outbox_open", "Promises neither kept nor parked")
@@ -20,3 +20,8 @@ def outbox_oldest_seconds() -> float:
     waiting = OutboxMessage.objects.filter(done_at=None, parked_at=None, sent_at__isnull=False)
     oldest = waiting.order_by("sent_at").values_list("sent_at", flat=True).first()
     return 0.0 if oldest is None else max(0.0, (real_now() - oldest).total_seconds())
+
+
+@gauge("anomalies_open", "What is unlike usual now: use of accounts, refusals, failed payments")
+def anomalies_open() -> float:
+    return Anomaly.objects.filter(ended_at__isnull=True).count()

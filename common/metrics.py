@@ -36,6 +36,11 @@ rate_limit_unavailable_total = Counter(
     "rate_limit_unavailable_total", "Requests let pass uncounted because Redis did not answer"
 )
 
+anomalies_found_total = Counter("anomalies_found_total", "What began to be unlike usual", ["kind"])
+anomalies_unlooked_total = Counter(
+    "anomalies_unlooked_total", "Looks for what is unlike usual that the database did not answer", ["kind"]
+)
+
 _gauges: dict[str, tuple[str, Callable[[], float]]] = {}
 
 

@@ -115,3 +115,36 @@ class AuditEntry(models.Model):
             models.Index(fields=["account_id", "-at"], name="audit_by_account"),
             models.Index(fields=["request_id"], name="audit_by_request"),
         ]
+        verbose_name_plural = "audit entries"
+
+
+class Anomaly(models.Model):
+    """Something unlike usual, from when it was first seen to when it was gone; `observed` and `usual` as last seen.
+
+    While it lasts there is one row for it.
+    """
+
+    kind = models.CharField(max_length=20)
+    subject = models.CharField(max_length=120)
+    account_id = models.BigIntegerField(null=True)
+    observed = models.BigIntegerField()
+    usual = models.BigIntegerField()
+    began_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "anomalies"
+        indexes: ClassVar = [models.Index(fields=["ended_at"], name="anomaly_by_end")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["kind", "subject"], condition=models.Q(ended_at__isnull=True), name="anomaly_one_open"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(ended_at__isnull=True) | models.Q(ended_at__gte=models.F("began_at")),
+                name="anomaly_times",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.subject}"

@@ -16,6 +16,8 @@ from config.logging import build_logging
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY")
+# Former keys: what they signed stays good until they are taken out again.
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 BASE_URL = env.str("BASE_URL", default="http://127.0.0.1:8000").rstrip("/")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[BASE_URL])
@@ -350,6 +352,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "refusals-prune": {"task": "quotas.tasks.refusals_prune", "schedule": 3600.0},
     "outbox-sweep": {"task": "common.outbox_sweep", "schedule": 5.0},
     "prune": {"task": "common.prune", "schedule": 3600.0},
+    "anomalies-look": {"task": "common.anomalies_look", "schedule": 300.0},
     "webhooks-prune": {"task": "billing.tasks.webhooks_prune", "schedule": 86_400.0},
     "plan-changes-sweep": {"task": "billing.tasks.plan_changes_sweep", "schedule": 20.0},
     "payments-sweep": {"task": "billing.tasks.payments_sweep", "schedule": 20.0},

@@ -15,7 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.dateparse import parse_datetime
 
-from accounts.admin import story
+from accounts.admin import boards, story
 from accounts.admin.people import account_numbered
 from accounts.models import Account
 from common import audit, clock
@@ -39,6 +39,7 @@ class AccountAdmin(ReadOnly):
         own = [
             path("<int:account_id>/do/<slug:name>/", view(self.act_view), name="accounts_account_do"),
             path("request/", view(self.request_view), name="accounts_account_request"),
+            path("operations/", view(self.operations_view), name="accounts_account_operations"),
         ]
         return [*own, *super().get_urls()]
 
@@ -84,6 +85,13 @@ class AccountAdmin(ReadOnly):
         """What is on record of one request, by its id."""
         self._check(request)
         return self._request_page(request, request.GET.get("id", "").replace("\0", "").strip()[:64])
+
+    def operations_view(self, request: HttpRequest) -> HttpResponse:
+        """How the installation is doing, as far as this member of staff may see."""
+        self._check(request)
+        context = self._context(request, "Operations")
+        context["boards"] = boards.shown_to(request.user, context["now"])
+        return TemplateResponse(request, "admin/support/operations.html", context)
 
     def _request_page(self, request: HttpRequest, request_id: str) -> HttpResponse:
         context = self._context(request, "What happened in a request") | {

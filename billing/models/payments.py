@@ -88,6 +88,7 @@ class PaymentAttempt(models.Model):
             models.Index(fields=["account", "-attempted_at"], name="payment_attempt_by_account"),
             models.Index(fields=["stripe_intent_id"], name="payment_attempt_by_intent"),
             models.Index(fields=["request_id"], name="payment_attempt_by_request"),
+            models.Index(fields=["attempted_at"], name="payment_attempt_by_time"),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(

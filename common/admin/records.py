@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from common.admin.base import ReadOnly
-from common.models import AuditEntry, OutboxMessage
+from common.models import Anomaly, AuditEntry, OutboxMessage
 
 
 @admin.register(AuditEntry)
@@ -31,3 +31,12 @@ class OutboxMessageAdmin(ReadOnly):
     search_help_text = "A number, a task's name, or a key"
     ordering = ("-id",)
     exclude = ("payload",)  # may name people; who looks after queues needs no names
+
+
+@admin.register(Anomaly)
+class AnomalyAdmin(ReadOnly):
+    list_display = ("began_at", "kind", "subject", "observed", "usual", "seen_at", "ended_at")
+    list_filter = ("kind", ("ended_at", admin.EmptyFieldListFilter))
+    search_fields = ("=account_id",)
+    search_help_text = "An account's number"
+    ordering = ("-began_at",)

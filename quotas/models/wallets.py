@@ -88,6 +88,7 @@ class LedgerEntry(models.Model):
     occurred_at = models.DateTimeField()
 
     class Meta:
+        verbose_name_plural = "ledger entries"
         indexes: ClassVar = [
             models.Index(fields=["account", "-id"], name="ledger_by_account"),
             models.Index(
