@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 from uuid import uuid4
 
+from django.conf import settings
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext_lazy as _
 from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
@@ -116,10 +117,14 @@ def check_holder(token: Token, user: User | None) -> User:
     """The token's user, who must be active and have the password the token was issued under."""
     if user is None or not user.is_active:
         raise InvalidCredentials(_("This token is not valid here."))
-    if not constant_time_compare(str(token.get(PASSWORD_CLAIM, "")), _password_mark(user)):
+    mark = str(token.get(PASSWORD_CLAIM, ""))
+    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    if not any(constant_time_compare(mark, _password_mark(user, key)) for key in keys):
         raise TokenExpired
     return user
 
 
-def _password_mark(user: User) -> str:
-    return salted_hmac("accounts.tokens.password", user.password, algorithm="sha256").hexdigest()[:24]
+def _password_mark(user: User, key: str | None = None) -> str:
+    """Of the password's hash; under the present secret when no other is named."""
+    mark = salted_hmac("accounts.tokens.password", user.password, secret=key, algorithm="sha256")
+    return mark.hexdigest()[:24]

@@ -37,14 +37,7 @@ def _unsafe() -> Iterator[Error]:
             hint="Unset STRIPE_API_BASE.",
             id="palier.E003",
         )
-    for name in ("SECRET_KEY", "JWT_SIGNING_KEY"):
-        if _is_weak(_secret(name)):
-            yield Error(
-                f"{name} is weak.",
-                hint=f"Use at least {SHORTEST_SECRET} random characters: "
-                "python -c 'import secrets; print(secrets.token_urlsafe(48))'",
-                id="palier.E004",
-            )
+    yield from _weak_secrets()
     if live and not settings.HTTPS:
         yield Error("A live Stripe key without HTTPS.", hint="Set BASE_URL to https://…", id="palier.E005")
     if live and not settings.STRIPE_WEBHOOK_SECRET:
@@ -60,6 +53,23 @@ def _unsafe() -> Iterator[Error]:
             "Mails would be printed into the log, with the links that reset passwords.",
             hint="Set EMAIL_URL, for example smtp+tls://user:password@mail.example:587.",
             id="palier.E010",
+        )
+
+
+def _weak_secrets() -> Iterator[Error]:
+    for name in ("SECRET_KEY", "JWT_SIGNING_KEY"):
+        if _is_weak(_secret(name)):
+            yield Error(
+                f"{name} is weak.",
+                hint=f"Use at least {SHORTEST_SECRET} random characters: "
+                "python -c 'import secrets; print(secrets.token_urlsafe(48))'",
+                id="palier.E004",
+            )
+    if any(_is_weak(former) for former in settings.SECRET_KEY_FALLBACKS):
+        yield Error(
+            "SECRET_KEY_FALLBACKS holds a weak key: who knows it can forge what it signs.",
+            hint="Take it out; everybody who signed in under it signs in again.",
+            id="palier.E011",
         )
 
 

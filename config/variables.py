@@ -7,7 +7,8 @@ from __future__ import annotations
 # Section -> variable -> meaning. The order is the table's.
 MEANINGS: dict[str, dict[str, str]] = {
     "The installation": {
-        "SECRET_KEY": "Signs sessions, quotes and links. At least 32 random characters; a new one signs everybody out.",
+        "SECRET_KEY": "Signs sessions, quotes and links. At least 32 random characters; see Changing keys in deploy.md.",
+        "SECRET_KEY_FALLBACKS": "Former values of it, with commas: what they signed stays good meanwhile.",
         "BASE_URL": "The address people use, with the scheme. `https://…` turns on secure cookies, HSTS and the redirect.",
         "ALLOWED_HOSTS": "Hosts that are answered, comma-separated. `*` is refused.",
         "CSRF_TRUSTED_ORIGINS": "Origins whose forms are accepted, comma-separated.",

@@ -43,6 +43,7 @@ def checks(sandbox: dict[str, str]) -> dict[str, tuple[list[str], dict[str, str]
         "import-linter": ([str(scripts / "lint-imports")], sandbox),
         "migrations in step": ([*MANAGE, "makemigrations", "--check", "--dry-run"], sandbox),
         "environment table": ([PYTHON, "-m", "tools.environment_table", "--check"], sandbox),
+        "data model": ([PYTHON, "-m", "tools.data_model", "--check"], sandbox),
         "check --deploy": ([*MANAGE, "check", "--deploy", "--fail-level", "WARNING"], production),
     }
 
