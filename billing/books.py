@@ -16,6 +16,7 @@ from quotas.enums import Source
 from quotas.models import Entitlement, FeatureGrant, UsageRecord
 
 PENDING_AT_MOST = timedelta(hours=1)
+REMEDY = "manage.py reconcile --mend --account {account}"
 
 
 @books.check("billing.one_live_subscription")
@@ -55,9 +56,15 @@ def entitlements_are_the_plans() -> Iterable[str]:
             else {}
         )
         if holding.get(account_id, {}) != limits:
-            yield f"account {account_id}: the meter has {holding.get(account_id, {})}, the plan gives {limits}"
+            yield (
+                f"account {account_id}: the meter has {holding.get(account_id, {})}, the plan gives {limits} "
+                f"({REMEDY.format(account=account_id)})"
+            )
         if features.get(account_id, set()) != set(terms.features if terms else ()):
-            yield f"account {account_id}: the features in force are not the plan's"
+            yield (
+                f"account {account_id}: the features in force are not the plan's "
+                f"({REMEDY.format(account=account_id)})"
+            )
 
 
 def _held_limits(now: object) -> dict[int, dict[tuple[str, str], tuple[int | None, str]]]:

@@ -10,6 +10,7 @@ from django.db import connection
 from common.books import check
 
 REMEDY = "manage.py rebuild_counters --account {account}"
+LEDGER_REMEDY = "manage.py mend_ledger --account {account}"
 
 USED = """
 SELECT b.account_id, m.code, b."window", b.starts_at, b.used_units, coalesce(r.units, 0)
@@ -154,11 +155,11 @@ WHERE r.credits_per_unit IS NOT NULL AND coalesce(e.held, 0)
 def balance_equals_ledger() -> Iterator[str]:
     """A wallet's balance is the sum of its ledger, and of what is left of its grants; each entry says the sum so far."""
     for account, balance, ledger, grants in _rows(BALANCES):
-        yield f"account {account}: the wallet says {balance}, its ledger {ledger}, its grants {grants}"
+        yield f"account {account}: the wallet says {balance}, its ledger {ledger}, its grants {grants} ({LEDGER_REMEDY.format(account=account)})"
     for account, grant, remaining, ledger in _rows(GRANTS):
-        yield f"account {account}: grant {grant} says {remaining} left, its entries {ledger}"
+        yield f"account {account}: grant {grant} says {remaining} left, its entries {ledger} ({LEDGER_REMEDY.format(account=account)})"
     for account, entry, said, running in _rows(RUNNING):
-        yield f"account {account}: ledger entry {entry} says {said} after it, the entries so far sum to {running}"
+        yield f"account {account}: ledger entry {entry} says {said} after it, the entries so far sum to {running} ({LEDGER_REMEDY.format(account=account)})"
 
 
 @check("quotas.splits_equal_ledger")
@@ -167,7 +168,7 @@ def splits_equal_ledger() -> Iterator[str]:
     for account, metric, record, by_credits, overage, paid, past in _rows(SPLITS):
         yield (
             f"account {account}: record {record} of {metric} says {by_credits} units by credits and {overage} past them, "
-            f"the ledger {paid} credits and {past} units"
+            f"the ledger {paid} credits and {past} units ({LEDGER_REMEDY.format(account=account)})"
         )
     for account, reservation, status, held, settled, taken in _rows(HELD):
         yield (

@@ -1,0 +1,179 @@
+"""A ledger made right again from what stands in more than one place, under lock and on record.
+
+The ledger is append-only: this is the one place that writes over an entry, for figures that were damaged from outside, and
+only where the rest of the books determines what it said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+
+from accounts.locks import lock_account
+from common import audit
+from quotas.enums import EntryKind
+from quotas.ledger_rules import Entry, Lost, Mending, mending
+from quotas.models import Grant, LedgerEntry, UsageRecord, Wallet
+
+TRIGGER = "quotas_ledgerentry_append_only"
+FREE_ID = """
+SELECT n FROM generate_series(%(after)s::bigint + 1, %(before)s::bigint - 1) AS n
+WHERE NOT EXISTS (SELECT 1 FROM quotas_ledgerentry WHERE id = n) ORDER BY n LIMIT 1
+"""
+# Records that were paid with credits, or went past them, of which no entry is left.
+UNPAID = """
+SELECT u.id, u.credit_units * coalesce(r.credits_per_unit, e.credits_per_unit, 1), u.overage_units
+FROM quotas_usagerecord u LEFT JOIN quotas_reservation r ON r.record_id = u.id AND r.account_id = u.account_id
+LEFT JOIN LATERAL (SELECT max(credits_per_unit) AS credits_per_unit FROM quotas_entitlement
+  WHERE account_id = u.account_id AND metric_id = u.metric_id AND valid_from <= u.occurred_at
+    AND (valid_until IS NULL OR valid_until > u.occurred_at)) AS e ON true
+WHERE u.account_id = %(account)s AND (u.credit_units > 0 OR u.overage_units > 0) AND NOT EXISTS (
+  SELECT 1 FROM quotas_ledgerentry l LEFT JOIN quotas_reservation lr ON lr.id = l.reservation_id
+  WHERE l.account_id = u.account_id AND coalesce(l.record_id, lr.record_id) = u.id
+    AND (CASE WHEN u.credit_units > 0 THEN l.units < 0 ELSE l.overage_units > 0 END))
+ORDER BY u.id
+"""
+
+
+@dataclass(slots=True)
+class LedgerMended:
+    """What was done, one line each, and what the books do not determine."""
+
+    done: list[str] = field(default_factory=list)
+    unclear: list[str] = field(default_factory=list)
+
+
+@transaction.atomic
+def ledger_mend(*, account_id: int, actor: Any, dry_run: bool = False, now: datetime) -> LedgerMended:
+    """Make the account's entries, grants and wallet agree. Where something is unclear, nothing of the account is changed."""
+    lock_account(account_id)
+    wallet = Wallet.objects.select_for_update().filter(account_id=account_id).first()
+    told = LedgerMended()
+    if wallet is None:
+        return told
+    rows = list(LedgerEntry.objects.filter(account_id=account_id).order_by("id"))
+    grants = {one.pk: one for one in Grant.objects.select_for_update().filter(account_id=account_id)}
+    unpaid = _unpaid(account_id)
+    found = mending(
+        [Entry(one.pk, one.units, one.balance_units, one.grant_id) for one in rows],
+        remaining={pk: grant.remaining_units for pk, grant in grants.items()},
+        wallet=wallet.balance_units,
+        owed=[owed for _, owed, _ in unpaid if owed],
+        has_room=lambda after, before: _free_id(after, before) is not None,
+    )
+    told.unclear = [f"account {account_id}: {line}" for line in found.unclear]
+    if told.unclear:
+        return told
+    told.done = [f"account {account_id}: {line}" for line in _write(wallet, found, grants, unpaid, now)]
+    for line in told.done:
+        audit.record(actor=actor, account_id=account_id, action="ledger.mended", reason=line, now=now)
+    transaction.set_rollback(dry_run)
+    return told
+
+
+def _unpaid(account_id: int) -> list[tuple[int, int, int]]:
+    """(record, credits, units past them)."""
+    with connection.cursor() as cursor:
+        cursor.execute(UNPAID, {"account": account_id})
+        return [(pk, int(owed), int(past)) for pk, owed, past in cursor.fetchall()]
+
+
+def _write(
+    wallet: Wallet,
+    found: Mending,
+    grants: dict[int, Grant],
+    unpaid: list[tuple[int, int, int]],
+    now: datetime,
+) -> list[str]:
+    lines = _overwrite(found)
+    for lost in found.lost:
+        lines.append(_write_anew(wallet, lost, grants[lost.grant_id], unpaid, now))
+    for grant_id, left in found.remaining.items():
+        Grant.objects.filter(pk=grant_id).update(remaining_units=left)
+        lines.append(f"grant {grant_id} has {left} left, as its entries say")
+    if found.wallet is not None:
+        Wallet.objects.filter(pk=wallet.pk).update(balance_units=found.wallet)
+        lines.append(f"the wallet has {found.wallet}, as its ledger says")
+    balance = wallet.balance_units if found.wallet is None else found.wallet
+    for record, owed, past in unpaid:
+        if past and not owed:
+            made = _past_credits(wallet.account_id, record, past, balance, now)
+            lines.append(f"entry {made.pk} written anew: {past} units past the credits for record {record}")
+    return lines
+
+
+def _overwrite(found: Mending) -> list[str]:
+    lines = []
+    changes = [
+        *(("units", pk, value) for pk, value in found.units.items()),
+        *(("balance_units", pk, value) for pk, value in found.balances.items()),
+    ]
+    if changes:
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE quotas_ledgerentry DISABLE TRIGGER {TRIGGER}")
+            for name, pk, value in changes:
+                LedgerEntry.objects.filter(pk=pk).update(**{name: value})
+                lines.append(f"entry {pk} says {value} as its {name}, as its neighbours do")
+            cursor.execute(f"ALTER TABLE quotas_ledgerentry ENABLE TRIGGER {TRIGGER}")
+    return lines
+
+
+def _write_anew(
+    wallet: Wallet, lost: Lost, grant: Grant, unpaid: list[tuple[int, int, int]], now: datetime
+) -> str:
+    before = (
+        LedgerEntry.objects.filter(account_id=wallet.account_id, pk__lte=lost.after_id)
+        .order_by("-pk")
+        .first()
+    )
+    entry = LedgerEntry(
+        id=_free_id(lost.after_id, lost.before_id),
+        account_id=wallet.account_id,
+        grant=grant,
+        units=lost.units,
+        balance_units=(before.balance_units if before else 0) + lost.units,
+        reason="written anew: the entry was lost",
+    )
+    record = next((pk for pk, owed, _ in unpaid if owed == -lost.units), None)
+    if record is not None:
+        used = UsageRecord.objects.get(pk=record)
+        entry.kind, entry.record_id, entry.metric_id = EntryKind.USE, record, used.metric_id
+        entry.request_id, entry.occurred_at = f"mended:use:{record}", used.occurred_at
+    elif not grant.entries.exists() and lost.units == grant.units:
+        entry.kind, entry.request_id = EntryKind.GRANT, f"grant:{grant.request_id}"
+        entry.reason, entry.occurred_at = grant.reason, grant.granted_at
+    else:
+        entry.kind, entry.request_id = EntryKind.ADJUSTMENT, f"mended:{grant.pk}:{lost.after_id}:{lost.units}"
+        entry.occurred_at = before.occurred_at if before else now
+    entry.save(force_insert=True)
+    return f"entry {entry.pk} written anew: {lost.units:+} of grant {grant.pk}"
+
+
+def _free_id(after: int, before: int | None) -> int | None:
+    """Where an entry stood, so that the balances run through it; at the end the next number."""
+    if before is None:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(FREE_ID, {"after": after, "before": before})
+        row = cursor.fetchone()
+    return None if row is None else int(row[0])
+
+
+def _past_credits(account_id: int, record: int, past: int, balance: int, now: datetime) -> LedgerEntry:
+    used = UsageRecord.objects.get(pk=record)
+    return LedgerEntry.objects.create(
+        account_id=account_id,
+        kind=EntryKind.OVERAGE,
+        request_id=f"mended:overage:{record}",
+        units=0,
+        overage_units=past,
+        balance_units=balance,
+        metric_id=used.metric_id,
+        credential_id=used.credential_id,
+        record_id=record,
+        reason="written anew: the entry was lost",
+        occurred_at=now,
+    )

@@ -1,0 +1,132 @@
+"""What a damaged ledger must have said: pure arithmetic on what stands in more than one place.
+
+Each entry says what it moved and the balance after it; each grant says what is left of it; each record says what was paid with
+credits. One wrong figure among them is the one that contradicts two others. What they do not determine is left to a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """As it stands; `grant_id` None: it moves nothing."""
+
+    id: int
+    units: int
+    balance: int
+    grant_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """An entry that is gone: it moved `units` of a grant, after the entry `after_id` (0: the first) and before `before_id`."""
+
+    units: int
+    grant_id: int
+    after_id: int
+    before_id: int | None
+
+
+@dataclass(slots=True)
+class Mending:
+    """What makes the books right: figures by entry and by grant, entries to be written anew, the wallet's balance."""
+
+    units: dict[int, int] = field(default_factory=dict)
+    balances: dict[int, int] = field(default_factory=dict)
+    lost: list[Lost] = field(default_factory=list)
+    remaining: dict[int, int] = field(default_factory=dict)
+    wallet: int | None = None
+    unclear: list[str] = field(default_factory=list)
+
+
+def mending(
+    entries: Sequence[Entry],
+    *,
+    remaining: Mapping[int, int],
+    wallet: int,
+    owed: Sequence[int],
+    has_room: Callable[[int, int], bool],
+) -> Mending:
+    """`entries` in order; `remaining` by grant; `owed`: credits of records of which the ledger knows nothing.
+
+    `has_room`: whether between two entries' numbers one is free, as it is where an entry was.
+    """
+    found, running, before = Mending(), 0, 0
+    short = _short(entries, remaining)
+    for entry, after in zip(entries, [*entries[1:], None], strict=True):
+        wanted = after.balance - after.units if after is not None else wallet
+        if running + entry.units == entry.balance:
+            running = entry.balance
+        elif running + entry.units == wanted:
+            running = found.balances[entry.id] = wanted
+        elif entry.balance == wanted:
+            _moved(
+                found,
+                entry,
+                missing=entry.balance - running - entry.units,
+                gone_after=before if has_room(before, entry.id) else None,
+                short=short,
+                owed=owed,
+            )
+            running = entry.balance
+        else:
+            found.unclear.append(
+                f"entry {entry.id}: neither what it moved nor its balance fits its neighbours"
+            )
+            running = entry.balance
+        before = entry.id
+    _end(found, running=running, wallet=wallet, before=before, short=short)
+    if not found.unclear:
+        found.remaining = {grant: remaining[grant] - left for grant, left in short.items() if left}
+    return found
+
+
+def _short(entries: Sequence[Entry], remaining: Mapping[int, int]) -> dict[int, int]:
+    """By grant: what it says is left, less what its entries sum to."""
+    short = dict(remaining)
+    for entry in entries:
+        if entry.grant_id is not None:
+            short[entry.grant_id] = short.get(entry.grant_id, 0) - entry.units
+    return short
+
+
+def _moved(
+    found: Mending,
+    entry: Entry,
+    *,
+    missing: int,
+    gone_after: int | None,
+    short: dict[int, int],
+    owed: Sequence[int],
+) -> None:
+    """Either this entry moved `missing` more than it says, or one before it is gone that moved as much."""
+    of_grants = [grant for grant, left in short.items() if left == missing]
+    own = entry.grant_id is not None and short.get(entry.grant_id) == missing
+    likely_gone = not own or -missing in owed
+    if gone_after is not None and likely_gone and len(of_grants) == 1:
+        found.lost.append(Lost(missing, of_grants[0], gone_after, entry.id))
+        short[of_grants[0]] = 0
+    elif own and entry.grant_id is not None:
+        found.units[entry.id] = entry.units + missing
+        short[entry.grant_id] = 0
+    else:
+        found.unclear.append(f"entry {entry.id}: {missing:+} before it, and no grant tells whose")
+
+
+def _end(found: Mending, *, running: int, wallet: int, before: int, short: dict[int, int]) -> None:
+    if wallet == running:
+        return
+    missing = wallet - running
+    of_grants = [grant for grant, left in short.items() if left == missing]
+    if len(of_grants) == 1:
+        found.lost.append(Lost(missing, of_grants[0], before, None))
+        short[of_grants[0]] = 0
+    elif not any(short.values()):
+        found.wallet = running
+    else:
+        found.unclear.append(
+            f"the wallet says {wallet}, its ledger {running}, and no grant tells which is right"
+        )
