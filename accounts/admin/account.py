@@ -10,6 +10,7 @@ from uuid import uuid4
 import structlog
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -20,12 +21,14 @@ from accounts.admin.people import account_numbered
 from accounts.models import Account
 from common import audit, clock
 from common.admin.base import ReadOnly
+from common.database import answered_within
 from common.errors import DomainError
 from common.request_id import current_request_id
 
 EVENTS = 60
 FOUND = 50
 MAX_QUERY = 254
+LONGEST_SEARCH_S = 5
 
 log = structlog.get_logger(__name__)
 
@@ -47,12 +50,16 @@ class AccountAdmin(ReadOnly):
         """Search by anything a customer may quote. One account found: straight to its page."""
         self._check(request)
         text = request.POST.get("q", "").replace("\0", "").strip()[:MAX_QUERY]
-        found = found_by(request.user, text) if text else []
+        found, unanswered = found_by(request.user, text) if text else ([], [])
         if len({account.pk for account, _ in found}) == 1:
             return HttpResponseRedirect(_story_address(found[0][0].pk))
         if text and not found and _happened(request, text):
             return self._request_page(request, text)
-        context = self._context(request, "Find an account") | {"q": text, "found": found}
+        context = self._context(request, "Find an account") | {
+            "q": text,
+            "found": found,
+            "unanswered": unanswered,
+        }
         return TemplateResponse(request, "admin/support/search.html", context)
 
     def change_view(
@@ -155,11 +162,23 @@ def act_run(act: story.Act, *, account: Account, staff: Any, values: dict[str, A
         raise
 
 
-def found_by(staff: Any, text: str) -> list[tuple[Account, str]]:
-    """The accounts that a text leads to, each with what of it was found, as far as this member of staff may look."""
-    found = [one for finder in story.allowed(staff, story.finders) for one in finder.find(text)][:FOUND]
+def found_by(staff: Any, text: str) -> tuple[list[tuple[Account, str]], list[str]]:
+    """The accounts that a text leads to, each with what of it was found, as far as this member of staff may look.
+
+    And the kinds of search that did not answer in time: their finding nothing says nothing.
+    """
+    found: list[story.Found] = []
+    unanswered = []
+    for finder in story.allowed(staff, story.finders):
+        try:
+            with answered_within(LONGEST_SEARCH_S):
+                found += finder.find(text)
+        except OperationalError:
+            log.exception("search_unanswered", finder=finder.name)
+            unanswered.append(finder.name)
+    found = found[:FOUND]
     accounts = Account.objects.in_bulk({one.account_id for one in found})
-    return [(accounts[one.account_id], one.by) for one in found if one.account_id in accounts]
+    return [(accounts[one.account_id], one.by) for one in found if one.account_id in accounts], unanswered
 
 
 def events_before(account: Account, sources: list[story.Source], before: datetime) -> list[story.Event]:

@@ -67,6 +67,16 @@ class PlanChange(models.Model):
             models.Index(fields=["account", "-requested_at"], name="plan_change_by_account"),
             models.Index(fields=["request_id"], name="plan_change_by_request"),
             models.Index(
+                fields=["stripe_invoice_id"],
+                condition=~Q(stripe_invoice_id=""),
+                name="plan_change_by_invoice",
+            ),
+            models.Index(
+                fields=["stripe_subscription_id"],
+                condition=~Q(stripe_subscription_id=""),
+                name="plan_change_by_stripe_sub",
+            ),
+            models.Index(
                 fields=["last_tried_at"], condition=Q(status=ChangeStatus.PENDING), name="plan_change_open"
             ),
         ]

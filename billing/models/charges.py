@@ -48,6 +48,9 @@ class OverageCharge(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["account", "-requested_at"], name="overage_by_account"),
             models.Index(
+                fields=["stripe_invoice_id"], condition=~Q(stripe_invoice_id=""), name="overage_by_invoice"
+            ),
+            models.Index(
                 fields=["requested_at"],
                 condition=Q(status=ChargeStatus.PENDING)
                 | Q(status=ChargeStatus.ACCEPTED, record_id__isnull=True)

@@ -35,6 +35,7 @@ class InvoicePayment(models.Model):
     class Meta:
         indexes: ClassVar = [
             models.Index(fields=["account", "-requested_at"], name="invoice_payment_by_account"),
+            models.Index(fields=["stripe_invoice_id"], name="invoice_payment_by_invoice"),
             models.Index(
                 fields=["requested_at"],
                 condition=Q(status=PaymentStatus.PENDING),
@@ -89,6 +90,16 @@ class PaymentAttempt(models.Model):
             models.Index(fields=["stripe_intent_id"], name="payment_attempt_by_intent"),
             models.Index(fields=["request_id"], name="payment_attempt_by_request"),
             models.Index(fields=["attempted_at"], name="payment_attempt_by_time"),
+            models.Index(
+                fields=["stripe_invoice_id"],
+                condition=~Q(stripe_invoice_id=""),
+                name="payment_attempt_by_invoice",
+            ),
+            models.Index(
+                fields=["card_last4", "-attempted_at"],
+                condition=~Q(card_last4=""),
+                name="payment_attempt_by_card",
+            ),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(

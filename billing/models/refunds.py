@@ -71,6 +71,7 @@ class Refund(models.Model):
     class Meta:
         indexes: ClassVar = [
             models.Index(fields=["account", "-requested_at"], name="refund_by_account"),
+            models.Index(fields=["stripe_invoice_id"], name="refund_by_invoice"),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(

@@ -24,7 +24,7 @@ def remove(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0006_support")]
+    dependencies = [("accounts", "0007_membership_notices")]
 
     operations = [
         migrations.AlterModelOptions("account", options={"permissions": [*BEFORE[:2], RIGHT, *BEFORE[2:]]}),
