@@ -5,7 +5,13 @@ from django.contrib import admin
 from common.admin.base import ReadOnly
 from quotas.models import Bucket, Entitlement, Grant, LedgerEntry, RefusedCall, Reservation, UsageDay
 
-BY_ACCOUNT = "An account's number"
+
+class OfAccounts(ReadOnly):
+    """Rows of accounts, the newest first, looked for by the account's number."""
+
+    search_fields = ("=account_id",)
+    search_help_text = "An account's number"
+    ordering = ("-id",)
 
 
 @admin.register(RefusedCall)
@@ -18,7 +24,7 @@ class RefusedCallAdmin(ReadOnly):
 
 
 @admin.register(Bucket)
-class BucketAdmin(ReadOnly):
+class BucketAdmin(OfAccounts):
     list_display = (
         "id",
         "account_id",
@@ -31,13 +37,10 @@ class BucketAdmin(ReadOnly):
         "mode",
     )
     list_select_related = ("metric",)
-    search_fields = ("=account__id",)
-    search_help_text = BY_ACCOUNT
-    ordering = ("-id",)
 
 
 @admin.register(Entitlement)
-class EntitlementAdmin(ReadOnly):
+class EntitlementAdmin(OfAccounts):
     list_display = (
         "account_id",
         "metric",
@@ -50,13 +53,10 @@ class EntitlementAdmin(ReadOnly):
     )
     list_filter = ("source",)
     list_select_related = ("metric",)
-    search_fields = ("=account__id",)
-    search_help_text = BY_ACCOUNT
-    ordering = ("-id",)
 
 
 @admin.register(Grant)
-class GrantAdmin(ReadOnly):
+class GrantAdmin(OfAccounts):
     list_display = (
         "id",
         "account_id",
@@ -68,13 +68,12 @@ class GrantAdmin(ReadOnly):
         "reason",
     )
     list_filter = ("source",)
-    search_fields = ("=account__id", "=request_id")
+    search_fields = ("=account_id", "=request_id")
     search_help_text = "An account's number, or what the credits were given for"
-    ordering = ("-id",)
 
 
 @admin.register(LedgerEntry)
-class LedgerEntryAdmin(ReadOnly):
+class LedgerEntryAdmin(OfAccounts):
     list_display = (
         "id",
         "account_id",
@@ -86,18 +85,14 @@ class LedgerEntryAdmin(ReadOnly):
         "occurred_at",
     )
     list_filter = ("kind",)
-    search_fields = ("=account__id", "=request_id")
+    search_fields = ("=account_id", "=request_id")
     search_help_text = "An account's number, or an entry's key"
-    ordering = ("-id",)
 
 
 @admin.register(UsageDay)
-class UsageDayAdmin(ReadOnly):
+class UsageDayAdmin(OfAccounts):
     list_display = ("day", "account_id", "credential_id", "metric", "units", "overage_units", "operations")
     list_select_related = ("metric",)
-    search_fields = ("=account_id",)
-    search_help_text = BY_ACCOUNT
-    ordering = ("-id",)
 
 
 @admin.register(Reservation)

@@ -14,6 +14,10 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.admin import account, story
 from accounts.models import User
+from common import audit, clock
+from common.admin import base
+from common.admin.records import AuditEntryAdmin
+from common.models import AuditEntry
 from tests.admin.test_roles import client_of
 
 pytestmark = [pytest.mark.req("OP-1"), pytest.mark.django_db]
@@ -134,3 +138,16 @@ def test_a_search_that_takes_too_long_is_ended_and_named(db, monkeypatch):
     root = User.objects.create_user("root@staff.test", None, is_staff=True, is_superuser=True)
     page = client_of(root).post("/admin/accounts/account/", {"q": "nobody@example.test"}).content.decode()
     assert "Looking by slow took too long" in page
+
+
+def test_a_list_that_takes_too_long_is_ended(db, monkeypatch):
+    monkeypatch.setattr(base, "LONGEST_LIST_S", 1)
+    monkeypatch.setattr(
+        AuditEntryAdmin,
+        "get_queryset",
+        lambda *_: AuditEntry.objects.extra(where=["pg_sleep(30) IS NOT NULL"]),
+    )
+    audit.record(actor=None, account_id=None, action="thing.done", now=clock.now())
+    root = User.objects.create_user("root@staff.test", None, is_staff=True, is_superuser=True)
+    answer = client_of(root).get("/admin/common/auditentry/", follow=True)
+    assert "That list took too long" in answer.content.decode()

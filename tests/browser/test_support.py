@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -82,6 +83,42 @@ def test_from_a_refusal_to_a_credit_the_customer_sees(visitor: Open, check, shar
     assert [(each["units"], each["reason"]) for each in movements] == [(12, "messages lost in an outage")]
     customer.open("/account/billing/credits/")
     expect(customer.page.get_by_text("messages lost in an outage").first).to_be_visible()
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.req("QU-14")
+def test_a_limit_is_raised_and_the_next_call_passes(visitor: Open, check, shared_stack: Stack):
+    customer = visitor()
+    email, _, caller = refused_call(customer, shared_stack)
+    one = visitor()
+    page = sign_in_as_staff(one, "support")
+    one.open("/admin/accounts/account/")
+    page.get_by_label("What the customer quotes").fill(email)
+    page.get_by_role("button", name="Find").click()
+    page.get_by_role("link", name="Raise a limit").click()
+    page.get_by_label("Limit", exact=True).select_option("messages/day")
+    page.get_by_label("Allow in all").fill("8")
+    page.get_by_label("Until").fill(f"{datetime.now(UTC) + timedelta(days=2):%Y-%m-%dT%H:%M}")
+    page.get_by_label("Reason").fill("promised on the telephone")
+    found = check(page, "admin-raise-limit")
+    page.get_by_role("button", name="Raise a limit").click()
+    expect(page.get_by_text("messages per day: 8 until")).to_be_visible()
+    assert caller.post("/v1/chat/messages", {"text": "And now?"}).ok
+    customer.open("/account/")
+    expect(customer.page.get_by_text("Raised by our support").first).to_be_visible()
+    found += check(customer.page, "overview-raised")
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.req("OP-2")
+def test_how_all_of_it_is_doing(visitor: Open, check):
+    one = visitor()
+    page = sign_in_as_staff(one, "auditor")
+    page.get_by_role("link", name="Operations").first.click()
+    for title in ("Unlike usual", "Revenue", "Overdue accounts", "Deliveries from Stripe", "Open at Stripe"):
+        expect(page.get_by_role("heading", name=title)).to_be_visible()
+    expect(page.get_by_text("took too long")).to_have_count(0)
+    found = check(page, "admin-operations")
     assert not found, "\n".join(found)
 
 
