@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import OpClass
 from django.db import models
 from django.db.models.functions import Lower, Upper
 from django.utils.timezone import now as real_now
@@ -117,11 +116,8 @@ class Account(models.Model):
                 name="account_personal_has_owner",
             ),
         ]
-        # How staff look: an address as it is, a name by its beginning.
-        indexes: ClassVar = [
-            models.Index(Upper("billing_email"), name="account_by_billing_email"),
-            models.Index(OpClass(Upper("name"), name="text_pattern_ops"), name="account_by_name"),
-        ]
+        # How staff look for an address; a name is found by its beginning with an index that migration 0009 makes.
+        indexes: ClassVar = [models.Index(Upper("billing_email"), name="account_by_billing_email")]
         # What staff may do to an account (accounts.admin.roles); none of it follows from being staff.
         permissions: ClassVar = [
             ("adjust_credits", "Can give or take credits"),
