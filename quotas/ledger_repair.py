@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, transaction
 
@@ -25,17 +26,34 @@ WHERE NOT EXISTS (SELECT 1 FROM quotas_ledgerentry WHERE id = n) ORDER BY n LIMI
 """
 # Records that were paid with credits, or went past them, of which no entry is left.
 UNPAID = """
-SELECT u.id, u.credit_units * coalesce(r.credits_per_unit, e.credits_per_unit, 1), u.overage_units
-FROM quotas_usagerecord u LEFT JOIN quotas_reservation r ON r.record_id = u.id AND r.account_id = u.account_id
-LEFT JOIN LATERAL (SELECT max(credits_per_unit) AS credits_per_unit FROM quotas_entitlement
+WITH entered AS (
+  SELECT coalesce(l.record_id, r.record_id) AS record_id, bool_or(l.units < 0) AS paid, bool_or(l.overage_units > 0) AS past
+  FROM quotas_ledgerentry l LEFT JOIN quotas_reservation r ON r.id = l.reservation_id
+  WHERE l.account_id = %(account)s GROUP BY 1
+)
+SELECT u.id, r.id,
+  CASE WHEN u.credit_units > 0 AND e.paid IS NOT TRUE
+    THEN u.credit_units * coalesce(r.credits_per_unit, price.credits, 1) ELSE 0 END,
+  CASE WHEN u.overage_units > 0 AND e.past IS NOT TRUE THEN u.overage_units ELSE 0 END
+FROM quotas_usagerecord u LEFT JOIN entered e ON e.record_id = u.id
+LEFT JOIN quotas_reservation r ON r.record_id = u.id AND r.account_id = u.account_id
+LEFT JOIN LATERAL (SELECT max(credits_per_unit) AS credits FROM quotas_entitlement
   WHERE account_id = u.account_id AND metric_id = u.metric_id AND valid_from <= u.occurred_at
-    AND (valid_until IS NULL OR valid_until > u.occurred_at)) AS e ON true
-WHERE u.account_id = %(account)s AND (u.credit_units > 0 OR u.overage_units > 0) AND NOT EXISTS (
-  SELECT 1 FROM quotas_ledgerentry l LEFT JOIN quotas_reservation lr ON lr.id = l.reservation_id
-  WHERE l.account_id = u.account_id AND coalesce(l.record_id, lr.record_id) = u.id
-    AND (CASE WHEN u.credit_units > 0 THEN l.units < 0 ELSE l.overage_units > 0 END))
+    AND (valid_until IS NULL OR valid_until > u.occurred_at)) AS price ON true
+WHERE u.account_id = %(account)s AND u.kind <> 'reverse'
+  AND (u.credit_units > 0 AND e.paid IS NOT TRUE OR u.overage_units > 0 AND e.past IS NOT TRUE)
 ORDER BY u.id
 """
+
+
+@dataclass(frozen=True, slots=True)
+class _Unpaid:
+    """A record, what paid credits for it, and what of that the ledger does not know."""
+
+    record_id: int
+    reservation_id: UUID | None
+    credit_count: int
+    past_units: int
 
 
 @dataclass(slots=True)
@@ -61,7 +79,7 @@ def ledger_mend(*, account_id: int, actor: Any, dry_run: bool = False, now: date
         [Entry(one.pk, one.units, one.balance_units, one.grant_id) for one in rows],
         remaining={pk: grant.remaining_units for pk, grant in grants.items()},
         wallet=wallet.balance_units,
-        owed=[owed for _, owed, _ in unpaid if owed],
+        owed=[one.credit_count for one in unpaid if one.credit_count],
         has_room=lambda after, before: _free_id(after, before) is not None,
     )
     told.unclear = [f"account {account_id}: {line}" for line in found.unclear]
@@ -74,18 +92,17 @@ def ledger_mend(*, account_id: int, actor: Any, dry_run: bool = False, now: date
     return told
 
 
-def _unpaid(account_id: int) -> list[tuple[int, int, int]]:
-    """(record, credits, units past them)."""
+def _unpaid(account_id: int) -> list[_Unpaid]:
     with connection.cursor() as cursor:
         cursor.execute(UNPAID, {"account": account_id})
-        return [(pk, int(owed), int(past)) for pk, owed, past in cursor.fetchall()]
+        return [_Unpaid(pk, held, int(owed), int(past)) for pk, held, owed, past in cursor.fetchall()]
 
 
 def _write(
     wallet: Wallet,
     found: Mending,
     grants: dict[int, Grant],
-    unpaid: list[tuple[int, int, int]],
+    unpaid: list[_Unpaid],
     now: datetime,
 ) -> list[str]:
     lines = _overwrite(found)
@@ -98,10 +115,12 @@ def _write(
         Wallet.objects.filter(pk=wallet.pk).update(balance_units=found.wallet)
         lines.append(f"the wallet has {found.wallet}, as its ledger says")
     balance = wallet.balance_units if found.wallet is None else found.wallet
-    for record, owed, past in unpaid:
-        if past and not owed:
-            made = _past_credits(wallet.account_id, record, past, balance, now)
-            lines.append(f"entry {made.pk} written anew: {past} units past the credits for record {record}")
+    for one in unpaid:
+        if one.past_units:
+            made = _past_credits(wallet.account_id, one, balance, now)
+            lines.append(
+                f"entry {made.pk} written anew: {one.past_units} units past the credits for record {one.record_id}"
+            )
     return lines
 
 
@@ -121,9 +140,7 @@ def _overwrite(found: Mending) -> list[str]:
     return lines
 
 
-def _write_anew(
-    wallet: Wallet, lost: Lost, grant: Grant, unpaid: list[tuple[int, int, int]], now: datetime
-) -> str:
+def _write_anew(wallet: Wallet, lost: Lost, grant: Grant, unpaid: list[_Unpaid], now: datetime) -> str:
     before = (
         LedgerEntry.objects.filter(account_id=wallet.account_id, pk__lte=lost.after_id)
         .order_by("-pk")
@@ -137,11 +154,12 @@ def _write_anew(
         balance_units=(before.balance_units if before else 0) + lost.units,
         reason="written anew: the entry was lost",
     )
-    record = next((pk for pk, owed, _ in unpaid if owed == -lost.units), None)
-    if record is not None:
-        used = UsageRecord.objects.get(pk=record)
-        entry.kind, entry.record_id, entry.metric_id = EntryKind.USE, record, used.metric_id
-        entry.request_id, entry.occurred_at = f"mended:use:{record}", used.occurred_at
+    of = next((one for one in unpaid if one.credit_count == -lost.units), None)
+    if of is not None:
+        used = UsageRecord.objects.get(pk=of.record_id)
+        entry.kind, entry.metric_id, entry.occurred_at = EntryKind.USE, used.metric_id, used.occurred_at
+        entry.request_id, entry.reservation_id = f"mended:use:{of.record_id}", of.reservation_id
+        entry.record_id = None if of.reservation_id else of.record_id
     elif not grant.entries.exists() and lost.units == grant.units:
         entry.kind, entry.request_id = EntryKind.GRANT, f"grant:{grant.request_id}"
         entry.reason, entry.occurred_at = grant.reason, grant.granted_at
@@ -162,18 +180,18 @@ def _free_id(after: int, before: int | None) -> int | None:
     return None if row is None else int(row[0])
 
 
-def _past_credits(account_id: int, record: int, past: int, balance: int, now: datetime) -> LedgerEntry:
-    used = UsageRecord.objects.get(pk=record)
+def _past_credits(account_id: int, one: _Unpaid, balance: int, now: datetime) -> LedgerEntry:
+    used = UsageRecord.objects.get(pk=one.record_id)
     return LedgerEntry.objects.create(
         account_id=account_id,
         kind=EntryKind.OVERAGE,
-        request_id=f"mended:overage:{record}",
+        request_id=f"mended:overage:{one.record_id}",
         units=0,
-        overage_units=past,
+        overage_units=one.past_units,
         balance_units=balance,
         metric_id=used.metric_id,
         credential_id=used.credential_id,
-        record_id=record,
+        record_id=one.record_id,
         reason="written anew: the entry was lost",
         occurred_at=now,
     )

@@ -105,7 +105,8 @@ def _moved(
     """Either this entry moved `missing` more than it says, or one before it is gone that moved as much."""
     of_grants = [grant for grant, left in short.items() if left == missing]
     own = entry.grant_id is not None and short.get(entry.grant_id) == missing
-    likely_gone = not own or -missing in owed
+    turns = entry.units * (entry.units + missing) <= 0  # what was given was never taken
+    likely_gone = not own or turns or -missing in owed
     if gone_after is not None and likely_gone and len(of_grants) == 1:
         found.lost.append(Lost(missing, of_grants[0], gone_after, entry.id))
         short[of_grants[0]] = 0

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 STORY = ("accounts.view_account",)
-PEOPLE = ("accounts.view_user", "accounts.view_notification", "accounts.view_membership")
+PEOPLE = ("accounts.view_user", "accounts.view_notification")
 USE = (
     "quotas.view_refusedcall",
     "quotas.view_bucket",

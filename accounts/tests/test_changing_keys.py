@@ -41,11 +41,11 @@ def test_tokens_of_people(changed, keep):
     person = make_person(now=database_now())
     client = APIClient()
     client.credentials(**bearer(person))
-    assert client.get("/v1/account").status_code == 200
+    assert client.get("/v1/account/settings").status_code == 200
     changed(keep=keep)
-    assert client.get("/v1/account").status_code == (200 if keep else 401)
+    assert client.get("/v1/account/settings").status_code == (200 if keep else 401)
     client.credentials(**bearer(person))
-    assert client.get("/v1/account").status_code == 200, "what is signed now is good"
+    assert client.get("/v1/account/settings").status_code == 200, "what is signed now is good"
 
 
 @pytest.mark.parametrize("keep", [True, False])

@@ -36,7 +36,7 @@ class PaymentAttemptAdmin(ReadOnly):
         "=stripe_intent_id",
         "=stripe_invoice_id",
         "=request_id",
-        "=account__id",
+        "=account_id",
     )
     ordering = ("-attempted_at",)
 
@@ -53,7 +53,7 @@ class InvoicePaymentAdmin(ReadOnly):
         "request_id",
     )
     list_filter = ("status",)
-    search_fields = ("=stripe_invoice_id", "=request_id", "=account__id")
+    search_fields = ("=stripe_invoice_id", "=request_id", "=account_id")
     ordering = ("-requested_at",)
 
 
@@ -68,7 +68,7 @@ class UnpaidInvoiceAdmin(ReadOnly):
         "attempts",
         "next_attempt_at",
     )
-    search_fields = ("=stripe_invoice_id", "=subscription__account__id")
+    search_fields = ("=stripe_invoice_id", "=subscription__account_id")
     ordering = ("owed_since",)
 
 
@@ -86,7 +86,7 @@ class SubscriptionAdmin(ReadOnly):
     )
     list_filter = ("status", "access")
     list_select_related = ("plan_version__plan", "price")
-    search_fields = ("=stripe_subscription_id", "=account__id")
+    search_fields = ("=stripe_subscription_id", "=account_id")
     search_help_text = "A Stripe id, or an account's number"
     ordering = ("-started_at",)
 
@@ -103,7 +103,12 @@ class PlanChangeAdmin(ReadOnly):
         "request_id",
     )
     list_filter = ("status", "kind")
-    search_fields = ("=request_id", "=stripe_invoice_id", "=stripe_subscription_id", "=account__id")
+    search_fields = (
+        "=request_id",
+        "=stripe_invoice_id",
+        "=stripe_subscription_id",
+        "=account_id",
+    )
     search_help_text = "A request id, a Stripe id, or an account's number"
     ordering = ("-requested_at",)
 
@@ -112,7 +117,12 @@ class PlanChangeAdmin(ReadOnly):
 class RefundAdmin(ReadOnly):
     list_display = ("requested_at", "account_id", "kind", "status", "amount_minor", "currency", "reason")
     list_filter = ("status", "kind")
-    search_fields = ("=stripe_invoice_id", "=stripe_credit_note_id", "=request_id", "=account__id")
+    search_fields = (
+        "=stripe_invoice_id",
+        "=stripe_credit_note_id",
+        "=request_id",
+        "=account_id",
+    )
     ordering = ("-requested_at",)
 
 
@@ -127,7 +137,7 @@ class DisputeAdmin(ReadOnly):
 @admin.register(Withdrawal)
 class WithdrawalAdmin(ReadOnly):
     list_display = ("requested_at", "account_id", "paid_minor", "refund_minor", "currency", "completed_at")
-    search_fields = ("=id", "=account__id")
+    search_fields = ("=id", "=account_id")
     ordering = ("-requested_at",)
 
 
@@ -144,7 +154,7 @@ class OverageChargeAdmin(ReadOnly):
         "reversed_at",
     )
     list_filter = ("status",)
-    search_fields = ("=stripe_invoice_id", "=request_id", "=work_ref", "=account__id")
+    search_fields = ("=stripe_invoice_id", "=request_id", "=work_ref", "=account_id")
     ordering = ("-requested_at",)
 
 

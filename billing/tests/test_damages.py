@@ -5,7 +5,7 @@ import re
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import InternalError, connection, transaction
+from django.db import IntegrityError, connection, transaction
 
 from billing.gateways.client import api
 from billing.models import Subscription
@@ -105,7 +105,7 @@ def test_what_verify_books_finds_is_mended_by_the_command_it_names(account, name
 def test_the_ledger_is_append_only_again_afterwards(account):
     by_hand(DAMAGES["a ledger row: what it moved"], account=account.pk)
     assert run("mend_ledger", "--account", str(account.pk))[0] == 0
-    with pytest.raises(InternalError), transaction.atomic():
+    with pytest.raises(IntegrityError), transaction.atomic():
         LedgerEntry.objects.filter(account=account).update(units=1)
 
 

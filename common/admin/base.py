@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.db import OperationalError, models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -31,6 +32,24 @@ class ReadOnly(admin.ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
         return False
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: models.QuerySet[Any], search_term: str
+    ) -> tuple[models.QuerySet[Any], bool]:
+        """Exactly, and as what each field holds, so that an index finds it.
+
+        The stock search compares upper-case texts, for which it reads the whole table.
+        """
+        text = search_term.replace("\0", "").strip()
+        if not text:
+            return queryset, False
+        wanted = models.Q(pk__in=[])
+        for name in self.get_search_fields(request):
+            path = str(name).removeprefix("=")
+            value = _as_held(self.model, path, text)
+            if value is not None:
+                wanted |= models.Q(**{path: value})
+        return queryset.filter(wanted), False
+
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """The list, asked for a few seconds at most."""
         try:
@@ -43,3 +62,20 @@ class ReadOnly(admin.ModelAdmin):
                 "That list took too long and was ended. Look for an account’s number or a request id in it instead.",
             )
             return HttpResponseRedirect(reverse("admin:index"))
+
+
+def _as_held(model: type[models.Model], path: str, text: str) -> Any:
+    """The text as a value of the field at that path; None where it cannot be one."""
+    *through, last = path.split("__")
+    for part in through:
+        related = model._meta.get_field(part).related_model
+        assert isinstance(related, type)
+        model = related
+    field: Any = model._meta.get_field(last)
+    field = field.target_field if isinstance(field, models.ForeignKey) else field
+    try:
+        value = field.to_python(text)
+        field.run_validators(value)
+    except ValidationError:
+        return None
+    return value

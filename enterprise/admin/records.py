@@ -9,7 +9,7 @@ from enterprise.models import Contract, Credential
 @admin.register(Contract)
 class ContractAdmin(ReadOnly):
     list_display = ("title", "account_id", "collection", "period_months", "starts_at", "ends_at")
-    search_fields = ("=public_id", "=account__id")
+    search_fields = ("=public_id", "=account_id")
     search_help_text = "A contract's id, or an account's number"
     ordering = ("-starts_at",)
 
@@ -17,7 +17,7 @@ class ContractAdmin(ReadOnly):
 @admin.register(Credential)
 class CredentialAdmin(ReadOnly):
     list_display = ("prefix", "name", "account_id", "created_at", "expires_at", "revoked_at", "last_used_at")
-    search_fields = ("=prefix", "=account__id")
+    search_fields = ("=prefix", "=account_id")
     search_help_text = "The part of a key before its last underscore, or an account's number"
     ordering = ("-created_at",)
     exclude = ("secret_hash",)
