@@ -83,7 +83,7 @@ def _furnish() -> tuple[int, Any]:
             now=now,
         )
         usage_consume(account_id=account.pk, metric="messages")
-    client = APIClient()
+    client = APIClient(SERVER_NAME="127.0.0.1")
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {issue(user).access}")
     return account.pk, client
 
