@@ -15,7 +15,7 @@ from django.db import connection, transaction
 
 from accounts.locks import lock_account
 from common import audit
-from quotas.enums import EntryKind
+from quotas.enums import EntryKind, GrantSource
 from quotas.ledger_rules import Entry, Lost, Mending, mending
 from quotas.models import Grant, LedgerEntry, UsageRecord, Wallet
 
@@ -160,8 +160,13 @@ def _write_anew(wallet: Wallet, lost: Lost, grant: Grant, unpaid: list[_Unpaid],
         entry.kind, entry.metric_id, entry.occurred_at = EntryKind.USE, used.metric_id, used.occurred_at
         entry.request_id, entry.reservation_id = f"mended:use:{of.record_id}", of.reservation_id
         entry.record_id = None if of.reservation_id else of.record_id
-    elif not grant.entries.exists() and lost.units == grant.units:
-        entry.kind, entry.request_id = EntryKind.GRANT, f"grant:{grant.request_id}"
+    elif (
+        lost.units == grant.units
+        and not grant.entries.filter(request_id=f"grant:{grant.request_id}").exists()
+    ):
+        by_support = grant.source == GrantSource.SUPPORT
+        entry.kind = EntryKind.ADJUSTMENT if by_support else EntryKind.GRANT
+        entry.request_id = f"grant:{grant.request_id}"
         entry.reason, entry.occurred_at = grant.reason, grant.granted_at
     else:
         entry.kind, entry.request_id = EntryKind.ADJUSTMENT, f"mended:{grant.pk}:{lost.after_id}:{lost.units}"

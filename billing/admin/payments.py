@@ -53,7 +53,7 @@ class InvoicePaymentAdmin(ReadOnly):
         "request_id",
     )
     list_filter = ("status",)
-    search_fields = ("=stripe_invoice_id", "=request_id", "=account_id")
+    search_fields = ("=stripe_invoice_id", "=account_id")
     ordering = ("-requested_at",)
 
 
@@ -120,7 +120,6 @@ class RefundAdmin(ReadOnly):
     search_fields = (
         "=stripe_invoice_id",
         "=stripe_credit_note_id",
-        "=request_id",
         "=account_id",
     )
     ordering = ("-requested_at",)
@@ -154,7 +153,7 @@ class OverageChargeAdmin(ReadOnly):
         "reversed_at",
     )
     list_filter = ("status",)
-    search_fields = ("=stripe_invoice_id", "=request_id", "=work_ref", "=account_id")
+    search_fields = ("=stripe_invoice_id", "=work_ref", "=account_id")
     ordering = ("-requested_at",)
 
 

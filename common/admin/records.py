@@ -27,8 +27,8 @@ class AuditEntryAdmin(ReadOnly):
 class OutboxMessageAdmin(ReadOnly):
     list_display = ("id", "task", "due_at", "attempts", "done_at", "parked_at", "request_id")
     list_filter = (("parked_at", admin.EmptyFieldListFilter), ("done_at", admin.EmptyFieldListFilter))
-    search_fields = ("=id", "=task", "=dedupe_key")
-    search_help_text = "A number, a task's name, or a key"
+    search_fields = ("=id", "=dedupe_key")
+    search_help_text = "A number, or a key"
     ordering = ("-id",)
     exclude = ("payload",)  # may name people; who looks after queues needs no names
 

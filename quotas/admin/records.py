@@ -99,6 +99,6 @@ class UsageDayAdmin(OfAccounts):
 class ReservationAdmin(ReadOnly):
     list_display = ("id", "account_id", "metric_id", "units", "status", "expires_at", "request_id")
     list_filter = ("status",)
-    search_fields = ("=id", "=account_id")
-    search_help_text = "A reservation's id, or an account's number"
+    search_fields = ("=id",)
+    search_help_text = "A reservation's id"
     ordering = ("-expires_at",)

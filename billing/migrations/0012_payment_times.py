@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("billing", "0010_payer_confirms")]
+    dependencies = [("billing", "0011_disputes_and_card_choices")]
 
     operations = [
         AddIndexConcurrently(

@@ -10,7 +10,7 @@ INVOICE = Q(stripe_invoice_id="")
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("billing", "0011_payment_times")]
+    dependencies = [("billing", "0012_payment_times")]
 
     operations = [
         AddIndexConcurrently(
