@@ -33,6 +33,7 @@ QUOTED = {
 }
 SMALL = {
     "billing_unpaidinvoice",  # what is owed at this moment
+    "billing_dispute",  # a bank's claim is rare
     "billing_drift",
     "common_anomaly",
     "quotas_metric",

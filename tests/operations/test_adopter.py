@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.operations.test_migrations_back import Living, connected, living
+from tests.operations.living import Living, connected, living
 
 pytestmark = [pytest.mark.req("OP-6"), pytest.mark.slow]
 __all__ = ["living"]
