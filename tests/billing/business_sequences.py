@@ -64,17 +64,13 @@ def _started(life: Organisation) -> str:
 
 
 def _renewed_with_overage(life: Organisation) -> None:
+    """Used again in the next period's first second, of whose credits nobody has told us: they pay for it, nothing is
+    charged.
+    """
     days(life, 10)
     life.uses(LITTLE, "work")
     life.live_to(life.period_end)
-    hours(life, 2)
     life.uses(LITTLE, "work of the next period")
-
-
-def _used_as_the_period_ends(life: Organisation) -> None:
-    """In the next period's first second, of whose credits nobody has told us: they pay for it, nothing is charged."""
-    life.live_to(life.period_end)
-    life.uses(LITTLE, "work")
 
 
 def _collected(life: Organisation) -> None:
@@ -138,8 +134,6 @@ BUSINESS_HAPPENINGS = {
     for name, (before, act) in {
         "an organisation's start": (_on(None), _started),
         "a renewal with overage": (_on("growth", 0), _renewed_with_overage),
-        "use as the period ends": (_on("growth", 0), _used_as_the_period_ends),
-        "overage collected early": (_on("growth", 0), _collected),
         "overage refused, then collected": (_on("growth", 0), _refused_then_collected),
         "an upgrade with overage": (_on("starter", 0), _up_with_overage),
         "overage taken back": (_on("growth", 0), _taken_back),

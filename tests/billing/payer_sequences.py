@@ -114,7 +114,6 @@ def _renewal_confirmed(life: Life) -> None:
 
 PAYER_HAPPENINGS = {
     "a start, confirmed by the payer": Happening(_asking(), _confirmed("premium/month")),
-    "a start, refused by the bank": Happening(_asking(), _refused("basic/month"), mirrors=False),
     "a start, left": Happening(_asking(), _left("basic/year"), agrees=False),
     "an upgrade, confirmed by the payer": Happening(
         _asking("basic/month"), _confirmed("basic/year"), mirrors=False

@@ -13,6 +13,7 @@ AT_ONCE = "nothing, at once"
 DAYS = {"basic": 7, "premium": 14}
 MOMENTS = ("middle", "last second", "trial over")  # and nobody has told us that it is
 PAID = [one for one in AMOUNTS if one != FREE]
+BY_THE_MONTH = ("basic/month", "premium/month")
 PAID_NOW = ("basic/month", "premium/month")
 """The way up to a plan without a trial, on which everything that can happen to a payment is shown."""
 PAYMENTS = ("declined", "insufficient", "provider down", "needs action", *PAYERS)
@@ -53,14 +54,14 @@ def trial_cases() -> list[TrialCase]:
 
 
 def _with_a_card() -> list[TrialCase]:
-    """Every change in the middle; the same in the last second; and some when the trial is over."""
+    """Every change in the middle; those of who pays by the month also in the last second, and some when it is over."""
     pairs = [(a, b) for a, b in product(PAID, [*AMOUNTS, AT_ONCE]) if a != b]
-    found = [_case(a, b, moment) for moment in ("middle", "last second") for a, b in pairs if b != AT_ONCE]
-    found += [_case(a, AT_ONCE) for a in PAID]
+    both = [("middle", *pair) for pair in pairs]
+    both += [("last second", a, b) for a, b in pairs if a in BY_THE_MONTH and b != AT_ONCE]
+    found = [_case(a, b, moment) for moment, a, b in both]
     found += [
         _case(a, b, moment, trial_goes_on=False)
-        for moment in ("middle", "last second")
-        for a, b in pairs
+        for moment, a, b in both
         if b != AT_ONCE and is_upgrade(a, b) and plan_of(a) != plan_of(b)
     ]
     return found + [
