@@ -199,26 +199,32 @@ def _is_being_cancelled(account_id: int) -> bool:
 
 
 def _settle_scheduled(subscription: Subscription, state: SubscriptionState, moment: datetime) -> bool:
-    """A scheduled change whose moment has come is applied; one that was taken away at Stripe is undone."""
+    """A scheduled change whose moment has come is applied; one that was taken away at Stripe, or that the subscription's
+    end was before, is undone. Whether that says what has become of the subscription.
+    """
     found = change_in_flight(subscription.account_id)
     if found is None or found.status != ChangeStatus.SCHEDULED or found.subscription_id != subscription.pk:
         return False
     change = lock_plan_change(found.pk)
+    has_ended = state.status in ENDED
     if _switched(change, state):
         change.status = ChangeStatus.APPLIED
-    elif state.schedule_id is None and state.cancel_at is None:
+    elif has_ended or (state.schedule_id is None and state.cancel_at is None):
         change.status = ChangeStatus.UNDONE
     else:
         return False
     change.settled_at = moment
     change.save()
-    change_record(change, moment)
+    never_came = has_ended and change.status == ChangeStatus.UNDONE
+    change_record(change, moment, is_told=not never_came)
     if state.schedule_id is not None:
         schedule_release_promise(subscription, state.schedule_id, moment)
-    return True
+    return not never_came
 
 
 def _switched(change: PlanChange, state: SubscriptionState) -> bool:
-    if state.status in ENDED:
-        return True
-    return change.to_price is not None and change.to_price.stripe_price_id == state.price_id
+    """With a trial that ends without a card what was to follow it is at Stripe for no time at all: it did not come."""
+    if change.to_price is None or (state.status in ENDED and change.to_price.amount_minor == 0):
+        return state.status in ENDED
+    ended_before = state.ended_at is not None and state.ended_at <= (change.effective_at or state.ended_at)
+    return change.to_price.stripe_price_id == state.price_id and not ended_before

@@ -324,8 +324,10 @@ def after_the_end(subscription: Subscription, moment: datetime) -> Subscription 
     return opened
 
 
-def change_record(change: PlanChange, moment: datetime) -> None:
-    """Log line, audit entry and metric of a change's new status; in the transaction that gives it."""
+def change_record(change: PlanChange, moment: datetime, *, is_told: bool = True) -> None:
+    """Log line, audit entry and metric of a change's new status; in the transaction that gives it. `is_told`: not where
+    something else tells people what has become of it.
+    """
     audit.record(
         actor=change.user,
         account_id=change.account_id,
@@ -335,7 +337,8 @@ def change_record(change: PlanChange, moment: datetime) -> None:
         data={key: value for key, value in change_log(change).items() if key != "account"},
         now=moment,
     )
-    plan_change_told(change, now=moment)
+    if is_told:
+        plan_change_told(change, now=moment)
     transaction.on_commit(lambda: _tell(change), robust=True)
 
 

@@ -10,6 +10,7 @@ from copy import deepcopy
 
 import pytest
 
+from accounts.models import Notification
 from billing.errors import (
     DuplicatePlanChange,
     PaymentFailed,
@@ -191,6 +192,7 @@ def and_the_period_after(life: Life) -> None:
         return
     life.card_becomes("visa")
     waits_for_a_card = life.model.trial_end is not None and not life.model.has_card
+    is_planned = life.model.following == FREE
     life.live_to(life.model.end)
     life.world.tick()
     if not waits_for_a_card:
@@ -198,3 +200,14 @@ def and_the_period_after(life: Life) -> None:
     life.hear()
     life.agree()
     assert not PlanChange.objects.filter(account=life.account, status__in=["pending", "scheduled"]).exists()
+    if waits_for_a_card:
+        _nothing_followed(life, is_planned=is_planned)
+
+
+def _nothing_followed(life: Life, *, is_planned: bool) -> None:
+    """What was to follow a trial that ended for want of a card never came: neither history nor mail says that it did."""
+    mine = PlanChange.objects.filter(account=life.account, kind="downgrade", to_price__amount_minor__gt=0)
+    assert {one.status for one in mine} <= {"undone"}
+    told = [one.template for one in Notification.objects.filter(account=life.account)]
+    assert told.count("subscription_ended") == (0 if is_planned else 1)
+    assert "plan_change_undone" not in told
