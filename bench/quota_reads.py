@@ -99,12 +99,15 @@ def _sides(account_id: int, client: Any) -> dict[str, Callable[[], object]]:
     instants = ("starts_at", "reset_at", "until")
     redis.set(key, json.dumps([asdict(one) for one in quota_status(account_id=account_id)], default=str))
 
+    def bound_of(row: dict[str, Any]) -> Bound:
+        values: dict[str, Any] = row | {
+            name: datetime.fromisoformat(row[name]) for name in instants if row[name]
+        }
+        return Bound(**values)
+
     def from_redis() -> list[Bound]:
-        rows = json.loads(redis.get(key))
-        return [
-            Bound(**{n: datetime.fromisoformat(v) if n in instants and v else v for n, v in row.items()})
-            for row in rows
-        ]
+        rows: list[dict[str, Any]] = json.loads(redis.get(key))
+        return [bound_of(row) for row in rows]
 
     def request() -> None:
         answer = client.get("/v1/billing/quota")

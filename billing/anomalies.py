@@ -29,7 +29,11 @@ def jump_of_failed_payments(now: datetime) -> Iterator[Unusual]:
         usual_failed=Count("pk", filter=~today & failed),
     )
     for row in rows.order_by("currency"):
-        currency = row.pop("currency")
-        if is_jump_of_failures(**row):
+        if is_jump_of_failures(
+            failed=row["failed"],
+            tried=row["tried"],
+            usual_failed=row["usual_failed"],
+            usual_tried=row["usual_tried"],
+        ):
             share = row["usual_failed"] / row["usual_tried"] if row["usual_tried"] else 0
-            yield Unusual(f"payments in {currency}", row["failed"], round(share * row["tried"]))
+            yield Unusual(f"payments in {row['currency']}", row["failed"], round(share * row["tried"]))

@@ -29,6 +29,10 @@ RECORDS_AT_ONCE = 2000
 RECORD = ("account_id", "occurred_at", "id", "metric_id", "units", "subject", "reverses_record_id")
 
 
+_Event = tuple[datetime, int, Credit | Use]
+"""When, what comes first at one instant (credits of either side, then use), and what."""
+
+
 @dataclass(frozen=True, slots=True)
 class Replayed:
     """One account: `then` by the terms that it had, `now` by the catalogue's; `plans` in the order it had them."""
@@ -171,9 +175,8 @@ def _replay(
         [*kept, *(Credit(one.granted_at, one.units, one.expires_at) for one in _of_plans(known, since))],
         [*kept, *_credits_anew(known, offers, since, until)],
     )
-    events = heapq.merge(
-        _marked(given[0], 0), _marked(given[1], 1), ((one.at, 2, one) for one in uses), key=lambda e: e[:2]
-    )
+    used: Iterator[_Event] = ((one.at, 2, one) for one in uses)
+    events = heapq.merge(_marked(given[0], 0), _marked(given[1], 1), used, key=lambda event: event[:2])
     records = 0
     for _, side, event in events:
         if isinstance(event, Credit):
@@ -188,7 +191,7 @@ def _replay(
     return Replayed(account_id, plans, sides[0].outcome, sides[1].outcome, records)
 
 
-def _marked(credits_given: list[Credit], side: int) -> Iterator[tuple[datetime, int, Credit]]:
+def _marked(credits_given: list[Credit], side: int) -> Iterator[_Event]:
     return ((one.at, side, one) for one in sorted(credits_given, key=lambda one: one.at))
 
 

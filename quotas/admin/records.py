@@ -9,7 +9,7 @@ from quotas.models import Bucket, Entitlement, Grant, LedgerEntry, RefusedCall, 
 class OfAccounts(ReadOnly):
     """Rows of accounts, the newest first, looked for by the account's number."""
 
-    search_fields = ("=account_id",)
+    search_fields: tuple[str, ...] = ("=account_id",)
     search_help_text = "An account's number"
     ordering = ("-id",)
 
