@@ -1,5 +1,7 @@
 """What the meter keeps, to be read. Usage records are not listed: their table has no end; the usage page sums them."""
 
+from typing import ClassVar
+
 from django.contrib import admin
 
 from common.admin.base import ReadOnly
@@ -9,7 +11,7 @@ from quotas.models import Bucket, Entitlement, Grant, LedgerEntry, RefusedCall, 
 class OfAccounts(ReadOnly):
     """Rows of accounts, the newest first, looked for by the account's number."""
 
-    search_fields: tuple[str, ...] = ("=account_id",)
+    search_fields: ClassVar[tuple[str, ...]] = ("=account_id",)
     search_help_text = "An account's number"
     ordering = ("-id",)
 
