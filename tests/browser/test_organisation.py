@@ -17,7 +17,9 @@ PAGES = {
     "organisation-keys": "/organisation/keys/",
     "organisation-members": "/organisation/members/",
     "organisation-contract": "/organisation/contract/",
+    "organisation-credits": "/organisation/credits/",
 }
+VIEWER_CALL = "/v1/b2b/astrology/weekly-by-sign"
 
 
 LINK = """
@@ -130,3 +132,45 @@ def test_the_invited_joins_and_switches(visitor: Open, check, shared_stack: Stac
     nobody.sign_in("nosub")
     found += check(nobody.open("/organisation/"), "organisation-none")
     assert not found, "\n".join(found)
+
+
+@pytest.mark.req("CR-10", "CR-5")
+@pytest.mark.parametrize("name", ["growth", "dry"])
+def test_a_stores_pages(visitor: Open, check, name: str) -> None:
+    """One with credits, in French, and one that has used them up."""
+    one = visitor()
+    page = one.sign_in(name)
+    found = check(one.open("/organisation/"), f"organisation-{name}")
+    page.locator(f"a.button[href='{PAGES['organisation-credits']}']").click()
+    expect(page.locator("nav.tabs a[aria-current=page]")).to_have_attribute(
+        "href", PAGES["organisation-credits"]
+    )
+    found += check(page, f"organisation-credits-{name}")
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.req("EN-6", "EN-10")
+def test_the_first_call_from_the_viewer(visitor: Open, shared_stack: Stack) -> None:
+    """With a key and nothing else: authorise, try, and the organisation's page shows the call."""
+    one = visitor()
+    page = one.sign_in("acme")
+    one.open("/organisation/")
+    before = int(page.locator("dd.num").first.inner_text().split()[0].replace(",", ""))
+    one.open("/v1/docs")
+    page.get_by_role("button", name="Authorize").click()
+    dialog = page.locator(".dialog-ux")
+    field = dialog.locator(".auth-container", has_text="apiKeyHeader")
+    field.locator("input").fill(shared_stack.api_keys()["acme"])
+    field.get_by_role("button", name="Apply credentials").click()
+    dialog.locator("button.btn-done").click()
+    call = page.locator(".opblock", has_text=VIEWER_CALL).first
+    call.locator(".opblock-summary-control").click()
+    call.get_by_role("button", name="Try it out").click()
+    call.locator("select").first.select_option("leo")
+    call.get_by_role("button", name="Execute").click()
+    answer = call.locator(".live-responses-table")
+    expect(answer.locator(".response-col_status").nth(1)).to_contain_text("200")
+    expect(answer).to_contain_text("moon_sign")
+    one.open("/organisation/")
+    after = int(page.locator("dd.num").first.inner_text().split()[0].replace(",", ""))
+    assert after == before + 1

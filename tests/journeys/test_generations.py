@@ -66,3 +66,26 @@ def test_dry_is_charged_and_served_or_neither(stack: Stack) -> None:
     assert (charged(stack), ledger(dry)) == (before, units)
     assert dry.get(f"{PATH}/{error['details']['generation']}").json()["data"]["status"] == "reversed"
     stack.restart("redis")
+
+
+@pytest.mark.req("CR-6", "CR-8")
+@pytest.mark.parametrize("lost", [1, 4], ids=["one answer", "the answers of every try"])
+def test_a_lost_answer_of_stripe_is_one_charge(stack: Stack, lost: int) -> None:
+    """The item is made and its answer lost. With one lost, the same key is asked again; with all, the sweep finds it."""
+    dry = stack.caller("dry")
+    before, (_, units) = charged(stack), ledger(dry)
+    fault = {"path": "/v1/invoiceitems", "method": "POST", "effect": "drop_after", "times": lost}
+    stack.stripe("faults", fault)
+    answer = dry.post(PATH, {"prompt": "The sky on 2 May 1990"}, key="lost")
+    assert answer.status_code == 202, answer.text
+    job_id = answer.json()["data"]["id"]
+    if answer.json()["data"]["overage_charge"]["status"] == "pending":
+        stack.advance("1m")  # beat's work: what is open is looked up at Stripe, and the work queued
+    assert ended(dry, job_id)["status"] == "done"
+    assert charged(stack) == [*before, 14], "exactly one charge"
+    (charge,) = dry.get(f"{CREDITS}/overage").json()["data"]
+    assert (charge["status"], charge["work"]) == ("accepted", f"generation:{job_id}")
+    assert ledger(dry)[1] == units + 1, "and it is recorded"
+    again = dry.post(PATH, {"prompt": "The sky on 2 May 1990"}, key="lost")
+    assert again.json()["data"]["id"] == job_id
+    assert charged(stack) == [*before, 14]
