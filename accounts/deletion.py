@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -63,7 +64,11 @@ def _check_no_orphans(user: User) -> None:
     orphans = sorted(account.name for account in locked if account.pk not in kept)
     if orphans:
         raise PermissionDenied(
-            _("You are the last owner of an organisation. Make somebody else an owner first."),
+            _(
+                "You are the last owner of %(names)s. Make another member an owner first, or write to %(support)s to"
+                " have it closed."
+            )
+            % {"names": ", ".join(orphans), "support": settings.SUPPORT_EMAIL},
             details={"organisations": orphans},
         )
 

@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import DatabaseError, transaction
+from django.utils.translation import gettext_noop
 
 from common.clock import database_now
 from showcase import metrics
@@ -26,7 +27,7 @@ log = structlog.get_logger(__name__)
 # Longer than drawing as many charts as can be ordered takes: who began before that is not at it any more.
 LONGEST_WORK = timedelta(minutes=10)
 MAX_ATTEMPTS = 3
-WORK_FAILED = "the work failed"
+WORK_FAILED = gettext_noop("the work failed")
 
 
 def generation_work(*, generation_id: UUID, now: datetime) -> Generation | None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext_noop
 
 from accounts.models import Account
 from billing.enums import ChargeStatus
@@ -31,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 METRIC = "generations"
 WORK_TASK = "showcase.tasks.generation_work"
-NOT_QUEUED = "the work could not be queued"
+NOT_QUEUED = gettext_noop("the work could not be queued")
 STEP = timedelta(days=1)
 SERVER_ERROR = 500
 State = GenerationState

@@ -39,6 +39,7 @@ class Meter:
     raised_until: datetime | None = None
     pace: str = ""
     pace_tone: str = ""
+    by_credits: bool = False
 
     @property
     def key(self) -> str:
@@ -49,6 +50,16 @@ class Meter:
     def rest(self) -> int:
         """What is left of the bar, in per cent."""
         return FULL - (self.share or 0)
+
+    @property
+    def has_bar(self) -> bool:
+        """Whether there is a limit to have a share of; where credits pay for all of it there is none."""
+        return self.limit is not None and not (self.by_credits and self.limit == 0)
+
+    @property
+    def tone(self) -> str:
+        """How it looks. Past a limit that charges nothing is refused: to be seen, but no alarm."""
+        return "near" if self.charges and self.state == "reached" else self.state
 
     @property
     def is_capacity(self) -> bool:
@@ -87,6 +98,7 @@ def meter_of(bound: Bound, names: Names, *, now: datetime | None = None) -> Mete
         raised_until=bound.until if bound.source == Source.OVERRIDE else None,
         pace=pace,
         pace_tone=tone,
+        by_credits=bound.mode == Mode.CREDITS,
     )
 
 

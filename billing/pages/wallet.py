@@ -145,6 +145,12 @@ class CreditsShown:
     kinds: list[tuple[str, str]]
     kind: str
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the account never had anything to do with credits."""
+        shown = (self.grants, self.overage, self.entries, self.charges, self.kind)
+        return not any(shown)
+
 
 def credits_shown(account: Account, *, query: Mapping[str, str], now: datetime) -> CreditsShown:
     """`query`: `type` filters the ledger; `before` and `charges_before` are the last ids of the pages before."""
@@ -245,10 +251,15 @@ def _entry_row(entry: LedgerEntry, names: Names) -> EntryRow:
     return EntryRow(
         at=entry.occurred_at,
         what=str(EntryKind(entry.kind).label),
-        note=" · ".join(filter(None, (source, metric, entry.reason))),
+        note=" · ".join(filter(None, (source, metric, reason_text(entry.reason)))),
         units=f"{sign}{number_text(abs(units))}",
         balance=entry.balance_units,
     )
+
+
+def reason_text(reason: str) -> str:
+    """Reasons of ours are kept in English and said in the reader's language; what people wrote stays as it is."""
+    return _(reason) if reason else ""
 
 
 def charge_row(charge: OverageCharge, names: Names) -> ChargeRow:
@@ -259,7 +270,7 @@ def charge_row(charge: OverageCharge, names: Names) -> ChargeRow:
         if charge.stripe_invoice_id
         else _("on the first invoice after it"),
         ChargeStatus.FAILED: _("nothing was charged"),
-        ChargeStatus.REVERSED: charge.reversal_reason,
+        ChargeStatus.REVERSED: reason_text(charge.reversal_reason),
     }
     return ChargeRow(
         at=charge.requested_at,

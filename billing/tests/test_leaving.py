@@ -157,6 +157,8 @@ def test_an_organisations_last_owner_stays(catalog):
     organisation = account_create_organisation(name="Acme", owner=owner, now=clock.now())
     with pytest.raises(PermissionDenied) as raised:
         leave(account)
+    assert "You are the last owner of Acme." in str(raised.value.message)
+    assert "support@" in str(raised.value.message)
     assert raised.value.details == {"organisations": ["Acme"]}
     assert not AccountDeletion.objects.exists()
     other = person().personal_owner

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -151,9 +152,11 @@ def _check_owner_left(membership: Membership) -> None:
         account_id=membership.account_id, role=Role.OWNER, user__is_active=True
     ).exclude(pk=membership.pk)
     if not others.exists():
-        raise ValidationError.of(
-            "role", "last_owner", _("An organisation needs an owner. Make another member an owner first.")
+        told = _(
+            "An organisation needs an owner. Make another member an owner first, or write to %(support)s to have it"
+            " closed."
         )
+        raise ValidationError.of("role", "last_owner", told % {"support": settings.SUPPORT_EMAIL})
 
 
 def _tell(membership: Membership, template: str, actor: User, now: datetime, **context: str) -> None:

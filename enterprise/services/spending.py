@@ -13,6 +13,7 @@ from hashlib import sha256
 from uuid import uuid4
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from accounts.models import Account
 from billing.errors import OveragePending
@@ -35,6 +36,7 @@ from quotas.services import usage_check, usage_consume, usage_reserve
 from quotas.values import Decision, Refusal
 
 LONGEST_PLAIN_KEY = 200
+NOT_CONFIRMED = gettext_noop("the charge was not confirmed")
 MOST_CHARGES = 50
 """So many operations of one batch are charged at the payment service at most; each is a call of its own."""
 
@@ -209,6 +211,6 @@ def _pending(caller: Caller, spend: Spend, is_keyed: bool) -> OveragePending:
     if not is_keyed:
         account_id = caller.account.pk
         details["reversed"] = spend_reverse(
-            account_id=account_id, spend=spend, reason="not confirmed", now=caller.now
+            account_id=account_id, spend=spend, reason=NOT_CONFIRMED, now=caller.now
         )
     return OveragePending(details=details)

@@ -9,13 +9,16 @@ import pytest
 
 from accounts.enums import Role
 from billing.models import SpendCap
+from billing.services import spend_reverse
 from billing.tests.conftest import Travel
 from billing.tests.stores import spend, store
 from common.clock import database_now
-from enterprise.tests.conftest import key_of
+from enterprise.tests.conftest import Holder, key_of
+from enterprise.tests.helpers import charged, contract
 from enterprise.tests.people import join
 from enterprise.tests.test_member_pages import signed_in, text
-from quotas.services import wallet_grant
+from quotas.services import usage_consume, wallet_grant
+from showcase.generations import NOT_QUEUED
 
 PATH, CAP, OVERVIEW = "/organisation/credits/", "/organisation/credits/cap/", "/organisation/"
 
@@ -51,6 +54,40 @@ def test_the_overview_says_what_is_left_what_goes_and_what_it_costs(travel: Trav
     told = summary(account)
     assert told["cost_so_far"] == {"amount_minor": 42, "currency": "usd"}
     assert told["projected_cost"]["amount_minor"] > 42
+
+
+@pytest.mark.req("QU-10")
+def test_what_credits_pay_for_has_no_limit_to_be_near(trading: Any) -> None:
+    """It says what was used and that credits pay, not "3 of 0" or "100 %"."""
+    account = store("growth", credits_left=5)
+    spend(account, 3)
+    for path in (OVERVIEW, "/account/"):
+        shown = text(signed_in(account.members.get()).get(path))
+        assert "Paid with credits" in shown
+        assert "of 0" not in shown
+        assert "Within the limit" not in shown
+        assert 'role="meter"' not in shown
+
+
+def test_why_it_was_taken_back_is_said_in_the_readers_language(trading: Any) -> None:
+    account = store("growth", credits_left=0)
+    made = spend(account, 1)
+    spend_reverse(account_id=account.pk, spend=made, reason=NOT_QUEUED, now=database_now())
+    user = account.members.get()
+    assert text(signed_in(user).get(PATH)).count("the work could not be queued") == 2
+    user.language = "fr"
+    user.save(update_fields=["language"])
+    assert text(signed_in(user).get(PATH)).count("n’a pas pu être mis en file") == 2
+
+
+@pytest.mark.req("EN-4", "QU-10")
+def test_past_a_limit_that_charges_no_limit_is_said_to_be_reached(metered: Holder) -> None:
+    contract(metered.account, charged(2))
+    for units, words in ((2, "More is charged"), (1, "1 beyond the limit, charged")):
+        assert usage_consume(account_id=metered.account.pk, metric="api_calls", units=units).allowed
+        shown = text(signed_in(metered.owner).get(OVERVIEW))
+        assert words in shown
+        assert "Limit reached" not in shown
 
 
 @pytest.mark.req("EN-1")
