@@ -162,7 +162,7 @@ def test_the_first_call_from_the_viewer(visitor: Open, shared_stack: Stack) -> N
     field = dialog.locator(".auth-container", has_text="apiKeyHeader")
     field.locator("input").fill(shared_stack.api_keys()["acme"])
     field.get_by_role("button", name="Apply credentials").click()
-    dialog.locator("button.btn-done").click()
+    field.locator("button.btn-done").click()
     call = page.locator(".opblock", has_text=VIEWER_CALL).first
     call.locator(".opblock-summary-control").click()
     call.get_by_role("button", name="Try it out").click()
