@@ -45,6 +45,12 @@ OVERLAPS: Mapping[str, tuple[int, Any]] = {
 }
 USUAL_SCOPES = (Scope.PRODUCT, Scope.USAGE_READ, Scope.USAGE_WRITE)
 SOON = timedelta(days=7)
+# A call without effect that a key with this scope may make, to see that it works; which the product has is not known here.
+TRIES = {
+    Scope.USAGE_READ: "/v1/b2b/usage/summary",
+    Scope.BILLING_WRITE: "/v1/b2b/subscription",
+    Scope.CREDENTIALS_WRITE: "/v1/b2b/credentials",
+}
 
 
 @dataclass(frozen=True)
@@ -193,7 +199,12 @@ def _shown_once(request: HttpRequest, place: Place, made: MadeCredential) -> Htt
         place,
         "key_made",
         _("A new key"),
-        {"made": made, "old": made.credential.rotated_from, "base_url": settings.BASE_URL},
+        {
+            "made": made,
+            "old": made.credential.rotated_from,
+            "base_url": settings.BASE_URL,
+            "try_path": next((TRIES[scope] for scope in TRIES if scope in made.credential.scopes), ""),
+        },
     )
 
 

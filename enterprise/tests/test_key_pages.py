@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
+from django.test import Client
 from django.urls import reverse
 
 from accounts.enums import Role
@@ -18,6 +19,7 @@ from common.models import AuditEntry
 from enterprise.enums import Scope
 from enterprise.errors import InvalidApiKey
 from enterprise.models import Credential
+from enterprise.pages import keys as keys_page
 from enterprise.rules.contracts import LimitTerms
 from enterprise.services import contract_amend, credential_authenticate
 from enterprise.tests.conftest import key_of, organisation
@@ -62,6 +64,18 @@ def test_made_shown_once_and_nowhere_else() -> None:
         assert "till two" in text(page)
     kept = str([*AuditEntry.objects.values(), *[one.get_decoded() for one in Session.objects.all()]])
     assert secret not in kept
+
+
+@pytest.mark.req("EN-2")
+@pytest.mark.parametrize("scope", list(Scope))
+def test_the_command_to_try_a_key_works_with_it(scope: Scope) -> None:
+    _account, owner = organisation()
+    page = signed_in(owner).post(KEYS, BODY | {"scopes": [scope.value]}).content.decode()
+    command = re.search(r'curl -s https?://[^/]+(/\S+) \\\s+-H "Authorization: (Bearer \w+)"', page)
+    assert (command is not None) == (scope in keys_page.TRIES)
+    if command is not None:
+        answer = Client().get(command[1], HTTP_AUTHORIZATION=command[2])
+        assert answer.status_code in (200, 402), "402: the organisation has no plan yet"
 
 
 @pytest.mark.req("EN-2")
