@@ -250,6 +250,8 @@ ELSEWHERE = {
     "contract_history.html",
     "contract_limits.html",
     "credits.html",
+    "credits_brief.html",
+    "credits_burn.html",
     "credits_panel.html",
     "crumb.html",
     "demo_people.html",
