@@ -1,6 +1,6 @@
 """What differs for one account, each with how to mend it. Looking changes nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -9,7 +9,7 @@ from billing.enums import ChangeStatus, PaymentStatus, SubscriptionStatus
 from billing.errors import ProviderRefused
 from billing.gateways.client import MISSING_OBJECT
 from billing.gateways.stripe import gateway
-from billing.gateways.values import SubscriptionState
+from billing.gateways.values import InvoiceState, SubscriptionState
 from billing.models import InvoicePayment, PlanChange, Subscription
 from billing.rules.overdue import OWING
 from billing.selectors import live_subscription, price_by_stripe_id, scheduled_change
@@ -26,6 +26,7 @@ from billing.services.entitlements import entitled_phases
 from billing.services.overdue import dues_known, dues_shown
 from billing.services.payments import invoice_payments_sweep
 from billing.services.sweep import plan_changes_sweep
+from billing.services.waiving import invoice_is_waived, unpaid_waive
 
 OPEN_AFTER = timedelta(minutes=15)
 """An intent that is open for longer was missed by every sweep."""
@@ -54,6 +55,7 @@ def differences_of(account: Account, now: datetime) -> list[Difference]:
     found += _unknown(account, live, running)
     found += _open(account, now)
     found += _invoices(account)
+    found += _left_open(account)
     found += _entitlements(account, now)
     return found
 
@@ -153,18 +155,43 @@ def _invoices(account: Account) -> list[Difference]:
         .exclude(stripe_invoice_id="")
         .values_list("stripe_invoice_id", "charged_minor")
     )
-    if not charged or account.stripe_customer_id is None:
-        return []
+    return [
+        Difference(account.pk, Kind.INVOICE, one.id, str(charged[one.id]), str(one.amount_due_minor))
+        for one in (_newest(account) if charged else ())
+        if one.id in charged and charged[one.id] != one.amount_due_minor
+    ]
+
+
+def _newest(account: Account, *, status: str | None = None) -> Sequence[InvoiceState]:
+    """The customer's newest invoices; none of a customer that Stripe does not have."""
+    if account.stripe_customer_id is None:
+        return ()
     try:
-        invoices, _ = gateway.invoices(customer_id=account.stripe_customer_id, limit=INVOICES)
+        found, _ = gateway.invoices(customer_id=account.stripe_customer_id, limit=INVOICES, status=status)
     except ProviderRefused as error:
         if error.provider_code != MISSING_OBJECT:
             raise
-        return []
+        return ()
+    return found
+
+
+def _left_open(account: Account) -> list[Difference]:
+    """Invoices that ended subscriptions have left to be paid, though nobody is to pay them."""
+    ended = Subscription.objects.filter(
+        account=account, ended_at__isnull=False, stripe_subscription_id__isnull=False
+    )
+    ids = set(ended.values_list("stripe_subscription_id", flat=True))
     return [
-        Difference(account.pk, Kind.INVOICE, one.id, str(charged[one.id]), str(one.amount_due_minor))
-        for one in invoices
-        if one.id in charged and charged[one.id] != one.amount_due_minor
+        Difference(
+            account.pk,
+            Kind.INVOICE_OPEN,
+            one.id,
+            "ended",
+            "open",
+            partial(unpaid_waive, stripe_subscription_id=str(one.subscription_id)),
+        )
+        for one in (_newest(account, status="open") if ids else ())
+        if one.subscription_id in ids and invoice_is_waived(one)
     ]
 
 

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     CHANGE_OPEN = "change_open"
     PAYMENT_OPEN = "payment_open"
     INVOICE = "invoice_differs"
+    INVOICE_OPEN = "invoice_left_open"
     ENTITLEMENTS = "entitlements_differ"
 
 

@@ -10,6 +10,7 @@ import structlog
 from django.db import transaction
 
 from billing import metrics
+from billing.enums import ENDED
 from billing.errors import ProviderRefused
 from billing.gateways.client import MISSING_OBJECT
 from billing.gateways.stripe import gateway
@@ -37,10 +38,10 @@ def unpaid_waive(*, stripe_subscription_id: str, used_too: bool = False) -> list
     nothing happens. Raises PaymentProviderUnavailable while Stripe does not answer.
     """
     subscription = _ended(stripe_subscription_id)
-    if subscription is None:
+    if subscription is None or not _has_ended_there(stripe_subscription_id):
         return []
     touched = []
-    for invoice in _open_invoices(stripe_subscription_id):
+    for invoice in gateway.invoices_open(subscription_id=stripe_subscription_id):
         minor = invoice.amount_remaining_minor if used_too else _time_minor(invoice)
         if minor > 0 and _take_back(subscription, invoice, minor):
             touched.append(invoice.id)
@@ -66,13 +67,17 @@ def _ended(stripe_subscription_id: str) -> Subscription | None:
     ).first()
 
 
-def _open_invoices(stripe_subscription_id: str) -> tuple[InvoiceState, ...]:
+def _has_ended_there(stripe_subscription_id: str) -> bool:
+    """What runs at Stripe is paid for, whatever we believe; and what it does not know, nothing is to be paid for."""
     try:
-        return gateway.invoices_open(subscription_id=stripe_subscription_id)
+        state = gateway.subscription_get(stripe_subscription_id)
     except ProviderRefused as error:
         if error.provider_code != MISSING_OBJECT:
             raise
-        return ()  # Stripe has no such subscription, nor anything to be paid for it
+        return False
+    if state.status not in ENDED:
+        log.warning("not_waived_as_it_runs", stripe_subscription=stripe_subscription_id, status=state.status)
+    return state.status in ENDED
 
 
 def _time_minor(invoice: InvoiceState) -> int:

@@ -13,7 +13,9 @@ from billing.gateways.client import api
 from billing.gateways.stripe import gateway
 from billing.models import InvoicePayment
 from billing.services import invoice_pay, overdue_apply
-from billing.services.waiving import unpaid_waive
+from billing.services.drift_mending import subscription_end
+from billing.services.reconcile import reconcile
+from billing.services.waiving import WAIVE, unpaid_waive
 from billing.tests.helpers import cancel, decline, fault, invoices, no_faults, subscription
 from billing.tests.overdue import new_card, open_invoice, overdue_person, pay_elsewhere, refresh, stripe_id
 from billing.tests.stores import spend, store
@@ -193,6 +195,29 @@ def test_a_running_subscriptions_invoice_stays_due(travel):
     cancel(account)
     afterwards()
     assert statuses(travel) == ["paid", "open"]
+
+
+@pytest.mark.req("BI-7")
+def test_what_the_outbox_gave_up_on_is_found_and_mended(travel):
+    account, _failed_at = overdue_person(travel)
+    invoice_id = open_invoice(account)
+    cancel(account, "now")
+    OutboxMessage.objects.filter(task=WAIVE).delete()
+    report = reconcile(now=database_now(), account_id=account.pk, mend=False)
+    assert [(one.kind.value, one.subject) for one in report.found] == [("invoice_left_open", invoice_id)]
+    assert statuses(travel) == ["paid", "open"], "looking changes nothing"
+    reconcile(now=database_now(), account_id=account.pk, mend=True)
+    assert statuses(travel) == ["paid", "void"]
+    assert reconcile(now=database_now(), account_id=account.pk, mend=False).found == []
+
+
+@pytest.mark.req("BI-7")
+def test_what_runs_at_stripe_is_not_waived_because_we_believe_it_ended(travel):
+    account, _failed_at = overdue_person(travel)
+    subscription_end(account.pk, str(stripe_id(account)))
+    afterwards()
+    assert statuses(travel) == ["paid", "open"]
+    assert waived() == []
 
 
 # What was used ------------------------------------------------------------------------------------------------------
