@@ -8,7 +8,7 @@ from typing import Protocol
 class Forgetter(Protocol):
     """Forgets what is old enough at `now`; how many. A dry run only counts."""
 
-    def __call__(self, *, now: datetime, dry_run: bool) -> int: ...
+    def __call__(self, *, now: datetime, dry_run: bool = False) -> int: ...
 
 
 _forgetters: dict[str, Forgetter] = {}
