@@ -27,7 +27,7 @@ QUIET = (
 DESKTOP = {"width": 1280, "height": 900}
 AXE = (Path(__file__).parent / "vendor" / "axe-4.14.1.min.js").read_text()
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-SMALL, LARGE = ViewportSize(width=1000, height=720), ViewportSize(width=1280, height=920)
+SMALL, LARGE = ViewportSize(width=1000, height=720), ViewportSize(width=1280, height=800)
 PICTURES = {
     "home": ("light", "body", SMALL),
     "overview-near": ("dark", "body", SMALL),
