@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from accounts.models import Account
 from billing.enums import Access, ChangeKind
-from billing.errors import pay_remedy
-from billing.models import PlanVersion
-from billing.selectors import live_subscription, upgrades_open_to
+from billing.errors import RESUME, UNDO, pay_remedy
+from billing.models import PlanVersion, Subscription
+from billing.selectors import live_subscription, scheduled_change, upgrades_open_to
 from billing.selectors.overdue import access_at, held_up_by_debts, unpaid_invoices
 from billing.selectors.plans import includes
 from common import clock
@@ -39,7 +39,9 @@ def for_feature(account_id: int, wanted: str) -> list[Remedy]:
 
 
 def _ways(account_id: int, suits: Callable[[PlanVersion], bool]) -> list[Remedy]:
-    """Paying what is owed, where that gives the own plan back or lets the account go up; then the plans to go up to."""
+    """Paying what is owed, where that gives the own plan back or lets the account go up; then the plans to go up to, or
+    what has to be taken back first.
+    """
     subscription, now = live_subscription(account_id), clock.now()
     account = Account.objects.get(pk=account_id)
     larger = [
@@ -48,12 +50,21 @@ def _ways(account_id: int, suits: Callable[[PlanVersion], bool]) -> list[Remedy]
     offered = [_upgrade(version) for version in larger]
     if subscription is None:
         return offered
+    if larger and (first := _to_take_back(subscription)):
+        offered = [first | {"plan": larger[0].plan.code}]
     held_up = held_up_by_debts(subscription, ChangeKind.UPGRADE, now=now)
     has_lost = access_at(subscription, now=now) == Access.DEGRADED and suits(subscription.plan_version)
     if not has_lost and not (held_up and larger):
         return offered
     pay = pay_remedy(unpaid_invoices(subscription))
     return [pay | ({"plan": subscription.plan.code} if has_lost else {}), *([] if held_up else offered)]
+
+
+def _to_take_back(subscription: Subscription) -> Remedy | None:
+    """What is planned and stands in the way of going up; by the same rules as the refusal of the change."""
+    if scheduled_change(subscription.account_id) is not None:
+        return dict(UNDO)
+    return dict(RESUME) if subscription.cancel_at is not None else None
 
 
 def _upgrade(version: PlanVersion) -> Remedy:

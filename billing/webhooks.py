@@ -6,6 +6,7 @@ the secret from a header under DEBUG, and fails on a forwarded address that is n
 """
 
 import json
+import re
 import time
 from typing import Any
 from uuid import UUID
@@ -114,8 +115,9 @@ def _is_ours(event: dict[str, Any]) -> bool:
 def _is_event(event: Any) -> bool:
     if not isinstance(event, dict) or not isinstance(event.get("data"), dict):
         return False
-    named = all(isinstance(event.get(name), str) and event[name] for name in ("id", "type"))
-    dated = isinstance(event.get("created"), int) and not isinstance(event["created"], bool)
+    named = all(isinstance(event.get(name), str) and NAME.fullmatch(event[name]) for name in ("id", "type"))
+    created = event.get("created")
+    dated = isinstance(created, int) and not isinstance(created, bool) and 0 < created < LAST_SECOND
     return named and dated and isinstance(event["data"].get("object"), dict)
 
 

@@ -2,7 +2,7 @@
 
 The first committed row claims the key; PostgreSQL decides, no cache. A holder that dies leaves its claim behind, and
 after LOCK_S another request may take it over: the handler then runs again, so services that move money or count
-units use the key once more themselves (`request.idempotency_key`). A handler that takes longer than LOCK_S can be
+units use the key once more themselves (`request.idempotency_key`, or `request.call_id`, which is nobody else's). A handler that takes longer than LOCK_S can be
 overtaken in the same way. Times here are the real time of the database, also where the sandbox's clock is moved.
 """
 
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import structlog
 from django.db import DatabaseError, connection
@@ -27,6 +28,7 @@ from common.errors import (
     RateLimited,
     ValidationError,
 )
+from common.ids import uuid_of
 from common.models import IdempotencyRecord
 from common.request_id import HEADER as REQUEST_ID_HEADER
 from common.request_id import current_request_id
@@ -63,6 +65,11 @@ class Call:
             endpoint = f"{method} {hashlib.sha256(path.encode()).hexdigest()}"
         described = b"\0".join([method.encode(), path.encode(), query.encode(), body])
         return cls(scope=scope, endpoint=endpoint, key=key, body_sha256=hashlib.sha256(described).digest())
+
+    @property
+    def id(self) -> UUID:
+        """What this call and its repeats are known by; no other caller's or address' is the same."""
+        return uuid_of(self.scope, self.endpoint, self.key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,8 @@ def metered(metric: str, units: Units = 1, *, ttl_s: int = DEFAULT_TTL_S) -> Cal
     """Count `units` of `metric` for each successful call; refuse before the view runs when there is no room.
 
     `units` may be a function of the request. A call that raises or answers 400 and up counts nothing. `ttl_s`: the
-    longest the view may take before its units are given to others.
+    longest the view may take before its units are given to others. With an Idempotency-Key a call is counted once,
+    also when its view has to run again after a crash.
     """
 
     def decorate(view: View) -> View:
@@ -63,6 +64,7 @@ def metered(metric: str, units: Units = 1, *, ttl_s: int = DEFAULT_TTL_S) -> Cal
                 ttl_s=ttl_s,
                 credential_id=getattr(request, "credential_id", None),
                 request_id=getattr(request, "request_id", ""),
+                key=_key(request, metric),
             ) as call:
                 request.metering = call
                 response = view(*args, **kwargs)
@@ -91,6 +93,12 @@ def requires_feature(feature: str) -> Callable[[View], View]:
         return raises(FeatureNotInPlan)(wrapper)  # type: ignore[return-value]
 
     return decorate
+
+
+def _key(request: Any, metric: str) -> str | None:
+    """The meter's key of a call that carries an Idempotency-Key: run again after a crash, it is counted once."""
+    call_id = getattr(request, "call_id", None)
+    return f"call-{call_id.hex}-{metric}" if call_id else None
 
 
 def _request_among(args: tuple[Any, ...]) -> Any:

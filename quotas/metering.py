@@ -2,6 +2,9 @@
 
 A process that dies in between leaves the reservation to expire. Work that outlives its reservation is counted anew,
 and where there is no room left for it, the caller is refused: nothing is delivered uncounted.
+
+With a `key` a call that runs again, because its process died or its answer was lost, is counted once: the reservation
+and its settling are each found again. Where the first run gave its unit back, the second one takes it late.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ class Metering:
     subject: str = ""
     request_id: str = ""
     credential_id: int | None = None
+    key: str | None = None
     settled: Decision | None = None
     succeeded: bool = True
 
@@ -55,6 +59,7 @@ class Metering:
             account_id=decision.account_id,
             reservation_id=reservation_id,
             metric=decision.metric,
+            key=self.key,
             request_id=self.request_id,
         )
         if self.settled.refusal == Refusal.RESERVATION_CLOSED:
@@ -107,8 +112,12 @@ def metering(
     credential_id: int | None = None,
     subject: str = "",
     request_id: str = "",
+    key: str | None = None,
 ) -> Iterator[Metering]:
-    """Around the work: raises the refusal before it, counts it when the block ends, counts nothing when it raises."""
+    """Around the work: raises the refusal before it, counts it when the block ends, counts nothing when it raises.
+
+    `key`: as everywhere in the meter; the work itself has to be such that doing it twice does no harm.
+    """
     call = Metering(
         reserved=raise_for_refusal(
             usage_reserve(
@@ -116,6 +125,7 @@ def metering(
                 metric=metric,
                 units=units,
                 ttl_s=ttl_s,
+                key=key,
                 credential_id=credential_id,
                 subject=subject,
                 request_id=request_id,
@@ -124,6 +134,7 @@ def metering(
         subject=subject,
         request_id=request_id,
         credential_id=credential_id,
+        key=key,
     )
     try:
         yield call

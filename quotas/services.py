@@ -9,13 +9,13 @@ errors.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from hashlib import blake2b
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import connection
 
 from common.errors import NotFound, ValidationError
+from common.ids import uuid_of
 from quotas import metrics
 from quotas.catalog import metric_code, metric_id
 from quotas.engine.meter import meter
@@ -307,11 +307,7 @@ def _identify(
         return (None if kind == Kind.CONSUME else uuid4()), None
     if not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
         raise ValidationError.of("key", "invalid", f"1 to {MAX_KEY_LENGTH} printable ASCII characters")
-    return _digest(f"{account_id}\0{kind}\0{key}"), _digest("\0".join(str(part) for part in parts))
-
-
-def _digest(text: str) -> UUID:
-    return UUID(bytes=blake2b(text.encode(), digest_size=16).digest())
+    return uuid_of(account_id, kind, key), uuid_of(*parts)
 
 
 def _check_units(units: int, *, least: int) -> None:

@@ -46,7 +46,11 @@ class MessagesView(ApiView):
         text = self.body(MessageRequest)["text"]
         account = account_of(request)
         message = services.message_send(
-            account=account, user=cast("User", request.user), text=text, now=clock.now()
+            account=account,
+            user=cast("User", request.user),
+            text=text,
+            message_id=request.call_id,  # type: ignore[attr-defined]
+            now=clock.now(),
         )
         data = {"id": message.pk, "text": message.text, "reply": message.reply}
         bound = request.metering.bound  # type: ignore[attr-defined]
@@ -82,6 +86,7 @@ class PersonasView(ApiView):
             account=account_of(request),
             name=data["name"],
             traits=data["traits"],
+            persona_id=request.call_id,  # type: ignore[attr-defined]
             request_id=current_request_id(),
             now=clock.now(),
         )

@@ -40,17 +40,17 @@ def persona_create(
 ) -> tuple[Persona, Decision]:
     """A new persona, counted before it exists. QuotaExceeded when the plan has no room; then nothing is made.
 
-    `persona_id`: an id the caller chose, so that making it twice is noticed (IntegrityError) and counted once.
+    `persona_id`: an id that only this account could choose, so that made twice it is one, and counted once.
     """
     new_id = persona_id or uuid4()
     key = first_key(new_id)
-    persona = Persona(id=new_id, account=account, name=name, traits=traits, created_at=now, unit_key=key)
-    _promise_look(account.pk, persona.pk, key, now=now, due_at=now + SECOND_LOOK)
-    decision = raise_for_refusal(_take(account.pk, persona.pk, key, request_id=request_id))
+    _promise_look(account.pk, new_id, key, now=now, due_at=now + SECOND_LOOK)
+    decision = raise_for_refusal(_take(account.pk, new_id, key, request_id=request_id))
+    made = {"name": name, "traits": traits, "created_at": now, "unit_key": key}
     try:
-        persona.save(force_insert=True)
+        persona, _made = Persona.objects.get_or_create(id=new_id, account=account, defaults=made)
     except BaseException:
-        persona_count(account_id=account.pk, persona_id=persona.pk, key=key)
+        persona_count(account_id=account.pk, persona_id=new_id, key=key)
         raise
     stored_check(account_id=account.pk, metric=PERSONAS, now=now)
     return persona, decision

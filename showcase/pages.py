@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, cast
-from uuid import UUID, uuid4
 
 from django import forms
-from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -21,6 +20,7 @@ from billing.pages.access import signed_in
 from billing.pages.forms import key_of, new_key
 from billing.pages.overview import quotas_context
 from common import clock
+from common.ids import uuid_of
 from common.ratelimit import ratelimited
 from common.request_id import current_request_id
 from quotas.errors import MeteringRefused
@@ -65,22 +65,25 @@ def chat(request: HttpRequest) -> HttpResponse:
 
 
 def _ask(request: HttpRequest, account: Account, text: str) -> None:
-    """The answer's id is the form's key: pressed twice, the question is answered and counted once."""
-    message_id = UUID(key_of(request))
-    earlier = conversation(account.pk).filter(pk=message_id).first()
-    if earlier is not None and earlier.text == text:
-        return
-    if earlier is not None:  # the form came back from the browser's history, with another question in it
-        message_id = uuid4()
-    try:
-        with metering(account_id=account.pk, metric=METRIC, request_id=current_request_id()):
-            user = cast("User", request.user)
-            message_send(account=account, user=user, text=text, message_id=message_id, now=clock.now())
-    except (
-        IntegrityError
-    ):  # the same press, twice at once: the other one is answered, this one counts nothing
-        if not conversation(account.pk).filter(pk=message_id).exists():
-            raise
+    """Pressed twice, also at once, the question is answered and counted once: account, form and question are its id.
+
+    A form that came back from the browser's history with another question in it asks another one.
+    """
+    user, message_id = cast("User", request.user), uuid_of(account.pk, key_of(request), text)
+    for turn in itertools.count():
+        try:
+            with metering(
+                account_id=account.pk,
+                metric=METRIC,
+                key=f"desk-{message_id.hex}-{turn}",
+                request_id=current_request_id(),
+            ):
+                message_send(account=account, user=user, text=text, message_id=message_id, now=clock.now())
+            break
+        except MeteringRefused as error:
+            if error.decision is None or not error.decision.replayed:
+                raise
+            # Refused before, and pressed again, perhaps on a larger plan: this is a new wish.
     asked = [*request.session.get(SESSION_KEY, []), str(message_id)]
     request.session[SESSION_KEY] = asked[-TURNS_SHOWN:]
 

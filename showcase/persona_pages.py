@@ -9,7 +9,6 @@ from uuid import UUID
 from django import forms
 from django.contrib import messages
 from django.core.validators import ProhibitNullCharactersValidator
-from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -23,6 +22,7 @@ from billing.pages.access import signed_in
 from billing.pages.forms import key_of, new_key
 from billing.pages.overview import quotas_context
 from common import clock
+from common.ids import uuid_of
 from common.ratelimit import ratelimited
 from common.request_id import current_request_id
 from quotas.errors import MeteringRefused
@@ -70,22 +70,17 @@ def personas_page(request: HttpRequest) -> HttpResponse:
 
 
 def _make(request: HttpRequest, account: Account, data: dict[str, str]) -> None:
-    """The persona's id is the form's key: pressed twice, one is made and counted."""
-    persona_id = UUID(key_of(request))
+    """The persona's id follows from account and form: pressed twice, also at once, one is made and counted."""
+    persona_id = uuid_of(account.pk, key_of(request))
     if Persona.objects.filter(account=account, pk=persona_id).exists():
         return
-    try:
-        persona_create(
-            account=account,
-            **data,
-            persona_id=persona_id,
-            request_id=current_request_id(),
-            now=clock.now(),
-        )
-    except IntegrityError:  # the same press, twice at once: the other one made it
-        if not Persona.objects.filter(account=account, pk=persona_id).exists():
-            raise
-        return
+    persona_create(
+        account=account,
+        **data,
+        persona_id=persona_id,
+        request_id=current_request_id(),
+        now=clock.now(),
+    )
     messages.success(request, _("%(name)s was made.") % {"name": data["name"]})
 
 

@@ -25,14 +25,17 @@ def message_send(
 ) -> ChatMessage:
     """Answer `text` in the user's language and keep both. In the sandbox, FAIL_TEXT raises DeliberateFailure.
 
-    `message_id`: an id the caller chose, so that sending twice is noticed (IntegrityError).
+    `message_id`: an id that only this account could choose, so that sending twice is the same message.
     """
     if settings.SANDBOX and text == FAIL_TEXT:
         raise DeliberateFailure(text)
     reply = answer(text, language=user.language, at=now)
-    return ChatMessage.objects.create(
-        id=message_id or uuid4(), account=account, user=user, text=text, reply=reply, created_at=now
+    message, _made = ChatMessage.objects.get_or_create(
+        id=message_id or uuid4(),
+        account=account,
+        defaults={"user": user, "text": text, "reply": reply, "created_at": now},
     )
+    return message
 
 
 def persona_export(*, persona: Persona, now: datetime) -> dict[str, Any]:

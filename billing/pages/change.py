@@ -140,6 +140,8 @@ def _card(account: Account) -> Any:
 
 
 def _confirm(request: HttpRequest, account: Account, plan: str, interval: str) -> HttpResponse:
+    if not _was_shown(request, account):
+        return _show(request, account, plan, interval, status=ValidationError.status)
     try:
         change_id = _carry_out(request, account, plan, interval)
     except QuoteStale:
@@ -161,6 +163,13 @@ def _confirm(request: HttpRequest, account: Account, plan: str, interval: str) -
     return redirect("plan_result", change_id=change_id)
 
 
+def _was_shown(request: HttpRequest, account: Account) -> bool:
+    """Whether the form carries the price that its page showed: signed for a change, an amount for a start."""
+    if live_subscription(account.pk) is None:
+        return is_amount(request.POST.get("shown", ""))
+    return bool(request.POST.get("quote"))
+
+
 def _carry_out(request: HttpRequest, account: Account, plan: str, interval: str) -> UUID:
     common: dict[str, Any] = {
         "account": account,
@@ -172,14 +181,10 @@ def _carry_out(request: HttpRequest, account: Account, plan: str, interval: str)
         "collects": True,
     }
     if live_subscription(account.pk) is None:
-        shown = request.POST.get("shown", "")
         common["promotion_code"] = request.POST.get("promotion_code") or None
-        return subscription_start(
-            plan=plan, shown_minor=int(shown) if is_amount(shown) else None, **common
-        ).change.id
-    quote = request.POST.get("quote") or None
+        return subscription_start(plan=plan, shown_minor=int(request.POST["shown"]), **common).change.id
     keep = request.POST.getlist("keep")
-    return plan_change_request(target_plan=plan, quote=quote, keep=keep, **common).change.id
+    return plan_change_request(target_plan=plan, quote=request.POST["quote"], keep=keep, **common).change.id
 
 
 def is_amount(text: str) -> bool:

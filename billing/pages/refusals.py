@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from billing.enums import Interval
 from billing.pages.meters import Meter, meter_of
 from billing.pages.words import metric_names, plan_names
+from billing.selectors import live_subscription, price_on_offer
 from quotas.remedies import remedies_for
 from quotas.values import Decision
 
@@ -46,12 +47,18 @@ def refusal_of(decision: Decision) -> Refusal:
 
 
 def _ways_on(decision: Decision) -> list[WayOn]:
-    names = plan_names()
-    ways = [_way_on(remedy, names) for remedy in remedies_for(decision)]
+    names, paid = plan_names(), _interval_paid(decision.account_id)
+    ways = [_way_on(remedy, names, paid) for remedy in remedies_for(decision)]
     return [way for way in ways if way.action != "wait"]
 
 
-def _way_on(remedy: Mapping[str, Any], names: Mapping[str, str]) -> WayOn:
+def _interval_paid(account_id: int) -> str:
+    """By the month or by the year: as this account pays now."""
+    subscription = live_subscription(account_id)
+    return subscription.price.interval if subscription and subscription.price.amount_minor else Interval.MONTH
+
+
+def _way_on(remedy: Mapping[str, Any], names: Mapping[str, str], paid: str) -> WayOn:
     action, plan = remedy["action"], remedy.get("plan")
     texts = {
         "upgrade": _("Go up to %(plan)s") % {"plan": names.get(plan, plan)}
@@ -61,13 +68,16 @@ def _way_on(remedy: Mapping[str, Any], names: Mapping[str, str]) -> WayOn:
         "raise_cap": _("Raise your spend cap"),
         "contact": _("Ask us for more"),
         "pay": _("Pay what is owed"),
+        "undo": _("Take back the planned change first"),
+        "resume": _("Take back the cancellation first"),
     }
     url = remedy.get("url") or ""
     if action == "upgrade":
-        url = plan_address(plan) if plan else reverse("plans")
+        url = plan_address(plan, paid) if plan else reverse("plans")
     return WayOn(action, str(texts.get(action, action)), url)
 
 
-def plan_address(plan: str) -> str:
-    """Where the plan's exact price is shown before anything happens."""
-    return reverse("plan_preview", kwargs={"plan": plan, "interval": Interval.MONTH})
+def plan_address(plan: str, interval: str = Interval.MONTH) -> str:
+    """Where the plan's exact price is shown before anything happens; by the month when it is not sold so."""
+    sold = interval if price_on_offer(plan, interval) else Interval.MONTH
+    return reverse("plan_preview", kwargs={"plan": plan, "interval": sold})

@@ -86,6 +86,7 @@ class ApiView(APIView):
         honoured = self.idempotent and request.method in CHANGING and request.user is not None
         key = request.META.get("HTTP_IDEMPOTENCY_KEY") if honoured else None
         request.idempotency_key = key  # type: ignore[attr-defined]
+        request.call_id = None  # type: ignore[attr-defined]
         if key is None:
             return handler(request, *self.args, **self.kwargs)
         call = idempotency.Call.of(
@@ -96,6 +97,7 @@ class ApiView(APIView):
             query=request.META.get("QUERY_STRING", ""),
             body=request._request.body,
         )
+        request.call_id = call.id  # type: ignore[attr-defined]
         return idempotency.run_once(
             call, lambda: self._answer(handler, request), wait_s=self.idempotency_wait_s
         )

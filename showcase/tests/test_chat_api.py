@@ -1,9 +1,12 @@
 """The chat over HTTP: what it answers, what it counts, and what counts nothing."""
 
+from datetime import timedelta
+
 import pytest
 
 from accounts.models import Language
 from common.clock import database_now
+from common.models import IdempotencyRecord
 from quotas.models import Bucket, Reservation, UsageRecord
 from showcase.models import ChatMessage
 from showcase.oracle import answer
@@ -152,6 +155,33 @@ def test_the_same_key_counts_once(caller):
     again = send(caller, {"text": "Moon"}, HTTP_IDEMPOTENCY_KEY="once")
     assert first.content == again.content
     assert again["Idempotent-Replayed"] == "true"
+    assert use_of(caller) == ([(1, 0)], 1, 1)
+
+
+@pytest.mark.req("QU-7")
+def test_run_again_after_a_crash_the_same_key_counts_once(caller):
+    """The process died between settling the unit and keeping the answer: the key is free again, the unit is counted."""
+    first = send(caller, {"text": "Moon"}, HTTP_IDEMPOTENCY_KEY="once").json()["data"]
+    IdempotencyRecord.objects.update(
+        completed_at=None, status=None, body=None, locked_until=database_now() - timedelta(seconds=1)
+    )
+    again = send(caller, {"text": "Moon"}, HTTP_IDEMPOTENCY_KEY="once")
+    assert "Idempotent-Replayed" not in again, "its view ran again"
+    assert {name: again.json()["data"][name] for name in ("id", "reply")} == {
+        name: first[name] for name in ("id", "reply")
+    }
+    assert use_of(caller) == ([(1, 0)], 1, 1)
+
+
+@pytest.mark.req("QU-7")
+def test_what_failed_under_a_key_is_counted_when_it_succeeds(caller, settings):
+    settings.SANDBOX = True
+    caller.raise_request_exception = False
+    assert send(caller, {"text": "/fail"}, HTTP_IDEMPOTENCY_KEY="once").status_code == 500
+    assert_nothing_moved(caller)
+    settings.SANDBOX = False
+    again = send(caller, {"text": "/fail"}, HTTP_IDEMPOTENCY_KEY="once")
+    assert again.status_code == 200
     assert use_of(caller) == ([(1, 0)], 1, 1)
 
 

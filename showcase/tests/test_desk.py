@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 
 import pytest
 from django.test import Client
 
 from accounts.models import User
 from common import clock
+from quotas.metering import Metering
 from quotas.selectors import quota_status
 from quotas.services import Phase, entitlements_replace
 from showcase.models import ChatMessage
@@ -59,6 +61,57 @@ def test_the_same_press_twice_is_one_answer_and_counts_once(desk):
     assert [client.post("/chat/", form).status_code for _ in range(2)] == [302, 302]
     assert used(user) == 1
     assert ChatMessage.objects.count() == 1
+
+
+@pytest.mark.req("QU-1", "QU-7")
+def test_a_form_sent_again_is_refused_until_there_is_room_and_then_answered_once(desk):
+    client, user = desk("messages")
+    for _ in range(3):
+        client.post("/chat/", {"text": "Where is Venus?", "key": key()})
+    form = {"text": "Where is Mars?", "key": key()}
+    assert [client.post("/chat/", form).status_code for _ in range(3)] == [429, 429, 429]
+    now = clock.database_now()
+    entitlements_replace(
+        account_id=user.personal_account.pk,
+        source="default",
+        source_ref="test",
+        timeline=[Phase(now, limits=(replace(LIMITS["messages"], limit_units=10),))],
+        now=now,
+    )
+    assert [client.post("/chat/", form).status_code for _ in range(2)] == [302, 302]
+    assert used(user) == 4
+    assert ChatMessage.objects.filter(text="Where is Mars?").count() == 1
+
+
+@pytest.mark.req("QU-7")
+def test_an_answer_kept_before_a_crash_is_counted_when_the_form_is_sent_again(desk, monkeypatch):
+    """The process dies between keeping the answer and settling its unit."""
+    client, user = desk("messages")
+    form = {"text": "Where is Venus?", "key": key()}
+
+    class Killed(BaseException):
+        pass
+
+    def killed(self: Metering) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Metering, "finish", killed)
+        with pytest.raises(Killed):
+            client.post("/chat/", form)
+    assert (ChatMessage.objects.count(), used(user)) == (1, 0)
+    assert [client.post("/chat/", form).status_code for _ in range(2)] == [302, 302]
+    assert (ChatMessage.objects.count(), used(user)) == (1, 1)
+
+
+def test_a_form_key_that_is_somebody_elses_message_tells_nothing(desk):
+    client, _user = desk("messages")
+    client.post("/chat/", {"text": "Where is Venus?", "key": key()})
+    theirs = ChatMessage.objects.get()
+    stranger, user = desk("messages")
+    assert stranger.post("/chat/", {"text": "Where is Venus?", "key": theirs.pk.hex}).status_code == 302
+    assert used(user) == 1
+    assert ChatMessage.objects.count() == 2
 
 
 def test_another_question_in_an_old_form_is_another_question(desk):
