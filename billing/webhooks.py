@@ -33,6 +33,8 @@ from common.models import OutboxMessage
 log = structlog.get_logger(__name__)
 
 NOT_SIGNED = _("This was not signed by Stripe, or not just now.")
+NAME = re.compile(r"[\x21-\x7e]{1,255}")  # of an event and of its type, as the database can keep it
+LAST_SECOND = 1 << 33
 KEPT_HEADERS = ("Content-Type", "User-Agent", "Stripe-Signature")
 
 

@@ -1,4 +1,4 @@
-"""Settings, all from the environment; docs/operations.md has the table.
+"""Settings, all from the environment; docs/environment.md has the table.
 
 Anything unsafe together (debug with a live key, the sandbox with a live key, a weak secret) is refused by the
 checks in config/checks.py, not silently corrected here.

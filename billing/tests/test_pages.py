@@ -15,7 +15,7 @@ from accounts.models import Account, User
 from billing.models import PlanChange, Subscription
 from billing.pages import overview
 from billing.tests.conftest import person
-from billing.tests.helpers import ask, everything, invoices, subscription
+from billing.tests.helpers import ask, everything, invoices, nobody, subscription
 from sandbox.stripe import StripeStandIn
 
 pytestmark = pytest.mark.django_db
@@ -75,6 +75,21 @@ def test_a_price_that_is_no_longer_true_is_shown_anew_and_asked_again(catalog: S
     assert again["key"] != form["key"]
     assert client.post(path, again).status_code == 302
     assert subscription(account).plan.code == "basic"
+
+
+@pytest.mark.req("PC-2", "PC-6")
+@pytest.mark.parametrize("missing", ["quote", "shown"])
+def test_nothing_is_done_that_was_not_shown(catalog: StripeStandIn, missing: str):
+    """A form without the price its page showed is answered with that page."""
+    account = person() if missing == "quote" else nobody(person())
+    path = plan_path("premium")
+    client = browser_of(account)
+    form = form_of(client.get(path).content.decode(), path)
+    answer = client.post(path, {name: value for name, value in form.items() if name != missing})
+    assert answer.status_code == 422
+    assert form_of(answer.content.decode(), path)[missing], "it is asked again, with the price"
+    assert not PlanChange.objects.filter(account=account, to_price__amount_minor__gt=0).exists()
+    assert all(one["amount_paid"] == 0 for one in invoices(catalog))
 
 
 @pytest.mark.req("PC-2", "AC-7")

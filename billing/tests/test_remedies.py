@@ -11,6 +11,7 @@ from accounts.models import Account, User
 from accounts.tests.factories import bearer
 from billing import errors
 from billing.models import PlanChange
+from billing.pages.refusals import refusal_of as refusal_page
 from billing.tests.conftest import Travel, person
 from billing.tests.helpers import ask, everything, leads, nobody, organisation, start, subscription
 from billing.tests.overdue import overdue_person, refresh
@@ -65,6 +66,29 @@ def test_a_feature_is_offered_by_plans_of_the_accounts_kind_with_their_address(c
     for account, feature in ((organisation(), "export"), (person(), "priority")):
         details = feature_details(account.pk, feature)
         assert (details["plans"], leads(details["remedies"])) == ([], ["contact"])
+
+
+@pytest.mark.req("QU-9", "PC-3")
+def test_what_is_planned_is_taken_back_before_going_up(catalog: StripeStandIn):
+    """Nothing is offered that would be refused: the change under way stands in the way of another one."""
+    account = person()
+    ask(account, "basic")
+    ask(account, "free")
+    remedies = refusal_details(refusal_of(account, 60))["remedies"]
+    assert leads([one for one in remedies if one["action"] != "wait"]) == ["undo"]
+    assert remedies[-1]["plan"] == "premium"
+    page = refusal_page(refusal_of(account, 60))
+    assert [(way.action, way.url) for way in page.ways_on] == [("undo", "/account/")]
+
+
+@pytest.mark.req("QU-9", "PC-9")
+def test_the_page_leads_to_the_price_by_the_interval_that_is_paid_now(catalog: StripeStandIn):
+    account = person()
+    assert refusal_page(refusal_of(account, 60)).ways_on[-1].url == "/account/billing/plans/premium/month/"
+    ask(account, "basic", interval="year")
+    assert [way.url for way in refusal_page(refusal_of(account, 60)).ways_on] == [
+        "/account/billing/plans/premium/year/"
+    ]
 
 
 @pytest.mark.req("QU-9", "BI-6")

@@ -110,7 +110,19 @@ def test_another_method_is_refused(endpoint):
 @pytest.mark.req("BI-2")
 @pytest.mark.parametrize(
     "wrong",
-    [{"data": None}, {"data": {"object": []}}, {"type": None}, {"created": "now"}, {"id": 5}, {"id": ""}],
+    [
+        {"data": None},
+        {"data": {"object": []}},
+        {"type": None},
+        {"type": "a\0"},
+        {"created": "now"},
+        {"created": -1},
+        {"created": 10**30},
+        {"id": 5},
+        {"id": ""},
+        {"id": "evt_\0"},
+        {"id": "e" * 3000},
+    ],
 )
 def test_what_is_signed_but_no_event_is_refused_and_not_kept(endpoint, wrong):
     event = {"id": "evt_a", "type": "x", "created": 1, "data": {"object": {}}}
@@ -133,7 +145,7 @@ def test_what_the_mirror_cannot_take_is_parked_and_our_state_converges(endpoint,
         "id": "evt_broken",
         "object": "event",
         "type": "customer.subscription.deleted",
-        "created": 10**20,
+        "created": 2**32,
         "data": {"object": broken},
     }
     assert deliver(endpoint, event).status_code == 200
