@@ -149,7 +149,9 @@ def test_a_bank_that_wants_a_confirmation(catalog):
     with pytest.raises(PaymentActionRequired) as raised:
         ask(account, "premium")
     assert "waits to be confirmed" in str(raised.value.message)
-    assert raised.value.details["remedies"] == CARD
+    confirm, *others = raised.value.details["remedies"]
+    page = f"/account/billing/changes/{raised.value.details['plan_change']}/pay/"
+    assert (confirm, others) == ({"action": "confirm", "url": page}, CARD)
     after = everything(account, catalog)
     assert after["subscriptions"] == before["subscriptions"]
     (then,), (now,) = (one["there"]["subscriptions"].values() for one in (before, after))
