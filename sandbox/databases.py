@@ -71,6 +71,8 @@ BEGIN
 END $$;
 """
 CLEAN = "SELECT palier_test.clean()"
+OTHERS = """SELECT pid, application_name, state, now() - xact_start AS in_transaction, wait_event, query
+FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"""
 
 
 def with_database(url: str, name: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import redis
 from django.conf import settings
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import TransactionTestCase
 
 from sandbox import databases
@@ -54,9 +54,21 @@ def django_db_setup(
 
 
 def _clean(_: TransactionTestCase) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(databases.CLEAN)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(databases.CLEAN)
+    except OperationalError as error:
+        raise AssertionError(
+            f"The database cannot be emptied: {error}\nOther sessions:\n{_others()}"
+        ) from error
     importlib.import_module("quotas.catalog").forget()
+
+
+def _others() -> str:
+    """Who else is on this database, so that whoever stands in the way is named."""
+    with connection.cursor() as cursor:
+        cursor.execute(databases.OTHERS)
+        return "\n".join(str(row) for row in cursor.fetchall())
 
 
 @pytest.fixture(scope="session")
