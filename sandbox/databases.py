@@ -50,6 +50,17 @@ BEGIN
   END LOOP;
 END $$;
 
+-- Numbers as they are after years: four digits and more are written with separators where somebody forgot to say no.
+DO $$
+DECLARE
+  counted record;
+BEGIN
+  FOR counted IN SELECT table_name, column_name FROM information_schema.columns
+                 WHERE table_schema = 'public' AND is_identity = 'YES' AND data_type <> 'smallint' LOOP
+    PERFORM setval(pg_get_serial_sequence(quote_ident(counted.table_name), counted.column_name), 1234567);
+  END LOOP;
+END $$;
+
 CREATE FUNCTION palier_test.clean() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   dirty regclass;

@@ -6,13 +6,14 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import redis
 from django.conf import settings
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, connections
 from django.test import TransactionTestCase
 
 from sandbox import databases
@@ -26,6 +27,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "broken_books: leaves the books wrong on purpose, and fails when they are found right"
     )
     TransactionTestCase._fixture_teardown = _clean  # type: ignore[attr-defined]
+    # The browser's driver leaves an event loop running in this thread. By it connections would be told apart: one from
+    # before, one from then on, and in a forked process, where no loop runs, the first again, open and its parent's.
+    connections._connections = threading.local()
 
 
 @pytest.fixture
