@@ -14,7 +14,7 @@ from accounts.locks import lock_account
 from quotas import catalog
 from quotas.enums import RANKS, MetricKind, Mode, Source, Window
 from quotas.models import Bucket, Entitlement, FeatureGrant, Metric
-from quotas.overrides import overrides_outgrown
+from quotas.overrides import overrides_refit
 from quotas.rights import buckets_tell
 
 
@@ -109,7 +109,7 @@ def entitlements_replace(
             for feature in phase.features
         )
     if source != Source.OVERRIDE:
-        overrides_outgrown(account_id=account_id, now=now)
+        overrides_refit(account_id=account_id, now=now)
 
 
 def _limit_rows(

@@ -1,7 +1,7 @@
 """Limits raised by support for one account until an instant: felt by the next call, and over by themselves.
 
 An override takes the place of one limit and is like it but for how much it allows. It only ever allows more: when the
-plan or contract comes to allow as much, it ends.
+plan or contract comes to allow as much, or no longer limits this at all, it ends.
 """
 
 from __future__ import annotations
@@ -131,21 +131,28 @@ def override_end(
     return found
 
 
-def overrides_outgrown(*, account_id: int, now: datetime) -> None:
-    """Ends those that a plan or contract has come to allow as much as. Under the account's lock, after its limits changed."""
+def overrides_refit(*, account_id: int, now: datetime) -> None:
+    """Ends those that a plan or contract has come to allow as much as, and those of a limit that is gone altogether.
+
+    Under the account's lock, after its limits changed. A limit that is only lower, because a payment is overdue say,
+    keeps what support gave: that was given to this customer, with a reason, until an instant.
+    """
     given = list(overrides_of(account_id, at=now))
     if not given:
         return
     bases = _bases(account_id, now)
-    outgrown = [
-        one
-        for one in given
-        if (base := bases.get((one.metric_id, one.window))) is not None
-        and (
-            base.limit_units is None or (one.limit_units is not None and base.limit_units >= one.limit_units)
-        )
-    ]
-    _over(outgrown, "limit.raise_outgrown", "", None, now)
+    for one in given:
+        base = bases.get((one.metric_id, one.window))
+        if base is None:
+            _over([one], "limit.raise_lapsed", "", None, now)
+        elif _allows_as_much(base, one):
+            _over([one], "limit.raise_outgrown", "", None, now)
+
+
+def _allows_as_much(base: Entitlement, override: Entitlement) -> bool:
+    if base.limit_units is None:
+        return True
+    return override.limit_units is not None and base.limit_units >= override.limit_units
 
 
 def _over(overrides: Iterable[Entitlement], action: str, reason: str, actor: Any, now: datetime) -> None:

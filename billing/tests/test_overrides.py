@@ -8,13 +8,15 @@ from datetime import timedelta
 import pytest
 from django.apps import apps
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 
 from accounts.admin.roles import roles_install
 from accounts.models import Notification, User
+from billing.enums import Access
+from billing.services.entitlements import subscription_entitle
 from billing.services.overrides import limit_raise, limit_raise_end
 from billing.tests.conftest import person
-from billing.tests.helpers import ask, messages_limit
+from billing.tests.helpers import ask, messages_limit, subscription
 from common import outbox
 from common.books import verify_all
 from common.clock import database_now
@@ -109,6 +111,48 @@ def test_a_better_plan_is_not_held_back_by_it(trading):
     ask(account, "premium")
     assert messages_limit(account) == 1000
     assert on_record(account) == ["limit.raised", "limit.raise_outgrown"]
+
+
+def test_it_ends_with_the_limit_that_it_raised(trading):
+    """A contract's limit on what the plan does not have: without the contract there is nothing to raise."""
+    account, now = person(), database_now()
+
+    def contract(*limits):
+        entitlements_replace(
+            account_id=account.pk,
+            source="contract",
+            source_ref="c",
+            timeline=[Phase(now, None, limits)] if limits else [],
+            now=database_now(),
+        )
+
+    contract(LimitSpec("exports", "day", 2))
+    raised(account, 9, metric="exports")
+    raised(account, 8, key="ticket-2")
+    assert usage_consume(account_id=account.pk, metric="exports", units=3).allowed
+    contract()
+    assert usage_consume(account_id=account.pk, metric="exports").refusal == "feature_not_in_plan"
+    assert on_record(account) == ["limit.raised", "limit.raised", "limit.raise_lapsed"]
+    assert messages_limit(account) == 8, "the other one stays"
+
+
+def test_it_stays_where_a_limit_only_falls(trading):
+    account = person()
+    ask(account, "basic")
+    raised(account, 60)
+
+    def entitle(access):
+        held = subscription(account)
+        held.access = access
+        with transaction.atomic():
+            subscription_entitle(account_id=account.pk, subscription=held, scheduled=None, now=database_now())
+
+    entitle(Access.DEGRADED)
+    plan = Entitlement.objects.filter(account=account, source="plan", metric__code="messages")
+    assert plan.latest("id").limit_units == 5, "as without a paid plan"
+    assert messages_limit(account) == 60
+    entitle(Access.FULL)
+    assert on_record(account) == ["limit.raised"]
 
 
 def test_given_again_it_takes_the_place_of_the_first(trading):

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from accounts.locks import lock_account
 from accounts.models import Account, AccountKind, User
+from billing.services.stored import stored_fit_promise
 from common import audit
 from common.errors import ValidationError
 from enterprise.enums import Collection
@@ -146,21 +147,28 @@ def contract_end(
 
 
 def entitlements_push(*, account_id: int, now: datetime, reason: str) -> None:
-    """Tell the meter what the account's contracts allow from now on. Repeating changes nothing."""
+    """Tell the meter what the account's contracts allow from now on. Repeating changes nothing.
+
+    What is stored is fitted to it, now and at each later moment at which the contracts change.
+    """
     contracts = list(
         Contract.objects.filter(Q(ends_at__isnull=True) | Q(ends_at__gt=now), account_id=account_id)
         .exclude(NEVER_BEGAN)
         .prefetch_related("terms__limits")
         .order_by("starts_at")
     )
+    timeline = [phase for contract in contracts for phase in _phases(contract)]
     entitlements_replace(
         account_id=account_id,
         source=Source.CONTRACT,
         source_ref=str(contracts[0].public_id) if contracts else "",
-        timeline=[phase for contract in contracts for phase in _phases(contract)],
+        timeline=timeline,
         now=now,
         reason=reason,
     )
+    switches = {moment for phase in timeline for moment in (phase.starts_at, phase.ends_at) if moment}
+    later = sorted(moment for moment in switches if moment > now)
+    stored_fit_promise(account_id=account_id, now=now, moments=[now, *later])
 
 
 def _phases(contract: Contract) -> list[Phase]:

@@ -1,6 +1,6 @@
 """What is unlike usual is found once, kept while it lasts, and ends."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
 import pytest
@@ -42,16 +42,15 @@ def test_what_refusals_are_a_jump(hour, usual, jump):
     assert is_jump_of_refusals(last_hour=hour, usual_hour=usual) is jump
 
 
+NOON = midnight(datetime.now(UTC).date()) - ONE_DAY / 2
+"""Of yesterday: whatever time it is now, the day that is looked at has hours behind it."""
+
+
 def used(account, day_units, *, back):
-    """`day_units` on a day so many days ago; today's use is over at least two minutes ago."""
-    now = clock.now()
-    at = (
-        midnight(now.date()) - back * ONE_DAY if back else max(midnight(now.date()), now - timedelta(hours=1))
-    )
-    if back == 0 and now - at < timedelta(minutes=2):
-        pytest.skip("the UTC day has just begun")
+    """`day_units` in the morning of a day so many days before NOON."""
+    at = NOON - timedelta(hours=3) - back * ONE_DAY
     past_use_add(
-        account_id=account.pk, metric="messages", uses=[PastUse(at, day_units)], subject="t", now=now
+        account_id=account.pk, metric="messages", uses=[PastUse(at, day_units)], subject="t", now=clock.now()
     )
 
 
@@ -63,7 +62,7 @@ def test_an_account_far_above_its_habit_is_found_and_its_neighbours_are_not(acco
     used(loud, 400, back=0)
     used(usual, 110, back=0)
     used(new, 5000, back=0)
-    assert list(unusual_use(clock.now())) == [Unusual(f"messages of account {loud.pk}", 400, 40, loud.pk)]
+    assert list(unusual_use(NOON)) == [Unusual(f"messages of account {loud.pk}", 400, 40, loud.pk)]
 
 
 def refusals(count, *, ago, unwritten=0, refusal="quota_exceeded"):

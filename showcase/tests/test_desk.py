@@ -13,6 +13,7 @@ from common import clock
 from quotas.metering import Metering
 from quotas.selectors import quota_status
 from quotas.services import Phase, entitlements_replace
+from quotas.tests.test_races import at_once
 from showcase.models import ChatMessage
 from showcase.tests.conftest import LIMITS
 
@@ -61,6 +62,22 @@ def test_the_same_press_twice_is_one_answer_and_counts_once(desk):
     assert [client.post("/chat/", form).status_code for _ in range(2)] == [302, 302]
     assert used(user) == 1
     assert ChatMessage.objects.count() == 1
+
+
+@pytest.mark.req("QU-1", "QU-7")
+def test_the_same_press_eight_times_at_once_is_one_answer_and_counts_once(desk):
+    """A finger that trembles, or a browser that sends again: the rivals meet at the counter, none of them counts twice."""
+    client, user = desk("messages")
+    form = {"text": "Where is Venus?", "key": key()}
+
+    def press(_):
+        own = Client()
+        own.cookies = client.cookies
+        return own.post("/chat/", form).status_code
+
+    assert set(at_once(8, press)) <= {302, 429}
+    assert client.post("/chat/", form).status_code == 302
+    assert (ChatMessage.objects.count(), used(user)) == (1, 1)
 
 
 @pytest.mark.req("QU-1", "QU-7")

@@ -1,12 +1,14 @@
 """Personas: a capacity, counted exactly through failures and repetition, and exports that a feature opens."""
 
 import uuid
+from datetime import timedelta
 
 import pytest
 
 from billing.stored import stored_things
 from common import outbox
 from common.clock import database_now
+from common.models import IdempotencyRecord
 from quotas.models import Bucket, UsageRecord
 from showcase import keeping
 from showcase.models import Persona
@@ -16,8 +18,8 @@ pytestmark = pytest.mark.req("QU-3", "QU-1")
 PERSONAS = "/v1/personas"
 
 
-def make(client, name="Ada", **more):
-    return client.post(PERSONAS, {"name": name, "traits": ["curious"]} | more, format="json")
+def make(client, name="Ada", *, traits=("curious",), **headers):
+    return client.post(PERSONAS, {"name": name, "traits": traits}, format="json", **headers)
 
 
 def used(client, metric="personas"):
@@ -160,6 +162,19 @@ def test_the_second_look_mends_what_a_crash_left_while_making(caller, monkeypatc
     assert used(caller)[0] == (0 if point == "before counting" else 1)
     outbox.run_due(now=database_now() + keeping.SECOND_LOOK)
     assert (used(caller), Persona.objects.count()) == ((0, 0), 0)
+
+
+@pytest.mark.req("QU-7")
+def test_run_again_after_a_crash_the_same_key_makes_one_and_counts_one(caller):
+    """The process died after making it, before its answer was kept: who repeats the call takes the claim over."""
+    first = make(caller, HTTP_IDEMPOTENCY_KEY="once")
+    IdempotencyRecord.objects.update(
+        completed_at=None, status=None, body=None, locked_until=database_now() - timedelta(seconds=1)
+    )
+    again = make(caller, HTTP_IDEMPOTENCY_KEY="once")
+    assert [first.status_code, again.status_code] == [201, 201]
+    assert first.json()["data"]["id"] == again.json()["data"]["id"]
+    assert (Persona.objects.count(), used(caller)) == (1, (1, 0))
 
 
 def test_the_second_look_mends_what_a_crash_left_while_removing(caller, monkeypatch):
