@@ -45,6 +45,12 @@ def sign_ins(user: User) -> list[SignIn]:
     return sorted(chain(_browsers(user), _programs(user)), key=lambda one: one.last_seen_at, reverse=True)
 
 
+def browser_id(*, user: User, session_key: str) -> str:
+    """Which of them has that session; empty when none has."""
+    found = UserSession.objects.filter(user=user, session_key=session_key).values_list("pk", flat=True)
+    return "".join(f"{SignInKind.BROWSER}_{pk}" for pk in found)
+
+
 def _browsers(user: User) -> Iterator[SignIn]:
     for one in UserSession.objects.purge_and_list(user):
         yield SignIn(
@@ -91,10 +97,12 @@ def sign_in_end(*, user: User, sign_in_id: str) -> None:
         raise NotFound
 
 
-def sign_ins_end(*, user: User) -> int:
-    """Sign all of them out, browsers and programs; how many there were."""
+def sign_ins_end(*, user: User, but: str = "") -> int:
+    """Sign all of them out, browsers and programs, but the one with that id; how many there were."""
     ended = 0
     for one in sign_ins(user):
+        if one.id == but:
+            continue
         try:
             sign_in_end(user=user, sign_in_id=one.id)
         except NotFound:  # it ended by itself meanwhile

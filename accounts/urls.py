@@ -16,6 +16,8 @@ design_urls = [
 urlpatterns: list[URLPattern | URLResolver] = [
     path("preferences/", pages.preferences, name="preferences"),
     path("account/settings/", pages.settings_page, name="account_settings_page"),
+    # In the place of allauth's own, which has browsers only.
+    path("accounts/sessions/", pages.sign_ins_page, name="usersessions_list"),
     path("account/notifications/", pages.notifications, name="notifications"),
     path("account/notifications/read/", pages.notifications_read, name="notifications_read"),
     path("account/notifications/<uuid:notification_id>/", pages.notification_open, name="notification_open"),

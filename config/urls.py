@@ -13,8 +13,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/openapi.json", views.openapi_json, name="openapi"),
     path("v1/docs", views.DocsView.as_view(), name="api-docs"),
     path("admin/", admin.site.urls),
+    path("", include("accounts.urls")),  # first: one page of allauth's stands in it anew
     path("accounts/", include("allauth.urls")),
-    path("", include("accounts.urls")),
     path("", include("quotas.urls")),
     path("", include("billing.urls")),
     path("", include("enterprise.urls")),

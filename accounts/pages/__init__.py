@@ -4,6 +4,7 @@ from accounts.pages.leaving import deletion, export
 from accounts.pages.notifications import notification_open, notifications, notifications_read, unsubscribed
 from accounts.pages.preferences import preferences
 from accounts.pages.settings import settings_page
+from accounts.pages.sign_ins import sign_ins_page
 
 __all__ = [
     "deletion",
@@ -13,5 +14,6 @@ __all__ = [
     "notifications_read",
     "preferences",
     "settings_page",
+    "sign_ins_page",
     "unsubscribed",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -113,6 +114,39 @@ def test_everywhere_at_once(api: Api, person: User) -> None:
     assert [refreshed(pair) for pair in pairs] == [401, 401]
     assert (is_in(theirs), refreshed(theirs_too)) == (True, 200)
     assert api("get", path=SESSIONS).json()["data"] == []
+
+
+PAGE = "/accounts/sessions/"
+
+
+def ids_on(client: Client) -> set[str]:
+    return set(re.findall(r'name="id" value="([^"]+)"', client.get(PAGE).content.decode()))
+
+
+def test_the_page_shows_both_kinds_and_ends_one(api: Api, person: User) -> None:
+    here, there, pair = browser(person), browser(person, "Safari/18 iPhone"), tokens.issue(person)
+    assert ids_on(here) == {one["id"] for one in api("get", path=SESSIONS).json()["data"]}
+    assert "A program, over the API" in here.get(PAGE).content.decode()
+    (other,) = [one for one in of_kind(api, "browser") if one["user_agent"] == "Safari/18 iPhone"]
+    told = here.post(PAGE, {"id": other["id"]}, follow=True).content.decode()
+    assert "It is signed out." in told
+    assert (is_in(here), is_in(there), refreshed(pair)) == (True, False, 200)
+    assert "signed out already" in here.post(PAGE, {"id": other["id"]}, follow=True).content.decode()
+
+
+def test_the_page_ends_all_but_this_browser(api: Api, person: User) -> None:
+    here, there, pair = browser(person), browser(person), tokens.issue(person)
+    stranger = make_person()
+    theirs, theirs_too = browser(stranger), tokens.issue(stranger)
+    (own,) = [one["id"] for one in of_kind(Api(stranger), "browser")]
+    here.post(PAGE, {"id": own})  # another person's: nothing happens
+    assert here.post(PAGE).status_code == 302
+    assert (is_in(here), is_in(there), refreshed(pair)) == (True, False, 401)
+    assert (is_in(theirs), refreshed(theirs_too)) == (True, 200)
+    (mine,) = ids_on(here)
+    assert here.post(PAGE, {"id": mine}).headers["Location"] == "/accounts/logout/", "asked first"
+    assert is_in(here)
+    assert Client().post(PAGE).headers["Location"].startswith("/accounts/login/")
 
 
 def code_of(secret: str) -> str:
