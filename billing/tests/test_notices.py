@@ -38,7 +38,7 @@ def test_in_french(catalog):
     User.objects.update(language="fr")
     ask(account, "basic")
     with translation.override("fr"):
-        assert told() == ["Vous êtes à la formule Basique"]
+        assert told() == ["Vous avez maintenant la formule Basique"]
 
 
 def test_a_refused_change_is_told_by_its_answer(catalog):

@@ -261,6 +261,7 @@ def test_the_front_page_without_a_catalogue_says_the_next_step(db: None, client:
 ELSEWHERE = {
     "account_menu.html",  # needs somebody who is signed in
     "acting_for.html",
+    "again_link.html",  # on error pages
     "contract_facts.html",
     "contract_history.html",
     "contract_limits.html",

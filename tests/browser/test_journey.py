@@ -121,7 +121,7 @@ def test_the_same_without_javascript(visitor: Open, shared_stack: Stack):
     expect(page.get_by_role("heading", level=1)).to_have_text("You are on Basic now")
 
     page.get_by_role("button", name="Français").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Vous êtes maintenant en Basique")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Vous avez maintenant la formule Basique")
     expect(page.locator("main")).to_contain_text("5,00\u00a0€ ont été prélevés")
     page.get_by_role("button", name="Sombre").click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
