@@ -77,6 +77,7 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
         "chat_url": cache(lambda: _address("chat") if with_account() or not _is_signed_in(request) else ""),
         "personas_url": _address("personas-page"),
         "api_docs_url": _address("api-docs"),
+        "support_email": settings.SUPPORT_EMAIL,
     }
 
 

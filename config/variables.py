@@ -13,7 +13,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "ALLOWED_HOSTS": "Hosts that are answered, comma-separated. `*` is refused.",
         "CSRF_TRUSTED_ORIGINS": "Origins whose forms are accepted, comma-separated.",
         "DEBUG": "Never in production; refused with a live Stripe key.",
-        "SUPPORT_EMAIL": "Where a refused caller is sent when no plan helps.",
+        "SUPPORT_EMAIL": "Whom pages and mails say to write to, and refusals when no plan helps.",
         "CATALOG_FILE": "Plans, prices and limits (TOML); `manage.py sync_catalog` applies it.",
         "OVERDUE_FILE": "What follows from an unpaid invoice, and when (TOML).",
     },
