@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from billing.enums import ChangeKind, ChangeStatus
 from billing.gateways.client import MISSING_METHOD
@@ -49,7 +50,7 @@ def title_of(change: PlanChange) -> str:
             "from": interval_word(change.from_price.interval),
             "to": interval_word(change.to_price.interval),
         }
-    return _("%(from)s to %(to)s") % names
+    return pgettext("plans", "%(from)s to %(to)s") % names
 
 
 def _row(change: PlanChange) -> ChangeRow:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import translation
 
 from billing.models import PlanChange
+from billing.pages.changes import title_of
 from billing.tests.conftest import person
 from billing.tests.helpers import (
     ask,
@@ -20,12 +22,12 @@ def test_history_and_audit_tell_the_story(catalog):
     ask(account, "premium", key="k")
     ask(account, "basic")
     undo(account)
-    rows = [
-        (one.kind, one.status, one.user_id)
-        for one in PlanChange.objects.filter(account=account).order_by("requested_at")
-    ]
+    changes = PlanChange.objects.filter(account=account).order_by("requested_at")
+    rows = [(one.kind, one.status, one.user_id) for one in changes]
     who = account.personal_owner_id
     assert rows == [("upgrade", "applied", who), ("downgrade", "undone", who)]
+    with translation.override("fr"):
+        assert [title_of(one) for one in changes] == ["De Gratuit à Premium", "De Premium à Basique"]
     actions = list(
         AuditEntry.objects.filter(account_id=account.pk).order_by("at").values_list("action", flat=True)
     )
