@@ -6,8 +6,8 @@ from datetime import timedelta
 from django.db import connection
 from django.db.models import F, Q, Sum
 
-from billing.enums import IN_FLIGHT, ChangeStatus, ChargeStatus, RefundStatus
-from billing.models import OverageCharge, PlanChange, Refund, Subscription, Withdrawal
+from billing.enums import IN_FLIGHT, ChangeStatus, ChargeStatus, PaymentStatus, RefundStatus
+from billing.models import InvoicePayment, OverageCharge, PlanChange, Refund, Subscription, Withdrawal
 from billing.selectors import scheduled_change
 from billing.services.entitlements import entitled_phases
 from common import books
@@ -119,6 +119,8 @@ def nothing_stays_open() -> Iterable[str]:
     )
     for change in old:
         yield f"plan change {change.pk} has been open since {change.last_tried_at}"
+    for payment in InvoicePayment.objects.filter(status=PaymentStatus.PENDING, requested_at__lt=since):
+        yield f"payment {payment.pk} has been open since {payment.requested_at}"
     for refund in Refund.objects.filter(
         status=RefundStatus.PENDING, requested_at__lt=database_now() - PENDING_AT_MOST
     ):

@@ -4,12 +4,13 @@ from typing import Any
 
 import structlog
 
-from billing.enums import PaymentStatus
+from billing.enums import CollectionStatus, PaymentStatus
 from billing.errors import ProviderRefused
 from billing.gateways.client import MISSING_OBJECT
 from billing.gateways.stripe import gateway
-from billing.models import InvoicePayment
+from billing.models import InvoicePayment, OverageCollection
 from billing.services import plan_credits_after, subscription_refresh
+from billing.services.collecting import overage_collections_follow
 from billing.services.customers import customer_follow
 from billing.services.disputes import dispute_refresh
 from billing.services.payments import invoice_payments_follow
@@ -55,5 +56,7 @@ def _invoice(invoice_id: str) -> None:
     waits = InvoicePayment.objects.filter(
         stripe_invoice_id=invoice_id, status__in=[PaymentStatus.PENDING, PaymentStatus.ACTION_REQUIRED]
     )
-    if waits.exists() and (invoice := gateway.invoice_get(invoice_id)) is not None:
+    collected = OverageCollection.objects.filter(stripe_invoice_id=invoice_id, status=CollectionStatus.UNPAID)
+    if (waits.exists() or collected.exists()) and (invoice := gateway.invoice_get(invoice_id)) is not None:
         invoice_payments_follow(invoice)
+        overage_collections_follow(invoice)

@@ -69,7 +69,7 @@ def _to_take_back(subscription: Subscription) -> Remedy | None:
 
 def _upgrade(version: PlanVersion) -> Remedy:
     code = version.plan.code
-    return {"action": "upgrade", "url": f"{PLANS_URL}?plan={code}", "plan": code}
+    return {"action": "upgrade", "url": f"{PLANS_URL}?plan={code}#plan-{code}", "plan": code}
 
 
 def _allows_more(version: PlanVersion, metric: str, window: str | None, limit: int | None) -> bool:

@@ -1,5 +1,7 @@
 """Attempts to collect money at Stripe: payment intents, their charges, and the invoices they are for."""
 
+from datetime import datetime
+
 from billing.gateways import convert
 from billing.gateways.client import PAGE, api, gateway_call, none_when_missing
 from billing.gateways.values import ChargeState, DisputeState, IntentState
@@ -23,6 +25,12 @@ class ChargeGateway:
     @none_when_missing
     def dispute_get(self, dispute_id: str) -> DisputeState:
         return convert.dispute(api().disputes.retrieve(dispute_id).to_dict())
+
+    @gateway_call
+    def disputes_since(self, since: datetime) -> tuple[DisputeState, ...]:
+        """Every dispute made since then, whatever has become of it."""
+        page = api().disputes.list({"created": {"gte": convert.seconds(since)}, "limit": PAGE})
+        return tuple(convert.dispute(one.to_dict()) for one in page.auto_paging_iter())
 
     @gateway_call
     def charges_of(self, intent_id: str) -> tuple[ChargeState, ...]:

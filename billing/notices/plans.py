@@ -70,30 +70,45 @@ def subscription_ended(context: Context) -> Message:
 
 @message("payment_overdue")
 def payment_overdue(context: Context) -> Message:
+    """`confirm`: the invoice whose payment the bank wants confirmed; without one the payment was refused."""
     words = {
         "plan": (is_french() and context["plan"]["fr"]) or context["plan"]["en"],
         "amount": money_text(context["amount_minor"], context["currency"]),
         "date": date_text(datetime.fromisoformat(context["since"])),
     }
-    lines = [
-        _("The payment of %(amount)s for %(plan)s, due on %(date)s, did not go through.") % words,
-        _dated(
-            context["full_until"],
-            _(
-                "You keep full access until %(date)s. After that you have the free limits; what you stored is kept."
-            ),
-            _("You have the free limits until it is paid; what you stored is kept."),
+    access = _dated(
+        context["full_until"],
+        _(
+            "You keep full access until %(date)s. After that you have the free limits; what you stored is kept."
         ),
-        _dated(
-            context["next_attempt_at"],
-            _("We try again by ourselves on %(date)s."),
-            _("We do not try again by ourselves."),
-        ),
-    ]
+        _("You have the free limits until it is paid; what you stored is kept."),
+    )
+    if invoice_id := context.get("confirm"):
+        return _to_confirm(invoice_id, words, access)
+    again = _dated(
+        context["next_attempt_at"],
+        _("We try again by ourselves on %(date)s."),
+        _("We do not try again by ourselves."),
+    )
+    refused = _("The payment of %(amount)s for %(plan)s, due on %(date)s, did not go through.") % words
     return Message(
         subject=_("Your payment for %(plan)s failed") % words,
-        lines=lines,
+        lines=[refused, access, again],
         action=Action(_("Pay now, or use another card"), reverse("account_overview")),
+    )
+
+
+def _to_confirm(invoice_id: str, words: dict[str, Any], access: str) -> Message:
+    """Nothing was refused; trying again would only make the bank ask again."""
+    asked = (
+        _("Your bank wants you to confirm the payment of %(amount)s for %(plan)s, due on %(date)s.") % words
+    )
+    return Message(
+        subject=_("Confirm your payment for %(plan)s") % words,
+        lines=[asked, _("Nothing was refused: confirming is all that is missing."), access],
+        action=Action(
+            _("Confirm the payment"), reverse("invoice_confirm", kwargs={"invoice_id": invoice_id})
+        ),
     )
 
 

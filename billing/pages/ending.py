@@ -25,11 +25,12 @@ from billing.errors import (
 from billing.models import Subscription, Withdrawal
 from billing.pages.access import signed_in
 from billing.pages.forms import key_of, new_key
-from billing.pages.plan_now import charge_of, charge_text, name_of, plan_now_of
+from billing.pages.plan_now import Amount, charge_of, charge_text, name_of, plan_now_of
 from billing.pages.previews import LimitChange, TooMuch, features_between, limit_changes, too_much
 from billing.pages.words import metric_names
 from billing.rules.changes import quota_changes
 from billing.selectors import change_in_flight, free_price, live_subscription, terms_of
+from billing.selectors.credits import overage_waiting_minor
 from billing.services import (
     subscription_cancel,
     subscription_resume,
@@ -133,6 +134,7 @@ def _show_cancel(
     context = {
         "loss": loss_of(account, subscription, chosen),
         "plan_now": plan_now,
+        "used": _used(subscription),
         "at": request.POST.get("at", "period_end"),
         "reason": request.POST.get("reason", ""),
         "reason_max": REASON_MAX,
@@ -141,6 +143,14 @@ def _show_cancel(
         **extra,
     }
     return render(request, "pages/cancel.html", context, status=status)
+
+
+def _used(subscription: Subscription) -> Amount | None:
+    """Use past the plan that no invoice has asked for yet, which stays due; None where the plan sells none."""
+    if subscription.plan_version.overage_minor_per_credit is None:
+        return None
+    waiting = overage_waiting_minor(subscription, subscription.current_period_start)
+    return {"amount_minor": waiting, "currency": subscription.price.currency}
 
 
 def _cancel(request: HttpRequest, account: Account, subscription: Subscription) -> HttpResponse:

@@ -1,7 +1,7 @@
 """Plans side by side, the present one marked."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -25,7 +25,10 @@ from billing.services.terms import trial_offered
 
 @dataclass(frozen=True)
 class Choice:
-    """An offer as it looks to one account. `move`: up, down, or empty when there is nothing to move from."""
+    """An offer as it looks to one account. `move`: up, down, or empty when there is nothing to move from.
+
+    `is_wanted`: whoever was refused something was sent here for this plan.
+    """
 
     offer: Offer
     is_current: bool
@@ -33,6 +36,7 @@ class Choice:
     move: str
     blocked: str
     trial_text: str = ""
+    is_wanted: bool = False
 
     def __getattr__(self, name: str) -> Any:
         """Templates read an offer's fields from it."""
@@ -46,7 +50,11 @@ def plans(request: HttpRequest) -> HttpResponse:
     subscription = live_subscription(account.pk)
     interval = _interval(request, subscription)
     on_offer = [offer for offer in offers(interval) if offer.audience == audience_of(account)]
-    choices = _choices(account, subscription, on_offer)
+    wanted = request.GET.get("plan", "")
+    choices = [
+        replace(one, is_wanted=one.offer.code == wanted and not (one.is_current or one.is_next))
+        for one in _choices(account, subscription, on_offer)
+    ]
     context = {
         "offers": choices,
         "interval": interval,

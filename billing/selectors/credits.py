@@ -45,6 +45,18 @@ def spent_minor(subscription: Subscription) -> int:
     return charges.aggregate(sum=Sum("amount_minor"))["sum"] or 0
 
 
+def overage_waiting_minor(subscription: Subscription, period_start: datetime) -> int:
+    """What overage of that period waits for the subscription's next invoice, as far as we know."""
+    waiting = OverageCharge.objects.filter(
+        account_id=subscription.account_id,
+        subscription=subscription,
+        period_start=period_start,
+        status=ChargeStatus.ACCEPTED,
+        stripe_invoice_id="",
+    )
+    return waiting.aggregate(sum=Sum("amount_minor"))["sum"] or 0
+
+
 def overage_standing(account_id: int, *, now: datetime) -> OverageStanding | None:
     """None where the account's plan sells no overage."""
     subscription = live_subscription(account_id)

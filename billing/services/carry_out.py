@@ -7,12 +7,13 @@ the gateway; what then is known of the outcome, the caller decides (changes.py).
 from datetime import datetime
 from typing import Any
 
-from billing.enums import ChangeKind, SubscriptionStatus
+from billing.enums import ChangeKind, CollectionStatus, SubscriptionStatus
 from billing.errors import PaymentActionRequired, PaymentFailed, QuoteStale
 from billing.gateways.client import MISSING_METHOD
 from billing.gateways.stripe import gateway
 from billing.gateways.values import SubscriptionState, Terms
 from billing.models import PlanChange, Subscription
+from billing.services.collecting import overage_collect_before_end
 from billing.services.customers import customer_ensure
 from billing.services.invoice_previews import invoice_now
 from billing.services.terms import terms_of_change
@@ -173,9 +174,22 @@ def _cancel_now(change: PlanChange) -> SubscriptionState:
     assert change.subscription is not None, "a cancellation has a subscription"
     if change.subscription.stripe_schedule_id:
         gateway.schedule_release(change.subscription.stripe_schedule_id)
+    _collect_used(change, change.subscription)
     return gateway.subscription_cancel_now(
         subscription_id=str(change.subscription.stripe_subscription_id), key=step_key(change, "cancel")
     )
+
+
+def _collect_used(change: PlanChange, subscription: Subscription) -> None:
+    """Use past the plan stays due at any end; here the invoice that would have asked for it never comes."""
+    collection = overage_collect_before_end(subscription)
+    if collection is None or collection.status != CollectionStatus.PAID:
+        return
+    invoice = gateway.invoice_get(collection.stripe_invoice_id)
+    if invoice is not None:
+        PlanChange.objects.filter(pk=change.pk).update(
+            stripe_invoice_id=invoice.id, charged_minor=invoice.amount_due_minor, currency=invoice.currency
+        )
 
 
 def take_back(change: PlanChange) -> tuple[SubscriptionState, datetime]:

@@ -51,7 +51,7 @@ from billing.services.preview import Preview, plan_change_preview
 from billing.services.quotes import Quote, quote_read
 from billing.services.readings import Shown, shown_by
 from billing.services.refused import refusal_keep
-from billing.services.terms import promotion_check, promotion_refuse, trial_offered
+from billing.services.terms import code_answered, promotion_check, promotion_refuse, trial_offered
 from billing.services.transitions import interval_or_default, price_name, target_price, transition_check
 from billing.stored import stored_things
 from common.errors import DomainError, IdempotencyKeyReused, ValidationError
@@ -314,7 +314,8 @@ def plan_change_run(change: PlanChange) -> PlanChange:
         "to_price__version__plan",
     ).get(pk=change.pk)
     try:
-        state, read_at = carry_out(change)
+        with code_answered(change.stripe_promotion_id):
+            state, read_at = carry_out(change)
     except PaymentProviderUnavailable as error:
         if error.outcome_known:
             change_fail(change_id=change.pk, error=PaymentProviderUnavailable(details=_known(error)))

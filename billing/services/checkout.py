@@ -26,7 +26,7 @@ from billing.services.carry_out import check_shown, step_key
 from billing.services.customers import customer_ensure
 from billing.services.outcomes import change_fail
 from billing.services.starts import audience_check
-from billing.services.terms import promotion_check, terms_of_change, trial_offered
+from billing.services.terms import code_answered, promotion_check, terms_of_change, trial_offered
 from billing.services.transitions import (
     change_under_way,
     interval_or_default,
@@ -189,17 +189,18 @@ def _send(change: PlanChange, addresses: Addresses, locale: str) -> Visit:
     try:
         terms = terms_of_change(change)
         check_shown(change, terms)
-        session = gateway.checkout_create(
-            customer_id=customer_ensure(account=change.account),
-            price_id=stripe_price_of(change.to_price),
-            change_id=str(change.pk),
-            terms=terms,
-            needs_card=needs_card,
-            success_url=addresses.paid.format(change=change.pk),
-            cancel_url=addresses.left.format(change=change.pk),
-            locale=locale,
-            key=step_key(change, "checkout"),
-        )
+        with code_answered(change.stripe_promotion_id):
+            session = gateway.checkout_create(
+                customer_id=customer_ensure(account=change.account),
+                price_id=stripe_price_of(change.to_price),
+                change_id=str(change.pk),
+                terms=terms,
+                needs_card=needs_card,
+                success_url=addresses.paid.format(change=change.pk),
+                cancel_url=addresses.left.format(change=change.pk),
+                locale=locale,
+                key=step_key(change, "checkout"),
+            )
     except PaymentProviderUnavailable as error:
         if not error.outcome_known:
             raise unknown_outcome(change) from error

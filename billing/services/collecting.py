@@ -3,19 +3,22 @@
 The invoice is an intent like everything that is charged: a row, then Stripe under a key made from it, then the outcome.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import accumulate
 from uuid import UUID
 
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Sum
 
 from billing.enums import ChargeStatus, CollectionStatus
 from billing.errors import PaymentActionRequired, PaymentFailed, ProviderRefused
 from billing.gateways.stripe import gateway
+from billing.gateways.values import InvoiceState
 from billing.locks import lock_account
-from billing.models import OverageCharge, OverageCollection
+from billing.models import OverageCharge, OverageCollection, Subscription
+from billing.selectors.credits import overage_waiting_minor
+from billing.selectors.overdue import overdue_policy
 from common import outbox
 from common.clock import database_now
 
@@ -25,21 +28,9 @@ COLLECT = "billing.tasks.overage_collect"
 OPEN = (CollectionStatus.PENDING, CollectionStatus.UNPAID)
 
 
-def open_minor(charge: OverageCharge) -> int:
-    """What waits for the next invoice of the charge's subscription, as far as we know."""
-    waiting = OverageCharge.objects.filter(
-        account_id=charge.account_id,
-        subscription_id=charge.subscription_id,
-        period_start=charge.period_start,
-        status=ChargeStatus.ACCEPTED,
-        stripe_invoice_id="",
-    )
-    return waiting.aggregate(sum=Sum("amount_minor"))["sum"] or 0
-
-
 def collection_promise(charge: OverageCharge) -> None:
     """In the transaction that accepts a charge: the invoice is promised when the open sum passes the threshold."""
-    if open_minor(charge) < settings.OVERAGE_COLLECT_AT_MINOR:
+    if overage_waiting_minor(charge.subscription, charge.period_start) < settings.OVERAGE_COLLECT_AT_MINOR:
         return
     if OverageCollection.objects.filter(account_id=charge.account_id, status__in=OPEN).exists():
         return
@@ -50,16 +41,44 @@ def collection_promise(charge: OverageCharge) -> None:
     outbox.promise(COLLECT, {"collection_id": str(collection.pk)}, now=moment)
 
 
-def overage_collect(*, collection_id: UUID) -> OverageCollection:
-    """Makes the invoice and has it paid; called again, it goes on where it was.
+def overage_collect_before_end(subscription: Subscription) -> OverageCollection | None:
+    """Before a subscription is ended at once: what waits for its next invoice, which will not come, is asked for now,
+    however little it is. None where nothing waits. Refused, its invoice stays due.
+
+    Raises PaymentProviderUnavailable while Stripe does not answer: then nothing should be ended yet.
+    """
+    if not overage_waiting_minor(subscription, subscription.current_period_start):
+        return None
+    collection = _collection_of(subscription)
+    return overage_collect(collection_id=collection.pk, least_minor=1)
+
+
+@transaction.atomic
+def _collection_of(subscription: Subscription) -> OverageCollection:
+    """The one that is open, or a new one."""
+    lock_account(subscription.account_id)
+    found = OverageCollection.objects.filter(account_id=subscription.account_id, status__in=OPEN).first()
+    return found or OverageCollection.objects.create(
+        account_id=subscription.account_id, subscription=subscription, requested_at=database_now()
+    )
+
+
+def overage_collect(*, collection_id: UUID, least_minor: int | None = None) -> OverageCollection:
+    """Makes the invoice and has it paid; called again, it goes on where it was. Less than `least_minor` is left waiting
+    (None: less than the declared threshold).
 
     Raises PaymentProviderUnavailable while Stripe does not answer. A refused card leaves the invoice open, and no
-    further overage is charged until it is paid.
+    further overage is charged until it is paid: by the payer, or by another try. There is one at each declared day of
+    the retries, and one when another card is charged from then on; in between the invoice is only looked at.
     """
     collection = OverageCollection.objects.select_related("account", "subscription").get(pk=collection_id)
     if collection.status not in OPEN:
         return collection
-    invoice_id = collection.stripe_invoice_id or _invoice_of(collection)
+    if collection.status == CollectionStatus.UNPAID and not _is_tried_now(collection, database_now()):
+        invoice = gateway.invoice_get(collection.stripe_invoice_id)
+        return overage_collection_follow(collection, invoice) if invoice is not None else collection
+    least_minor = settings.OVERAGE_COLLECT_AT_MINOR if least_minor is None else least_minor
+    invoice_id = collection.stripe_invoice_id or _invoice_of(collection, least_minor)
     if not invoice_id:
         return _close(collection, CollectionStatus.NOT_NEEDED)
     try:
@@ -72,7 +91,29 @@ def overage_collect(*, collection_id: UUID) -> OverageCollection:
     return _close(collection, CollectionStatus.PAID if paid else CollectionStatus.UNPAID)
 
 
-def _invoice_of(collection: OverageCollection) -> str:
+def _is_tried_now(collection: OverageCollection, now: datetime) -> bool:
+    """Whether a day of the retries has come since the last try, or (no time of one) there is another card."""
+    if collection.settled_at is None:
+        return True
+    days = accumulate(overdue_policy().retry_days)
+    return any(
+        collection.settled_at < collection.requested_at + timedelta(days=count) <= now for count in days
+    )
+
+
+def overage_collection_follow(collection: OverageCollection, invoice: InvoiceState) -> OverageCollection:
+    """An invoice that was paid some other way, or that was taken back, is waited for no more."""
+    outcomes = {"paid": CollectionStatus.PAID, "void": CollectionStatus.NOT_NEEDED}
+    return _close(collection, outcomes[invoice.status]) if invoice.status in outcomes else collection
+
+
+def overage_collections_follow(invoice: InvoiceState) -> None:
+    """The same for whoever waits for this invoice."""
+    for collection in OverageCollection.objects.filter(status__in=OPEN, stripe_invoice_id=invoice.id):
+        overage_collection_follow(collection, invoice)
+
+
+def _invoice_of(collection: OverageCollection, least_minor: int) -> str:
     """The draft made for this collection, now or by an earlier try; empty when nothing waits any more."""
     customer_id = str(collection.account.stripe_customer_id)
     found = gateway.overage_invoice_find(
@@ -83,7 +124,7 @@ def _invoice_of(collection: OverageCollection) -> str:
     if found is None:
         _note_invoices(collection)
         last = OverageCharge.objects.filter(account=collection.account).order_by("-requested_at").first()
-        if last is None or open_minor(last) < settings.OVERAGE_COLLECT_AT_MINOR:
+        if last is None or overage_waiting_minor(last.subscription, last.period_start) < least_minor:
             return ""
         try:
             found = gateway.overage_invoice_create(
@@ -94,7 +135,7 @@ def _invoice_of(collection: OverageCollection) -> str:
             )
         except ProviderRefused:
             _note_invoices(collection)  # an invoice of the subscription's own took the items in the meantime
-            if open_minor(last):
+            if overage_waiting_minor(last.subscription, last.period_start):
                 raise
             return ""
     _note_invoices(
@@ -124,8 +165,11 @@ def _note_invoices(collection: OverageCollection) -> None:
 
 @transaction.atomic
 def _close(collection: OverageCollection, status: CollectionStatus) -> OverageCollection:
+    """Writes an outcome; what was settled meanwhile stays."""
     lock_account(collection.account_id)
-    collection.status, collection.settled_at = status, database_now()
-    collection.save(update_fields=["status", "settled_at"])
+    waiting = OverageCollection.objects.filter(pk=collection.pk, status__in=OPEN)
+    if not waiting.update(status=status, settled_at=database_now()):
+        return OverageCollection.objects.get(pk=collection.pk)
+    collection.refresh_from_db(fields=["status", "settled_at"])
     log.info("overage_collected", collection=str(collection.pk), account=collection.account_id, status=status)
     return collection

@@ -19,7 +19,7 @@ from billing.locks import (
     lock_plan_change,
     lock_subscription_by_stripe_id,
 )
-from billing.models import PlanChange, Subscription
+from billing.models import PaymentAttempt, PlanChange, Subscription
 from billing.rules.overdue import OWING
 from billing.selectors import change_in_flight, live_subscription, scheduled_change
 from billing.services.awaiting import NOT_CONFIRMED, change_lapse, state_await_payer
@@ -34,6 +34,7 @@ from billing.services.outcomes import (
 )
 from billing.services.overdue import overdue_tell
 from billing.services.readings import Shown, shown_by
+from billing.services.recorded import attempts_refresh
 from billing.services.told import subscription_end_told
 from common.clock import database_now
 
@@ -67,11 +68,22 @@ def subscription_refresh(*, stripe_subscription_id: str) -> Converged:
         unpaid = (
             gateway.invoices_open(subscription_id=stripe_subscription_id) if state.status in OWING else ()
         )
+        _attempts_known(unpaid)
         outcome = subscription_converge(stripe_subscription=state, read_at=read_at, unpaid=unpaid)
         if outcome is not Converged.STALE:
             return outcome
     log.warning("subscription_always_newer", stripe_subscription=stripe_subscription_id)
     return Converged.STALE
+
+
+def _attempts_known(unpaid: Sequence[InvoiceState]) -> None:
+    """What came of trying to collect is read before anybody is told of it: a refusal and a bank that asks are two things."""
+    ids = {one.id for one in unpaid}
+    known = PaymentAttempt.objects.filter(stripe_invoice_id__in=ids).values_list(
+        "stripe_invoice_id", flat=True
+    )
+    for invoice_id in sorted(ids - set(known)):
+        attempts_refresh(invoice_id=invoice_id)
 
 
 def subscription_converge(

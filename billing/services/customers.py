@@ -6,10 +6,11 @@ import structlog
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account
+from billing.enums import CollectionStatus
 from billing.errors import PaymentFailed, PaymentProviderUnavailable, ProviderRefused
 from billing.gateways.stripe import gateway
 from billing.gateways.values import CustomerState, PaymentMethodState
-from billing.models import CardChoice, Subscription
+from billing.models import CardChoice, OverageCollection, Subscription
 from billing.selectors import live_subscription
 from billing.services.attempts import card_refused
 from billing.services.converge import subscription_refresh
@@ -111,9 +112,12 @@ def default_card_set(*, account: Account, payment_method_id: str) -> CustomerSta
         card = gateway.subscription_get(running).default_payment_method_id
         if card not in (None, own.id):  # its own card goes before the customer's
             gateway.subscription_card_set(subscription_id=running, payment_method_id=own.id)
-    return gateway.default_payment_method_set(
+    customer = gateway.default_payment_method_set(
         customer_id=str(account.stripe_customer_id), payment_method_id=own.id
     )
+    # What the card before could not pay is tried with this one.
+    OverageCollection.objects.filter(account=account, status=CollectionStatus.UNPAID).update(settled_at=None)
+    return customer
 
 
 def payment_method_use(*, account: Account, payment_method_id: str | None) -> str | None:

@@ -30,7 +30,7 @@ def dispute_refresh(*, stripe_dispute_id: str) -> Dispute | None:
         state = gateway.dispute_get(stripe_dispute_id)
         if state is None:
             return None
-        account = _account_of(state)
+        account = dispute_account(state)
         if account is None:
             log.warning("dispute_of_nobody", stripe_dispute=stripe_dispute_id)
             return None
@@ -38,7 +38,7 @@ def dispute_refresh(*, stripe_dispute_id: str) -> Dispute | None:
         return _write(account, state, invoice_id or "", read_at)
 
 
-def _account_of(state: DisputeState) -> Account | None:
+def dispute_account(state: DisputeState) -> Account | None:
     """Whose payment it was: the charge names its customer."""
     charge = gateway.charge_get(state.charge_id)
     if charge is None or charge.customer_id is None:

@@ -26,6 +26,7 @@ class Kind(StrEnum):
     INVOICE = "invoice_differs"
     INVOICE_OPEN = "invoice_left_open"
     ENTITLEMENTS = "entitlements_differ"
+    DISPUTE = "dispute_differs"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """As days pass without payment: what the declared rules say is done when its moment has come."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -40,15 +41,25 @@ def overdue_apply(*, now: datetime) -> OverdueReport:
     Limits need none of this: they were written with their moments.
     """
     report = OverdueReport()
-    overdue = Subscription.objects.filter(ended_at__isnull=True, status__in=OWING).order_by("pk")
-    for pk, account_id in overdue.values_list("pk", "account_id")[:BATCH]:
-        if _grade(account_id, pk, now):
-            report.graded.append(str(pk))
-    for subscription in overdue.select_related("account")[:BATCH]:
-        rule = overdue_rule(subscription, now=now)
-        if rule is not None and rule.ends:
-            _end(subscription, now, report)
+    for rows in _overdue():
+        for subscription in rows:
+            if _grade(subscription.account_id, subscription.pk, now):
+                report.graded.append(str(subscription.pk))
+    for rows in _overdue():
+        for subscription in rows:
+            rule = overdue_rule(subscription, now=now)
+            if rule is not None and rule.ends:
+                _end(subscription, now, report)
     return report
+
+
+def _overdue() -> Iterator[list[Subscription]]:
+    """All of them, a batch at a time: who owes stays here for weeks, so that the first ones would keep the rest out."""
+    last = None
+    rows = Subscription.objects.filter(ended_at__isnull=True, status__in=OWING).select_related("account")
+    while found := list((rows.filter(pk__gt=last) if last else rows).order_by("pk")[:BATCH]):
+        yield found
+        last = found[-1].pk
 
 
 @transaction.atomic

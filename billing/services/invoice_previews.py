@@ -10,7 +10,7 @@ from billing.gateways.values import InvoiceState, Terms, no_invoice
 from billing.models import Price, Subscription
 from billing.rules.changes import MONTHS, next_period_end
 from billing.rules.next_invoice import Charged, asked_for, total_at
-from billing.services.terms import change_terms, trial_ends_by
+from billing.services.terms import change_terms, code_answered, trial_ends_by
 from billing.services.transitions import Transition, stripe_price_of
 from common.money import Money
 from common.periods import add_months
@@ -45,6 +45,13 @@ def invoice_now(
     terms: Terms,
 ) -> InvoiceState:
     """The invoice that a start or an upgrade on these terms makes at that instant, as Stripe computes it."""
+    with code_answered(terms.promotion_id):
+        return _invoice_now(account, subscription, target, proration_at, terms)
+
+
+def _invoice_now(
+    account: Account, subscription: Subscription | None, target: Price, proration_at: datetime, terms: Terms
+) -> InvoiceState:
     price_id = stripe_price_of(target)
     if subscription is None or subscription.stripe_subscription_id is None:
         return gateway.preview_start(

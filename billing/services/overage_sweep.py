@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.db import DatabaseError
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
-from billing.enums import ChargeStatus, CollectionStatus
+from billing.enums import ChargeStatus
 from billing.errors import PaymentProviderUnavailable
 from billing.gateways.client import LONGEST_CALL_S
 from billing.models import OverageCharge, OverageCollection
-from billing.services.collecting import overage_collect
+from billing.services.collecting import OPEN, overage_collect
 from billing.services.overage_charges import (
     charge_log,
     overage_charge_accept,
@@ -52,15 +52,13 @@ def overage_charges_sweep(*, now: datetime, settle_after: timedelta = SETTLE_AFT
         except (PaymentProviderUnavailable, MeterUnavailable, MeteringRefused, DatabaseError) as error:
             log.warning("overage_still_open", error_type=type(error).__name__, **charge_log(charge))
             report.still_open.append(str(charge.pk))
-    waiting = OverageCollection.objects.filter(
-        status__in=[CollectionStatus.PENDING, CollectionStatus.UNPAID], requested_at__lt=now - LOOK_AFTER
-    )
-    for collection in waiting[:BATCH]:
+    waiting = OverageCollection.objects.filter(status__in=OPEN, requested_at__lt=now - LOOK_AFTER)
+    for collection in waiting.order_by(F("settled_at").asc(nulls_first=True))[:BATCH]:
         try:
-            overage_collect(collection_id=collection.pk)
-            report.collected.append(str(collection.pk))
+            done = overage_collect(collection_id=collection.pk).status not in OPEN
         except PaymentProviderUnavailable:
-            report.still_open.append(str(collection.pk))
+            done = False
+        (report.collected if done else report.still_open).append(str(collection.pk))
     return report
 
 

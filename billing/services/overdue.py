@@ -103,6 +103,7 @@ def overdue_tell(subscription: Subscription, moment: datetime) -> None:
             "since": notice.since.isoformat(),
             "next_attempt_at": _told(notice.next_attempt_at),
             "full_until": _told(notice.full_until),
+            "confirm": notice.invoices[0].stripe_invoice_id if notice.wants_confirmation else "",
         },
         account=subscription.account,
         now=moment,

@@ -5,7 +5,7 @@ Stripe decides what an account is on and what was paid, so mending makes ours th
 found is looked at twice: what was merely on its way is gone the second time.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -18,6 +18,7 @@ from billing.errors import PaymentProviderUnavailable
 from billing.gateways.stripe import gateway
 from billing.models import Drift
 from billing.services.differences import differences_of
+from billing.services.dispute_drift import dispute_differences
 from billing.services.drift import Difference, Kind
 from common import audit
 from common.clock import database_now
@@ -46,6 +47,7 @@ def reconcile(*, now: datetime, account_id: int | None = None, mend: bool = Fals
     Raises PaymentProviderUnavailable when Stripe cannot even be asked what runs there.
     """
     report = ReconcileReport()
+    disputed = _disputes(now, account_id)
     accounts = Account.objects.order_by("pk")
     if account_id is not None:
         accounts = accounts.filter(pk=account_id)
@@ -60,6 +62,9 @@ def reconcile(*, now: datetime, account_id: int | None = None, mend: bool = Fals
                 report.mended += _mended(account, found, now)
         except PaymentProviderUnavailable:
             report.unanswered.append(account.pk)
+    report.found += disputed
+    if mend:
+        report.mended += _disputes_mended(disputed, now, account_id)
     for one in report.found:
         metrics.drift_found_total.labels(one.kind.value).inc()
         log.warning("drift_found", **one.as_json())
@@ -80,6 +85,26 @@ def _strangers() -> list[Difference]:
     ]
 
 
+def _disputes(now: datetime, account_id: int | None) -> list[Difference]:
+    """As _twice: what is only on its way is gone the second time."""
+    first = dispute_differences(now=now, account_id=account_id)
+    still = {one.identity for one in first}
+    return [
+        one
+        for one in (dispute_differences(now=now, account_id=account_id) if first else ())
+        if one.identity in still
+    ]
+
+
+def _disputes_mended(found: Sequence[Difference], now: datetime, account_id: int | None) -> list[Difference]:
+    """They are no account's state: each is written down by itself, and nothing follows from it."""
+    for one in found:
+        assert one.mend is not None
+        one.mend()
+    left = {one.identity for one in dispute_differences(now=now, account_id=account_id)} if found else set()
+    return _recorded([one for one in found if one.identity not in left], now)
+
+
 def _twice(account: Account, now: datetime) -> list[Difference]:
     first = differences_of(account, now)
     if not first:
@@ -97,11 +122,14 @@ def _mended(account: Account, found: Iterable[Difference], now: datetime) -> lis
         one.mend()
     account.refresh_from_db()
     left = {one.identity for one in differences_of(account, database_now())} if wanted else set()
-    done = [one for one in wanted if one.identity not in left]
+    return _recorded([one for one in wanted if one.identity not in left], now)
+
+
+def _recorded(done: list[Difference], now: datetime) -> list[Difference]:
     for one in done:
         audit.record(
             actor="reconciler",
-            account_id=account.pk,
+            account_id=one.account_id,
             action="drift.mended",
             subject=one.subject,
             reason=one.kind.value,

@@ -1,9 +1,13 @@
 """How a change begins: with a trial or without, with what a promotion code takes off."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from django.utils.translation import gettext as _
 
 from accounts.models import Account
 from billing.enums import SubscriptionStatus
+from billing.errors import ProviderRefused
 from billing.gateways.stripe import gateway
 from billing.gateways.values import PromotionState, Terms
 from billing.models import PlanChange, Price, Subscription
@@ -11,6 +15,7 @@ from billing.selectors import trial_days_for
 from common.errors import ValidationError
 
 CODE_MAX = 80
+CODE_ERRORS = ("promotion_code_", "coupon_")
 
 
 def promotion_check(*, code: str | None, currency: str) -> PromotionState | None:
@@ -28,6 +33,24 @@ def promotion_check(*, code: str | None, currency: str) -> PromotionState | None
     if found.currency not in (None, currency):
         raise ValidationError.of("promotion_code", "invalid", _("This code is not for this plan."))
     return found
+
+
+@contextmanager
+def code_answered(promotion_id: str | None) -> Iterator[None]:
+    """Around what asks Stripe for a price with a code: that this payer may not use it is an answer to who typed it. Stripe
+    has codes for one customer, for first purchases, from a sum on; and the last one may have been used a moment ago.
+    """
+    try:
+        yield
+    except ProviderRefused as error:
+        about_it = error.param.startswith("discounts") or error.provider_code.startswith(CODE_ERRORS)
+        if not promotion_id or not about_it:
+            raise
+        raise ValidationError.of(
+            "promotion_code",
+            "not_applicable",
+            _("You cannot use this code for that. Nothing was charged; go on without it."),
+        ) from error
 
 
 def promotion_refuse(promotion: PromotionState | None) -> None:

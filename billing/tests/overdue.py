@@ -7,14 +7,17 @@ from typing import Any
 
 from accounts.models import Account
 from billing.gateways.client import api
-from billing.models import PaymentAttempt, Subscription, UnpaidInvoice
-from billing.services import payment_method_add, payment_method_make_default
+from billing.gateways.values import InvoiceState
+from billing.models import InvoicePayment, PaymentAttempt, Subscription, UnpaidInvoice
+from billing.services import invoice_pay, payment_method_add, payment_method_make_default
 from billing.services.converge import subscription_refresh
 from billing.tests.conftest import Travel, person
-from billing.tests.helpers import ask, messages_limit, subscription
+from billing.tests.helpers import ask, messages_limit, state, subscription
 from common.clock import database_now
 
-REFUSED = "pm_card_chargeCustomerFail"
+GOOD, REFUSED, ASKS = "pm_card_visa", "pm_card_chargeCustomerFail", "pm_card_authenticationRequired"
+# `standing` of an overdue_person, unpaid and paid
+GRACE, CURED = ("basic", "past_due", "grace", 50, 1), ("basic", "active", "full", 50, 0)
 
 
 def new_card(account: Account, card: str) -> str:
@@ -52,6 +55,29 @@ def open_invoice(account: Account) -> str:
 def pay_elsewhere(invoice_id: str, **params: Any) -> None:
     """As the portal, the hosted page or support in Stripe's dashboard do."""
     api().invoices.pay(invoice_id, params)
+
+
+def pay(account: Account, invoice_id: str | None = None, **more: Any) -> InvoiceState:
+    """Now, by our own button."""
+    return invoice_pay(
+        account=account,
+        user=account.personal_owner,
+        invoice_id=invoice_id or open_invoice(account),
+        request_id="req-pay-now",
+        now=database_now(),
+        **more,
+    )
+
+
+def payment(account: Account) -> InvoicePayment:
+    """The newest of ours."""
+    return InvoicePayment.objects.filter(account=account).latest("requested_at")
+
+
+def charged(travel: Travel) -> list[int]:
+    """What was taken from cards, oldest first."""
+    rows = [one for one in state(travel.stand_in)["charges"].values() if one["status"] == "succeeded"]
+    return [one["amount"] for one in sorted(rows, key=lambda one: one["created"])]
 
 
 def standing(account: Account) -> tuple[str, str, str, int | None, int]:

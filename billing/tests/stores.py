@@ -47,6 +47,10 @@ def spend(account: Account, units: int = 1, key: str = "work", **more: Any) -> s
     )
 
 
+def take_back(account: Account, made: services.Spend, reason: str = "not delivered") -> bool:
+    return services.spend_reverse(account_id=account.pk, spend=made, reason=reason, now=database_now())
+
+
 def credits_of(account: Account) -> int:
     return wallet_status(account_id=account.pk, at=database_now()).balance_units
 

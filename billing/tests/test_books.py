@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from billing import books as billing_books
-from billing.models import PlanChange, Subscription
+from billing.models import InvoicePayment, PlanChange, Subscription
 from billing.tests.conftest import person
 from billing.tests.helpers import ask, preview, subscription
 from common import books
@@ -85,6 +85,21 @@ def test_an_intent_that_nobody_looks_after(catalog):
     assert findings("nothing_stays_open") == []
     PlanChange.objects.filter(status="pending").update(last_tried_at=now - timedelta(hours=2))
     assert findings("nothing_stays_open")
+
+
+@pytest.mark.req("CR-8")
+def test_a_payment_that_nobody_looks_after(catalog):
+    payment = InvoicePayment.objects.create(
+        account=person(),
+        stripe_invoice_id="in_1",
+        amount_minor=500,
+        currency="eur",
+        status="pending",
+        requested_at=database_now(),
+    )
+    assert findings("nothing_stays_open") == []
+    InvoicePayment.objects.update(requested_at=database_now() - timedelta(hours=2))
+    assert findings("nothing_stays_open")[0].startswith(f"payment {payment.pk} has been open")
 
 
 @pytest.mark.req("PC-1")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 
 import pytest
 
 from billing.gateways.client import api
-from billing.models import Dispute
+from billing.models import Dispute, Drift
 from billing.selectors import subscription_json
 from billing.services import invoice_refund
+from billing.services.reconcile import reconcile
 from billing.tests.conftest import person
 from billing.tests.helpers import ask, messages_limit, only, state, subscription
 from billing.tests.test_support_desk import staff, story_of  # noqa: F401 - a fixture
@@ -116,6 +118,31 @@ def test_a_refund_of_it_fails_in_words_and_pays_nothing_back(catalog, endpoint):
     )
     assert (done.status, done.error_code) == ("failed", "charge_disputed")
     assert state(catalog)["refunds"] == {}
+
+
+@pytest.mark.req("BI-7")
+@pytest.mark.parametrize("one_account", [False, True], ids=["all accounts", "one account"])
+def test_what_no_event_told_of_is_found_by_comparing(catalog, one_account):
+    """Neither that it was opened, nor, weeks later, how the bank decided."""
+    account, bystander = disputed(), person()
+
+    def found(*, mend: bool, whose=account) -> list[tuple[str, str, str]]:
+        only_one = whose.pk if one_account else None
+        report = reconcile(now=database_now(), account_id=only_one, mend=mend)
+        assert report.left == ([] if mend else report.found)
+        return [(one.kind.value, one.ours, one.theirs) for one in report.found]
+
+    opened = [("dispute_differs", "none", "needs_response")]
+    assert (found(mend=False), Dispute.objects.exists()) == (opened, False), "looking changes nothing"
+    if one_account:
+        assert found(mend=True, whose=bystander) == []
+    assert found(mend=True) == opened
+    Drift.objects.update(
+        checked_at=database_now() + timedelta(days=40)
+    )  # it is older than the next look asks for
+    api().disputes.close(Dispute.objects.get().stripe_id)
+    assert found(mend=True) == [("dispute_differs", "needs_response", "lost")]
+    assert (found(mend=True), [to for _, _, to in recorded(account)]) == ([], ["needs_response", "lost"])
 
 
 def test_a_dispute_of_nobody_we_know_is_left_alone(catalog, endpoint):  # noqa: F811

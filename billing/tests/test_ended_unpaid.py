@@ -8,20 +8,29 @@ import pytest
 
 from accounts.models import Account, Notification
 from accounts.notifications.messages import message_of
-from billing.errors import ProviderRefused
+from billing.errors import PaymentProviderUnavailable, ProviderRefused
 from billing.gateways.client import api
 from billing.gateways.stripe import gateway
-from billing.models import InvoicePayment
-from billing.services import invoice_pay, overdue_apply
+from billing.models import InvoicePayment, Subscription
+from billing.services import invoice_pay, overdue_apply, plan_changes_sweep
 from billing.services.drift_mending import subscription_end
 from billing.services.reconcile import reconcile
 from billing.services.waiving import WAIVE, unpaid_waive
 from billing.tests.helpers import cancel, decline, fault, invoices, no_faults, subscription
-from billing.tests.overdue import new_card, open_invoice, overdue_person, pay_elsewhere, refresh, stripe_id
+from billing.tests.overdue import (
+    REFUSED,
+    charged,
+    new_card,
+    open_invoice,
+    overdue_person,
+    pay_elsewhere,
+    refresh,
+    stripe_id,
+)
 from billing.tests.stores import spend, store
+from billing.tests.test_credits_page import reader
 from billing.tests.test_leaving import leave
 from billing.tests.test_pages import browser_of
-from billing.tests.test_pay_now import charged
 from common import outbox
 from common.clock import database_now
 from common.errors import ValidationError
@@ -242,6 +251,50 @@ def test_what_was_used_stays_due_when_its_renewal_is_waived(travel):
     new_card(account, GOOD)
     assert pay(account, invoice_id).status == "paid"
     assert charged(travel) == [9900, 12 * 14]
+
+
+@pytest.mark.parametrize("card", [GOOD, REFUSED], ids=["paid", "refused"])
+def test_what_was_used_is_asked_for_before_an_end_at_once(travel, card):
+    """No invoice of the subscription will come any more; the page says the sum before, and the result after."""
+    account = store("growth", credits_left=0)
+    spend(account, 8)
+    new_card(account, card)
+    client = reader(account)
+    page = client.get("/account/billing/cancel/").content.decode()
+    assert "$1.12 were used past the plan: that is charged now." in page
+    done = client.post(
+        "/account/billing/cancel/", {"at": "now", "key": "1" * 32}, follow=True
+    ).content.decode()
+    afterwards()
+    assert Subscription.objects.get(account=account).ended_at is not None
+    (used,) = (one for one in invoices(travel.stand_in) if one["total"] == 8 * 14)
+    assert used["status"] == ("paid" if card == GOOD else "open")
+    assert ("$1.12 was charged, once" in done) == (card == GOOD)
+    assert charged(travel) == [9900, 112][: 2 if card == GOOD else 1]
+    assert waived() == []
+
+
+def test_while_stripe_does_not_say_what_was_used_is_paid_nothing_is_ended(travel):
+    account = store("growth", credits_left=0)
+    spend(account, 8)
+    fault(travel.stand_in, path="/v1/invoices", method="POST", effect="error_before", times=99)
+    with pytest.raises(PaymentProviderUnavailable):
+        cancel(account, "now")
+    no_faults(travel.stand_in)
+    plan_changes_sweep(now=database_now() + timedelta(hours=1))
+    assert subscription(account).plan.code == "growth"
+    cancel(account, "now")
+    assert charged(travel) == [9900, 112]
+
+
+def test_what_is_used_until_a_planned_end_is_on_the_last_invoice(travel):
+    account = store("growth", credits_left=0)
+    cancel(account)
+    spend(account, 8)
+    travel.to(subscription(account).current_period_end + timedelta(seconds=1), sweep=False)
+    refresh(account)
+    afterwards()
+    assert charged(travel) == [9900, 112]
 
 
 # What is told -------------------------------------------------------------------------------------------------------

@@ -8,14 +8,11 @@ from django.db import DatabaseError, connections
 from billing import services
 from billing.errors import OverageCapReached, OverageChargeFailed
 from billing.gateways.stripe import gateway
-from billing.models import OverageCharge, OverageCollection, Subscription
+from billing.models import OverageCharge, Subscription
 from billing.services import overage_charges
-from billing.services.collecting import COLLECT
 from billing.tests.helpers import fault, forget_keys, no_faults, state, subscription
-from billing.tests.stores import GENERATIONS, credits_of, items, moves, spend, store
-from common import outbox
+from billing.tests.stores import GENERATIONS, credits_of, items, moves, spend, store, take_back
 from common.clock import database_now
-from common.models import OutboxMessage
 from quotas.errors import InsufficientCredits, NoActiveSubscription
 from quotas.models import Bucket, Reservation, UsageRecord
 from quotas.services import reservations_expire
@@ -246,10 +243,6 @@ def test_a_record_that_comes_after_its_reservation_gave_way_counts_all_the_same(
 # Taking back ---------------------------------------------------------------------------------------------------------
 
 
-def take_back(account, made, reason="not delivered"):
-    return services.spend_reverse(account_id=account.pk, spend=made, reason=reason, now=database_now())
-
-
 @pytest.mark.req("CR-7")
 def test_what_waits_for_the_next_invoice_is_taken_off_it(trading, stand_in):
     account = store("growth", credits_left=1)
@@ -306,67 +299,6 @@ def test_a_reversal_that_stripe_does_not_answer_is_finished_later(trading, stand
     assert items(stand_in) == []
     assert OverageCharge.objects.get().status == "reversed"
     assert sweep().reversed == []
-
-
-# Collecting ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.req("CR-5")
-def test_past_the_threshold_it_is_collected_at_once(trading, stand_in, settings):
-    settings.OVERAGE_COLLECT_AT_MINOR = 100
-    account = store("growth", credits_left=0)
-    spend(account, 4, key="a")
-    assert not OverageCollection.objects.exists()
-    spend(account, 4, key="b")
-    collection = OverageCollection.objects.get()
-    assert OutboxMessage.objects.filter(task=COLLECT).count() == 1
-    outbox.run_due(now=database_now())
-    collection.refresh_from_db()
-    assert collection.status == "paid"
-    invoice = state(stand_in)["invoices"][collection.stripe_invoice_id]
-    assert (invoice["total"], invoice["status"]) == (112, "paid")
-    assert set(OverageCharge.objects.values_list("stripe_invoice_id", flat=True)) == {invoice["id"]}
-    spend(account, 4, key="c")
-    assert OverageCollection.objects.count() == 1, "the sum begins anew"
-    made = services.spend_of(OverageCharge.objects.get(work_ref="b"))
-    assert take_back(account, made)
-    assert [note["total"] for note in state(stand_in)["credit_notes"].values()] == [56]
-
-
-@pytest.mark.req("CR-5", "CR-8")
-@pytest.mark.parametrize("path", ["/v1/invoices", "/v1/invoices/"])
-def test_a_collection_whose_answers_are_lost_is_one_invoice(trading, stand_in, settings, path):
-    settings.OVERAGE_COLLECT_AT_MINOR = 20
-    account = store("growth", credits_left=0)
-    spend(account, 4)
-    before = len(state(stand_in)["invoices"])
-    fault(stand_in, path=path, method="POST", effect="drop_after", times=4)
-    outbox.run_due(now=database_now())
-    no_faults(stand_in)
-    forget_keys(stand_in)
-    sweep()
-    sweep()
-    assert OverageCollection.objects.get().status == "paid"
-    assert len(state(stand_in)["invoices"]) == before + 1
-
-
-@pytest.mark.req("CR-5", "CR-3")
-def test_while_a_collection_is_unpaid_nothing_more_is_charged(trading, stand_in, settings):
-    settings.OVERAGE_COLLECT_AT_MINOR = 20
-    account = store("growth", credits_left=0)
-    spend(account, 4, key="a")
-    bad = services.payment_method_add(account=account, payment_method_id="pm_card_chargeCustomerFail")
-    services.payment_method_make_default(account=account, payment_method_id=bad.id)
-    outbox.run_due(now=database_now())
-    assert OverageCollection.objects.get().status == "unpaid"
-    with pytest.raises(OverageChargeFailed):
-        spend(account, 1, key="b")
-    assert len(items(stand_in)) == 1
-    good = services.payment_method_add(account=account, payment_method_id="pm_card_mastercard")
-    services.payment_method_make_default(account=account, payment_method_id=good.id)
-    sweep()
-    assert OverageCollection.objects.get().status == "paid"
-    assert spend(account, 1, key="c").charge.status == "accepted"
 
 
 def test_the_metric_is_the_catalogues():

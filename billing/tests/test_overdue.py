@@ -12,7 +12,7 @@ from billing.errors import PlanChangeNotAllowed
 from billing.models import PlanChange, Subscription, UnpaidInvoice
 from billing.selectors import subscription_json
 from billing.selectors.overdue import overdue_notice
-from billing.services import invoice_pay, overdue_apply, plan_changes_sweep
+from billing.services import dunning, invoice_pay, overdue_apply, plan_changes_sweep
 from billing.services.converge import subscription_refresh
 from billing.services.recorded import attempts_refresh
 from billing.tests.conftest import person
@@ -28,6 +28,7 @@ from billing.tests.helpers import (
     subscription,
 )
 from billing.tests.overdue import (
+    REFUSED,
     new_card,
     open_invoice,
     overdue_person,
@@ -183,6 +184,21 @@ def test_what_stripe_leaves_standing_is_ended_by_us_once(travel, left):
     assert AuditEntry.objects.filter(action="subscription.ended", account_id=account.pk).count() == 1
 
 
+def test_none_is_left_out_however_many_owe(travel, monkeypatch):
+    monkeypatch.setattr(dunning, "BATCH", 1)
+    travel.stand_in.core.settings.change({"after_retries": "past_due"})
+    accounts = [person(), person(), person()]
+    for account in accounts:
+        ask(account, "basic")
+        new_card(account, REFUSED)
+    travel.by(days=32, sweep=False)
+    for account in accounts:
+        refresh(account)
+    travel.by(days=16, sweep=False)
+    assert len(apply().ended) == len(accounts)
+    assert vars(apply()) == {"graded": [], "ended": [], "still_open": []}
+
+
 def test_who_pays_in_the_last_moment_is_not_ended(travel):
     """Stripe is asked once more before anything is ended; we had not heard of the payment."""
     travel.stand_in.core.settings.change({"after_retries": "past_due"})
@@ -321,6 +337,18 @@ def test_where_the_bank_asks_the_banner_leads_to_confirming(travel):
     refresh(account)
     assert client.get(confirm)["Location"] == f"/account/billing/invoices/{invoice_id}/"
     assert client.get("/account/billing/overdue/").content.decode().strip() == ""
+
+
+@pytest.mark.req("BI-6", "NO-2")
+def test_where_the_bank_asks_the_mail_leads_to_confirming_too(travel):
+    """Whichever event comes first: what came of the attempt is asked for before anybody is told."""
+    account, _failed_at = overdue_person(travel, card="pm_card_authenticationRequired")
+    (told,) = Notification.objects.filter(kind="payment_failed")
+    words = message_of(told.template, told.context)
+    assert words.subject == "Confirm your payment for Basic"
+    assert "Your bank wants you to confirm the payment of €5.00 for Basic" in words.lines[0]
+    assert "did not go through" not in " ".join(words.lines)
+    assert words.action.path == f"/account/billing/pay/{open_invoice(account)}/confirm/"
 
 
 @pytest.mark.req("BI-6")

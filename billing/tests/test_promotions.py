@@ -11,7 +11,8 @@ from billing.gateways.client import api
 from billing.models import Plan, PlanChange
 from billing.rules.discounts import discounted
 from billing.tests.conftest import person
-from billing.tests.helpers import ask, everything, invoices, only, preview, start, state, subscription
+from billing.tests.helpers import ask, cancel, everything, invoices, only, preview, start, state, subscription
+from billing.tests.helpers import nobody as without_plan
 from billing.tests.test_payer import ASKS, asked, nobody, pay, sweep
 from common import books
 from common.errors import ValidationError
@@ -23,12 +24,13 @@ def code(catalog):
     client = stripe.StripeClient(catalog.secret_key, base_addresses={"api": catalog.url})
 
     def make(name: str = "LANDING", *, active: bool = True, **coupon):
+        who = {key: coupon.pop(key) for key in ("customer", "restrictions") if key in coupon}
         terms = {"percent_off": 20, "duration": "once", **coupon}
         if "amount_off" in coupon:
             terms.pop("percent_off")
         made = client.v1.coupons.create(terms)
         return client.v1.promotion_codes.create(
-            {"promotion": {"type": "coupon", "coupon": made.id}, "code": name, "active": active}
+            {"promotion": {"type": "coupon", "coupon": made.id}, "code": name, "active": active, **who}
         )
 
     return make
@@ -86,6 +88,41 @@ def test_a_discount_there_is_already_stays_beside_the_new_one(catalog, code):
     ask(account, "premium", promotion_code="SECOND")
     (there,) = state(catalog)["subscriptions"].values()
     assert len(there["discounts"]) == 2
+
+
+@pytest.mark.req("PC-13")
+@pytest.mark.parametrize(
+    ("begin", "only_for"),
+    [
+        (preview, "others"),
+        (preview, "first purchases"),
+        (preview, "larger sums"),
+        (ask, "first purchases"),
+        (start, "first purchases"),
+    ],
+)
+def test_a_code_that_is_not_for_this_payer_is_told_at_its_field(catalog, code, only_for, begin):
+    """Stripe knows whom a code is for; that it says no is not its failure, and nothing is bought without the code."""
+    account = person()
+    ask(account, "basic")
+    if begin is start:
+        cancel(account, "now")
+        without_plan(account)
+    customer = api().customers.create({})
+    code(
+        **{
+            "others": {"customer": customer.id},
+            "first purchases": {"restrictions": {"first_time_transaction": True}},
+            "larger sums": {"restrictions": {"minimum_amount": 9900, "minimum_amount_currency": "eur"}},
+        }[only_for]
+    )
+    before = state(catalog)["charges"]
+    with pytest.raises(ValidationError) as raised:
+        begin(account, "premium", promotion_code="LANDING")
+    (wrong,) = raised.value.details["fields"]
+    assert (wrong["field"], wrong["code"]) == ("promotion_code", "not_applicable")
+    assert state(catalog)["charges"] == before
+    assert not PlanChange.objects.filter(account=account, status="pending").exists()
 
 
 @pytest.mark.req("PC-13", "BI-3")

@@ -60,12 +60,29 @@ def test_with_a_plan_only_those_are_offered_that_it_can_go_up_to(catalog: Stripe
 def test_a_feature_is_offered_by_plans_of_the_accounts_kind_with_their_address(catalog: StripeStandIn):
     assert feature_details(person().pk, "export") == {
         "plans": ["premium"],
-        "remedies": [{"action": "upgrade", "url": "/account/billing/plans/?plan=premium", "plan": "premium"}],
+        "remedies": [
+            {
+                "action": "upgrade",
+                "url": "/account/billing/plans/?plan=premium#plan-premium",
+                "plan": "premium",
+            }
+        ],
     }
     assert feature_details(organisation().pk, "priority")["plans"] == ["scale"]
     for account, feature in ((organisation(), "export"), (person(), "priority")):
         details = feature_details(account.pk, feature)
         assert (details["plans"], leads(details["remedies"])) == ([], ["contact"])
+
+
+@pytest.mark.req("QU-9", "PC-9")
+@pytest.mark.parametrize(("wanted", "marked"), [("premium", 1), ("free", 0), ("scale", 0), ('"><b>', 0)])
+def test_the_page_marks_the_plan_that_a_refusal_names(catalog: StripeStandIn, wanted: str, marked: int):
+    """The one there is already, another kind of account's and nonsense are not marked."""
+    client = Client()
+    client.force_login(person().personal_owner)
+    page = client.get("/account/billing/plans/", {"plan": wanted}).content.decode()
+    assert (page.count("Suggested"), page.count("wanted")) == (marked, marked)
+    assert page.count('id="plan-premium"') == 1
 
 
 @pytest.mark.req("QU-9", "PC-3")

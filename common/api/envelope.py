@@ -1,6 +1,7 @@
 """`{"data", "meta"}` for what went well, `{"error"}` for what did not; nothing else leaves the API."""
 
 import json
+import posixpath
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -18,8 +19,12 @@ PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 def is_api_path(path: str) -> bool:
-    """Whether programs call under this path and nobody else: all answers are in the API's form, errors included."""
-    return f"{path}/".startswith(API_PREFIXES)
+    """Whether programs call under this path and nobody else: all answers are in the API's form, errors included.
+
+    A path that is meant so but written with doubled slashes or dots is no route, and its error is for a program too.
+    """
+    meant = posixpath.normpath("/" + path.lstrip("/"))
+    return f"{meant}/".startswith(API_PREFIXES)
 
 
 def answers_json(request: HttpRequest) -> bool:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.test import override_settings
@@ -29,6 +30,13 @@ SAFE: dict[str, Any] = {
 }
 PRINTED = {"EMAIL_BACKEND": checks.CONSOLE_MAIL}
 LIVE = {"STRIPE_LIVE_MODE": True}
+
+
+@pytest.mark.req("CR-8")
+def test_regular_work_that_comes_too_late_is_dropped():
+    """While Stripe is away a look takes minutes: waiting ones would keep the workers from everything else."""
+    for name, entry in settings.CELERY_BEAT_SCHEDULE.items():
+        assert 0 < entry["options"]["expires"] <= entry["schedule"], name
 
 
 @pytest.mark.parametrize(

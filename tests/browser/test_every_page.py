@@ -61,11 +61,16 @@ PREMIUM = {
     "sign-out": "/accounts/logout/",
 }
 OTHERS = {
-    "growth": {"credits": "/account/billing/credits/", "billing-store": "/account/billing/"},
+    "growth": {
+        "credits": "/account/billing/credits/",
+        "billing-store": "/account/billing/",
+        "cancel-store": "/account/billing/cancel/",
+    },
     "dry": {"credits-none-left": "/account/billing/credits/"},
     "near": {
         "overview-near": "/account/",
         "usage-near": "/account/usage/",
+        "plans-suggested": "/account/billing/plans/?plan=premium#plan-premium",
         "preview-upgrade": "/account/billing/plans/premium/month/",
     },
     "pastdue": {"overview-overdue": "/account/", "billing-overdue": "/account/billing/"},

@@ -10,6 +10,7 @@ import stripe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open, Watched
+from tests.browser.test_leaving import newcomer as subscriber
 from tests.stack import Stack
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -269,6 +270,12 @@ def test_cards(visitor: Open, check):
     assert found == []
 
 
+def _email(one: Watched) -> str:
+    found = re.search(r"\w+-\w+@palier\.test", one.open("/accounts/email/").content())
+    assert found is not None
+    return found.group()
+
+
 def _renew(stack: Stack, email: str) -> None:
     """The next period begins now for this subscriber alone: everybody else's time stays where it is."""
     client = _provider(stack)
@@ -290,10 +297,7 @@ def test_a_renewal_that_fails_and_is_cured(visitor: Open, check, shared_stack: S
     one.open("/account/billing/card/")
     page.get_by_label("Visa 0341").check()
     page.get_by_role("button", name="Add this card").click()
-    one.open("/accounts/email/")
-    email = re.search(r"paying-\w+@palier\.test", page.content())
-    assert email is not None
-    _renew(shared_stack, email.group())
+    _renew(shared_stack, _email(one))
     one.open("/account/")
     banner = page.get_by_role("status").filter(has_text="did not go through")
     expect(banner).to_contain_text("The payment of €5.00 for Basic")
@@ -313,4 +317,32 @@ def test_a_renewal_that_fails_and_is_cured(visitor: Open, check, shared_stack: S
     expect(banner).to_have_count(0)
     one.open("/account/billing/invoices/")
     expect(page.get_by_role("row").filter(has_text="€5.00")).to_have_count(2)
+    assert found == []
+
+
+@pytest.mark.req("BI-6", "AC-5", "AC-6")
+def test_a_renewal_that_the_bank_wants_confirmed(visitor: Open, check, shared_stack: Stack):
+    """The banner asks for that, not for another payment; refused there it stays, confirmed it is gone and all is paid."""
+    one = visitor()
+    page = subscriber(one)
+    one.open("/account/billing/card/")
+    page.get_by_label("Visa 3184").check()
+    page.get_by_role("button", name="Add this card").click()
+    _renew(shared_stack, _email(one))
+    one.open("/account/")
+    banner = page.get_by_role("status").filter(has_text="Your bank wants you to confirm the payment of €5.00")
+    expect(banner).to_contain_text("You keep full access until")
+    expect(banner.get_by_role("button", name=re.compile("Pay"))).to_have_count(0)
+    found = check(page, "overdue-confirm")
+    for answer in ("Fail", "Complete"):
+        one.open("/account/")
+        banner.get_by_role("link", name="Confirm €5.00").click()
+        on_their_page(page, ASKS)
+        page.get_by_role("button", name=f"{answer} authentication").click()
+        page.wait_for_url("**/i/**")
+        shared_stack.wait_quiet()
+    one.open("/account/")
+    expect(banner).to_have_count(0)
+    one.open("/account/billing/invoices/")
+    expect(page.get_by_role("row").filter(has_text="Paid").filter(has_text="€5.00")).to_have_count(2)
     assert found == []

@@ -50,6 +50,8 @@ def test_readiness_keeps_its_own_form(client: Client, monkeypatch: pytest.Monkey
 MACHINE_PATHS = [
     "/v1",
     "/v1/nothing",
+    "http://testserver//v1/billing/plan-change",
+    "/.//v1/nothing",
     "/api",
     "/api/account/nothing",
     "/stripe",
