@@ -188,7 +188,7 @@ def _collect_used(change: PlanChange, subscription: Subscription) -> None:
     invoice = gateway.invoice_get(collection.stripe_invoice_id)
     if invoice is not None:
         PlanChange.objects.filter(pk=change.pk).update(
-            stripe_invoice_id=invoice.id, charged_minor=invoice.amount_due_minor, currency=invoice.currency
+            stripe_invoice_id=invoice.id, charged_minor=invoice.amount_due_minor
         )
 
 

@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from django.db import transaction
@@ -40,6 +40,7 @@ from common.errors import DomainError, IdempotencyKeyReused
 
 JOIN_WAIT_S = 20.0
 POLL_S = 0.05
+LOST_AFTER = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +106,19 @@ def checkout_begin(
         asked = asked.having(promotion)
         for _attempt in range(MOST_TRIES):
             change, is_new = way_made(partial(_open, asked, target))
-            if is_new:
+            if is_new or _is_lost(change, now):
                 return _send(change, addresses, locale)
             if (visit := _same_visit(_sent(change))) is not None:
                 return visit
         raise unknown_outcome(change)
+
+
+def _is_lost(change: PlanChange, now: datetime) -> bool:
+    """Whether nobody heard from Stripe where the payer is to go. Asked again under its key, it says: nobody has to wait
+    until it is certain that nothing can come of it.
+    """
+    is_silent = change.status == ChangeStatus.PENDING and change.awaiting_since is None
+    return is_silent and change.requested_at < now - LOST_AFTER
 
 
 def _sent(change: PlanChange) -> PlanChange:
@@ -172,7 +181,10 @@ def _open(asked: Asked, target: Price) -> tuple[PlanChange, bool]:
 
 def _equal(pending: PlanChange | None, asked: Asked, target: Price) -> PlanChange | None:
     """What is open already, where it is a visit to Stripe's page for the same at the same price."""
-    if pending is None or pending.status != ChangeStatus.PENDING or not pending.checkout_session_id:
+    if pending is None or pending.status != ChangeStatus.PENDING:
+        return None
+    is_visit = (pending.idempotency_key or "").startswith(f"{asked.operation}:")
+    if not pending.checkout_session_id and (pending.awaits_payer or not is_visit):
         return None
     code = asked.promotion.id if asked.promotion else ""
     wanted = (target.pk, code, asked.shown_minor)

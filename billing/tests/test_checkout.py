@@ -161,6 +161,23 @@ def test_a_lost_answer_is_given_up_when_nothing_can_come_of_it(catalog, effect):
     assert books.verify_all() == []
 
 
+@pytest.mark.req("BI-3", "CR-8")
+@pytest.mark.parametrize("effect", ["drop_after", "error_before"])
+def test_who_tries_again_after_a_lost_answer_is_sent_there_without_waiting(catalog, effect):
+    account = person(card=None)
+    fault(catalog, path="/v1/checkout", method="POST", effect=effect, times=4)
+    with pytest.raises(PaymentProviderUnavailable):
+        visit(account, idempotency_key="first", shown_minor=500)
+    no_faults(catalog)
+    later = database_now() + timedelta(seconds=10)
+    going = visit(account, idempotency_key="second", shown_minor=500, now=later)
+    assert (going.url.startswith(catalog.url), len(state(catalog)["checkout_sessions"])) == (True, 1)
+    at_stripe(going.url)
+    sweep()
+    assert subscription(account).plan.code == "basic"
+    assert books.verify_all() == []
+
+
 @pytest.mark.req("BI-3", "PC-6")
 def test_the_same_form_sent_twice_is_the_same_page(catalog):
     account = person(card=None)
