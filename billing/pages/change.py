@@ -260,6 +260,8 @@ def _told(change: PlanChange) -> tuple[str, str, str]:
         "old": from_name,
         "date": date_text(change.effective_at) if change.effective_at else "",
     }
+    if change.status == ChangeStatus.APPLIED and change.to_price is None:
+        return _("%(old)s has ended") % words, _ended_text(change), "accent"
     if change.status == ChangeStatus.APPLIED:
         return _("You are on %(plan)s now") % words, _paid_text(change), "ok"
     if change.status == ChangeStatus.SCHEDULED:
@@ -294,6 +296,16 @@ def _paid_text(change: PlanChange) -> str:
         return _("Nothing was charged. The new limits hold from your next call.")
     amount = money_text(charged["amount_minor"], charged["currency"])
     return _("%(amount)s was charged, once. The new limits hold from your next call.") % {"amount": amount}
+
+
+def _ended_text(change: PlanChange) -> str:
+    charged = charged_of(change)
+    if not charged["amount_minor"]:
+        return _("Nothing was charged. What you stored is kept.")
+    amount = money_text(charged["amount_minor"], charged["currency"])
+    return _("%(amount)s was charged, once, for what was used past the plan. What you stored is kept.") % {
+        "amount": amount
+    }
 
 
 @require_POST

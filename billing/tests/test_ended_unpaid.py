@@ -269,7 +269,8 @@ def test_what_was_used_is_asked_for_before_an_end_at_once(travel, card):
     assert Subscription.objects.get(account=account).ended_at is not None
     (used,) = (one for one in invoices(travel.stand_in) if one["total"] == 8 * 14)
     assert used["status"] == ("paid" if card == GOOD else "open")
-    assert ("$1.12 was charged, once" in done) == (card == GOOD)
+    assert "Growth has ended" in done
+    assert ("$1.12 was charged, once, for what was used past the plan" in done) == (card == GOOD)
     assert charged(travel) == [9900, 112][: 2 if card == GOOD else 1]
     assert waived() == []
 
