@@ -260,10 +260,12 @@ def _told(change: PlanChange) -> tuple[str, str, str]:
         "old": from_name,
         "date": date_text(change.effective_at) if change.effective_at else "",
     }
-    if change.status == ChangeStatus.APPLIED and change.to_price is None:
-        return _("%(old)s has ended") % words, _ended_text(change), "accent"
     if change.status == ChangeStatus.APPLIED:
-        return _("You are on %(plan)s now") % words, _paid_text(change), "ok"
+        if change.to_price is not None:
+            done = _("You are on %(plan)s now") % words, _paid_text(change), "ok"
+        else:
+            done = _("%(old)s has ended") % words, _ended_text(change), "accent"
+        return done
     if change.status == ChangeStatus.SCHEDULED:
         text = _("You keep %(old)s until %(date)s, then %(plan)s begins. Nothing was charged.")
         return _("%(plan)s from %(date)s") % words, text % words, "accent"
