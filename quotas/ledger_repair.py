@@ -33,7 +33,7 @@ WITH entered AS (
 )
 SELECT u.id, r.id,
   CASE WHEN u.credit_units > 0 AND e.paid IS NOT TRUE
-    THEN u.credit_units * coalesce(r.credits_per_unit, price.credits, 1) ELSE 0 END,
+    THEN u.credit_units * coalesce(r.credits_per_unit, price.credits) ELSE 0 END,
   CASE WHEN u.overage_units > 0 AND e.past IS NOT TRUE THEN u.overage_units ELSE 0 END
 FROM quotas_usagerecord u LEFT JOIN entered e ON e.record_id = u.id
 LEFT JOIN quotas_reservation r ON r.record_id = u.id AND r.account_id = u.account_id
@@ -48,11 +48,14 @@ ORDER BY u.id
 
 @dataclass(frozen=True, slots=True)
 class _Unpaid:
-    """A record, what paid credits for it, and what of that the ledger does not know."""
+    """A record, what paid credits for it, and what of that the ledger does not know.
+
+    `credit_count` None: it was paid with credits, and nothing that is left says how many a unit cost.
+    """
 
     record_id: int
     reservation_id: UUID | None
-    credit_count: int
+    credit_count: int | None
     past_units: int
 
 
@@ -70,10 +73,15 @@ def ledger_mend(*, account_id: int, actor: Any, dry_run: bool = False, now: date
     lock_account(account_id)
     wallet = Wallet.objects.select_for_update().filter(account_id=account_id).first()
     told = LedgerMended()
-    if wallet is None:
-        return told
     rows = list(LedgerEntry.objects.filter(account_id=account_id).order_by("id"))
     grants = {one.pk: one for one in Grant.objects.select_for_update().filter(account_id=account_id)}
+    anew: list[str] = []
+    if wallet is None:
+        if not rows and not grants:
+            return told
+        left = sum(grant.remaining_units for grant in grants.values())
+        wallet = Wallet.objects.create(account_id=account_id, balance_units=left, updated_at=now)
+        anew = [f"the wallet is made anew with {left}, as its grants say"]
     unpaid = _unpaid(account_id)
     found = mending(
         [Entry(one.pk, one.units, one.balance_units, one.grant_id) for one in rows],
@@ -82,10 +90,17 @@ def ledger_mend(*, account_id: int, actor: Any, dry_run: bool = False, now: date
         owed=[one.credit_count for one in unpaid if one.credit_count],
         has_room=lambda after, before: _free_id(after, before) is not None,
     )
-    told.unclear = [f"account {account_id}: {line}" for line in found.unclear]
+    unpriced = [
+        f"record {one.record_id} was paid with credits, no entry is left of it, and no right says its price"
+        for one in unpaid
+        if one.credit_count is None
+    ]
+    told.unclear = [f"account {account_id}: {line}" for line in [*found.unclear, *unpriced]]
     if told.unclear:
+        transaction.set_rollback(True)
         return told
-    told.done = [f"account {account_id}: {line}" for line in _write(wallet, found, grants, unpaid, now)]
+    lines = [*anew, *_write(wallet, found, grants, unpaid, now)]
+    told.done = [f"account {account_id}: {line}" for line in lines]
     for line in told.done:
         audit.record(actor=actor, account_id=account_id, action="ledger.mended", reason=line, now=now)
     transaction.set_rollback(dry_run)
@@ -95,7 +110,10 @@ def ledger_mend(*, account_id: int, actor: Any, dry_run: bool = False, now: date
 def _unpaid(account_id: int) -> list[_Unpaid]:
     with connection.cursor() as cursor:
         cursor.execute(UNPAID, {"account": account_id})
-        return [_Unpaid(pk, held, int(owed), int(past)) for pk, held, owed, past in cursor.fetchall()]
+        return [
+            _Unpaid(pk, held, None if owed is None else int(owed), int(past))
+            for pk, held, owed, past in cursor.fetchall()
+        ]
 
 
 def _write(
@@ -106,8 +124,12 @@ def _write(
     now: datetime,
 ) -> list[str]:
     lines = _overwrite(found)
+    without_entry = list(unpaid)
     for lost in found.lost:
-        lines.append(_write_anew(wallet, lost, grants[lost.grant_id], unpaid, now))
+        of = next((one for one in without_entry if one.credit_count == -lost.units), None)
+        if of is not None:
+            without_entry.remove(of)  # each record has its own entry, also where two cost the same
+        lines.append(_write_anew(wallet, lost, grants[lost.grant_id], of, now))
     for grant_id, left in found.remaining.items():
         Grant.objects.filter(pk=grant_id).update(remaining_units=left)
         lines.append(f"grant {grant_id} has {left} left, as its entries say")
@@ -140,7 +162,8 @@ def _overwrite(found: Mending) -> list[str]:
     return lines
 
 
-def _write_anew(wallet: Wallet, lost: Lost, grant: Grant, unpaid: list[_Unpaid], now: datetime) -> str:
+def _write_anew(wallet: Wallet, lost: Lost, grant: Grant, of: _Unpaid | None, now: datetime) -> str:
+    """The entry that was lost; `of`: the record it paid for, if it was for one."""
     before = (
         LedgerEntry.objects.filter(account_id=wallet.account_id, pk__lte=lost.after_id)
         .order_by("-pk")
@@ -154,7 +177,6 @@ def _write_anew(wallet: Wallet, lost: Lost, grant: Grant, unpaid: list[_Unpaid],
         balance_units=(before.balance_units if before else 0) + lost.units,
         reason="written anew: the entry was lost",
     )
-    of = next((one for one in unpaid if one.credit_count == -lost.units), None)
     if of is not None:
         used = UsageRecord.objects.get(pk=of.record_id)
         entry.kind, entry.metric_id, entry.occurred_at = EntryKind.USE, used.metric_id, used.occurred_at

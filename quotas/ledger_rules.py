@@ -107,9 +107,14 @@ def _moved(
     own = entry.grant_id is not None and short.get(entry.grant_id) == missing
     turns = entry.units * (entry.units + missing) <= 0  # what was given was never taken
     likely_gone = not own or turns or -missing in owed
-    if gone_after is not None and likely_gone and len(of_grants) == 1:
-        found.lost.append(Lost(missing, of_grants[0], gone_after, entry.id))
-        short[of_grants[0]] = 0
+    if gone_after is not None and likely_gone:
+        if len(of_grants) == 1:
+            found.lost.append(Lost(missing, of_grants[0], gone_after, entry.id))
+            short[of_grants[0]] = 0
+        else:
+            found.unclear.append(
+                f"entry {entry.id}: one is gone before it, {missing:+}, and no grant tells whose"
+            )
     elif own and entry.grant_id is not None:
         found.units[entry.id] = entry.units + missing
         short[entry.grant_id] = 0

@@ -56,6 +56,19 @@ def test_an_entry_that_is_gone(at):
     assert (found.units, found.balances, found.remaining, found.unclear) == ({}, {}, {}, [])
 
 
+def test_of_two_grants_that_lack_as_much_none_is_chosen():
+    left = [
+        Entry(10, 100, 100, 1),
+        Entry(11, 5, 105, 2),
+        Entry(13, -1, 99, 1),  # before it five of grant 2 were spent
+        Entry(14, -1, 98, 1),
+        Entry(16, -1, 92, 1),  # and before this one five of grant 1
+    ]
+    found = mend(left, remaining={1: 92, 2: 0}, wallet=92, owed=[5, 5])
+    assert len(found.unclear) == 2
+    assert (found.units, found.lost) == ({}, [])
+
+
 def test_a_grant_and_the_wallet():
     assert mend(BOOK, remaining={1: 7, 2: 35}).remaining == {1: 0}
     assert mend(BOOK, wallet=36).wallet == 35

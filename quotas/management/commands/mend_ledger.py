@@ -10,7 +10,18 @@ from django.core.management.base import BaseCommand, CommandParser
 from common import clock
 from quotas.ledger_repair import ledger_mend
 from quotas.management.commands.explain import find_account
-from quotas.models import Wallet
+from quotas.models import Grant, LedgerEntry, Wallet
+
+
+def accounts_with_credits() -> list[int]:
+    """Accounts that have a wallet, or something that belongs into one."""
+    return sorted(
+        {
+            account_id
+            for model in (Wallet, Grant, LedgerEntry)
+            for account_id in model.objects.values_list("account_id", flat=True).distinct()
+        }
+    )
 
 
 class Command(BaseCommand):
@@ -29,7 +40,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         one = options["account"]
-        ids = [find_account(one).pk] if one else Wallet.objects.order_by("pk").values_list("pk", flat=True)
+        ids = [find_account(one).pk] if one else accounts_with_credits()
         done: list[str] = []
         unclear: list[str] = []
         for account_id in ids:
