@@ -1,22 +1,36 @@
 """What must be true of billing whenever nothing is under way."""
 
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import TypeVar
 
 from django.db import connection
-from django.db.models import F, Q, Sum
+from django.db.models import F, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce
 
+from accounts.models import Account
 from billing.enums import IN_FLIGHT, ChangeStatus, ChargeStatus, PaymentStatus, RefundStatus
 from billing.models import InvoicePayment, OverageCharge, PlanChange, Refund, Subscription, Withdrawal
-from billing.selectors import scheduled_change
+from billing.selectors import scheduled_changes
+from billing.selectors.plans import TermsOnce
 from billing.services.entitlements import entitled_phases
 from common import books
 from common.clock import database_now
 from quotas.enums import Source
-from quotas.models import Entitlement, FeatureGrant, UsageRecord
+from quotas.models import Entitlement, FeatureGrant
 
 PENDING_AT_MOST = timedelta(hours=1)
+ACCOUNTS_AT_ONCE = 2000
 REMEDY = "manage.py reconcile --mend --account {account}"
+
+UNMATCHED = """
+SELECT c.id, c.units FROM billing_overagecharge c LEFT JOIN quotas_usagerecord u ON u.id = c.record_id
+WHERE c.status = %(accepted)s AND c.record_id IS NOT NULL AND u.overage_units IS DISTINCT FROM c.units
+  AND c.requested_at >= (SELECT quotas_records_since())
+"""
+
+Right = TypeVar("Right", Entitlement, FeatureGrant)
 
 
 @books.check("billing.one_live_subscription")
@@ -33,58 +47,70 @@ def one_live_subscription() -> Iterable[str]:
 @books.check("billing.entitlements_are_the_plans")
 def entitlements_are_the_plans() -> Iterable[str]:
     """What the meter allows now is what the subscription gives now, no more and no less."""
-    now = database_now()
+    now, terms = database_now(), TermsOnce()
+    everybody = iter(Account.objects.order_by("pk").values_list("pk", flat=True).iterator())
+    while account_ids := list(islice(everybody, ACCOUNTS_AT_ONCE)):
+        yield from _wrongly_entitled(account_ids, terms, now)
+
+
+def _wrongly_entitled(account_ids: Sequence[int], terms: TermsOnce, now: datetime) -> Iterable[str]:
     live = {
         one.account_id: one
-        for one in Subscription.objects.filter(ended_at__isnull=True).select_related(
+        for one in Subscription.objects.filter(ended_at__isnull=True, account__in=account_ids).select_related(
             "plan_version__plan", "price"
         )
     }
-    holding = _held_limits(now)
-    features = _held_features(now)
-    for account_id in sorted(live.keys() | holding.keys() | features.keys()):
-        subscription = live.get(account_id)
+    scheduled = scheduled_changes(account_ids)
+    limits, features = _held_limits(account_ids, now), _held_features(account_ids, now)
+    for account_id in sorted(live.keys() | limits.keys() | features.keys()):
         phases = entitled_phases(
-            subscription=subscription,
-            scheduled=scheduled_change(account_id) if subscription else None,
-            now=now,
+            subscription=live.get(account_id), scheduled=scheduled.get(account_id), now=now, terms=terms
         )
-        terms = phases[0].terms if phases else None
-        limits = (
-            {(one.metric, one.window): (one.limit_units, one.mode) for one in terms.all_limits}
-            if terms
+        given = phases[0].terms if phases else None
+        allowed = (
+            {(one.metric, one.window): (one.limit_units, one.mode) for one in given.all_limits}
+            if given
             else {}
         )
-        if holding.get(account_id, {}) != limits:
+        if limits.get(account_id, {}) != allowed:
             yield (
-                f"account {account_id}: the meter has {holding.get(account_id, {})}, the plan gives {limits} "
+                f"account {account_id}: the meter has {limits.get(account_id, {})}, the plan gives {allowed} "
                 f"({REMEDY.format(account=account_id)})"
             )
-        if features.get(account_id, set()) != set(terms.features if terms else ()):
+        if features.get(account_id, set()) != set(given.features if given else ()):
             yield (
                 f"account {account_id}: the features in force are not the plan's "
                 f"({REMEDY.format(account=account_id)})"
             )
 
 
-def _held_limits(now: object) -> dict[int, dict[tuple[str, str], tuple[int | None, str]]]:
+def _held_limits(
+    account_ids: Sequence[int], now: datetime
+) -> dict[int, dict[tuple[str, str], tuple[int | None, str]]]:
     held: dict[int, dict[tuple[str, str], tuple[int | None, str]]] = {}
-    rows = Entitlement.objects.filter(
-        Q(valid_until__isnull=True) | Q(valid_until__gt=now), source=Source.PLAN, valid_from__lte=now
-    ).values_list("account_id", "metric__code", "window", "limit_units", "mode")
-    for account_id, metric, window, limit, mode in rows:
+    rows = _held(Entitlement.objects.all(), account_ids, now)
+    for account_id, metric, window, limit, mode in rows.values_list(
+        "account_id", "metric__code", "window", "limit_units", "mode"
+    ):
         held.setdefault(account_id, {})[metric, window] = (limit, mode)
     return held
 
 
-def _held_features(now: object) -> dict[int, set[str]]:
+def _held_features(account_ids: Sequence[int], now: datetime) -> dict[int, set[str]]:
     held: dict[int, set[str]] = {}
-    rows = FeatureGrant.objects.filter(
-        Q(valid_until__isnull=True) | Q(valid_until__gt=now), source=Source.PLAN, valid_from__lte=now
-    ).values_list("account_id", "feature")
-    for account_id, feature in rows:
+    rows = _held(FeatureGrant.objects.all(), account_ids, now)
+    for account_id, feature in rows.values_list("account_id", "feature"):
         held.setdefault(account_id, set()).add(feature)
     return held
+
+
+def _held(rows: QuerySet[Right], account_ids: Sequence[int], now: datetime) -> QuerySet[Right]:
+    return rows.filter(
+        Q(valid_until__isnull=True) | Q(valid_until__gt=now),
+        account__in=account_ids,
+        source=Source.PLAN,
+        valid_from__lte=now,
+    )
 
 
 @books.check("billing.plan_changes_are_coherent")
@@ -134,10 +160,13 @@ def nothing_stays_open() -> Iterable[str]:
 @books.check("billing.withdrawals_are_whole")
 def withdrawals_are_whole() -> Iterable[str]:
     """What was given back is what was declared, and the subscription has ended."""
-    for withdrawal in Withdrawal.objects.filter(completed_at__isnull=False).select_related("subscription"):
-        done = withdrawal.refunds.filter(status=RefundStatus.DONE).aggregate(sum=Sum("amount_minor"))["sum"]
-        if (done or 0) != withdrawal.refund_minor:
-            yield f"withdrawal {withdrawal.pk}: {withdrawal.refund_minor} was declared, {done or 0} refunded"
+    carried_out = Withdrawal.objects.filter(completed_at__isnull=False).select_related("subscription")
+    done = Sum("refunds__amount_minor", filter=Q(refunds__status=RefundStatus.DONE))
+    for withdrawal in carried_out.annotate(done=Coalesce(done, 0)):
+        if withdrawal.done != withdrawal.refund_minor:
+            yield (
+                f"withdrawal {withdrawal.pk}: {withdrawal.refund_minor} was declared, {withdrawal.done} refunded"
+            )
         if withdrawal.subscription.ended_at is None:
             yield f"withdrawal {withdrawal.pk}: its subscription still runs"
 
@@ -145,18 +174,15 @@ def withdrawals_are_whole() -> Iterable[str]:
 @books.check("billing.overage_is_matched")
 def overage_is_matched() -> Iterable[str]:
     """What was charged past the credits is recorded use; what was taken back is none. Nothing stays open for long."""
-    old = database_now() - PENDING_AT_MOST
-    for charge in OverageCharge.objects.filter(requested_at__lt=old):
-        is_open = charge.status == ChargeStatus.PENDING
-        unrecorded = charge.status == ChargeStatus.ACCEPTED and charge.record_id is None
-        unreversed = charge.reversal_requested_at is not None and charge.status == ChargeStatus.ACCEPTED
-        if is_open or unrecorded or unreversed:
-            yield f"overage charge {charge.pk} is {charge.status} and unfinished since {charge.requested_at}"
-    recorded = {
-        record.pk: record
-        for record in UsageRecord.objects.filter(pk__in=OverageCharge.objects.values("record_id"))
-    }
-    for charge in OverageCharge.objects.filter(status=ChargeStatus.ACCEPTED, record_id__isnull=False):
-        record = recorded.get(charge.record_id or 0)
-        if record is None or record.overage_units != charge.units:
-            yield f"overage charge {charge.pk} is for {charge.units} units, its record says otherwise"
+    unfinished = OverageCharge.objects.filter(
+        Q(status=ChargeStatus.PENDING)
+        | Q(status=ChargeStatus.ACCEPTED, record_id__isnull=True)
+        | Q(status=ChargeStatus.ACCEPTED, reversal_requested_at__isnull=False),
+        requested_at__lt=database_now() - PENDING_AT_MOST,
+    )
+    for charge in unfinished:
+        yield f"overage charge {charge.pk} is {charge.status} and unfinished since {charge.requested_at}"
+    with connection.cursor() as cursor:
+        cursor.execute(UNMATCHED, {"accepted": ChargeStatus.ACCEPTED})
+        for pk, units in cursor.fetchall():
+            yield f"overage charge {pk} is for {units} units, its record says otherwise"

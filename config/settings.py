@@ -118,6 +118,9 @@ DATABASES["default"].update(
 )
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault("application_name", "palier")
 DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", 5)
+DATABASES["default"]["OPTIONS"].setdefault(
+    "prepare_threshold", 5
+)  # allows common.database.prepared; the ORM prepares nothing
 
 # dj-stripe's migration 0002 takes about 40 s. Databases that are thrown away are made without its history.
 MIGRATION_MODULES = {"djstripe": None} if env.bool("FAST_MIGRATIONS", default=False) else {}
@@ -349,6 +352,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "grants-expire": {"task": "quotas.tasks.grants_expire", "schedule": 60.0},
     "partitions-ensure": {"task": "quotas.tasks.partitions_ensure", "schedule": 86_400.0},
     "thresholds-notify": {"task": "quotas.tasks.thresholds_notify", "schedule": 10.0},
+    "operations-forget": {"task": "quotas.tasks.operations_forget", "schedule": 3600.0},
     "refusals-prune": {"task": "quotas.tasks.refusals_prune", "schedule": 3600.0},
     "outbox-sweep": {"task": "common.outbox_sweep", "schedule": 5.0},
     "prune": {"task": "common.prune", "schedule": 3600.0},
@@ -380,10 +384,16 @@ if "showcase" in INSTALLED_APPS:
 for _entry in CELERY_BEAT_SCHEDULE.values():
     # What could not begin before its next turn is dropped: while Stripe is away, turns would pile up before all else.
     _entry["options"] = {"expires": _entry["schedule"]}
+
+# Where a worker tells what its tasks counted; 0: nowhere. A web process tells at /metrics.
+WEB_HOST = env.str("WEB_HOST", default="0.0.0.0")  # noqa: S104 - what deploy/run listens on; a proxy stands before it
+WORKER_METRICS_PORT = env.int("WORKER_METRICS_PORT", default=0)
+
 # A run of a promised task that neither ended nor failed within this time has died; another may begin.
 OUTBOX_LEASE = timedelta(seconds=env.int("OUTBOX_LEASE_S", default=60))
 OUTBOX_RETENTION = timedelta(days=env.int("OUTBOX_RETENTION_DAYS", default=30))
 REFUSALS_RETENTION = timedelta(days=env.int("REFUSALS_RETENTION_DAYS", default=30))
+OPERATIONS_RETENTION = timedelta(days=env.int("OPERATIONS_RETENTION_DAYS", default=90))
 GENERATIONS_RETENTION = timedelta(days=env.int("GENERATIONS_RETENTION_DAYS", default=30))
 IDEMPOTENCY_RETENTION = timedelta(hours=env.int("IDEMPOTENCY_RETENTION_HOURS", default=24))
 

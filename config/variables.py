@@ -78,13 +78,16 @@ MEANINGS: dict[str, dict[str, str]] = {
     },
     "Operating": {
         "METRICS_TOKEN": "Bearer token that `/metrics` asks for. Without one, keep that address inside your network.",
-        "PROMETHEUS_MULTIPROC_DIR": "A directory all web processes of one host share, emptied before they start, "
-        "so that any of them can answer `/metrics` for all.",
+        "PROMETHEUS_MULTIPROC_DIR": "A directory for counters; each service of `deploy/run` makes one of its own below it, "
+        "empties it at its start, and answers for all its processes.",
+        "WORKER_METRICS_PORT": "Where a worker (on WEB_HOST) answers Prometheus for what its tasks count, a port for each worker of a host; "
+        "without a token, so keep it inside your network. 0: nowhere.",
         "LOG_FORMAT": "`json` or `console`. For commands of `manage.py` it is COMMAND_LOG_FORMAT (`console`).",
         "LOG_LEVEL": "From which level on lines are written. For commands of `manage.py` it is COMMAND_LOG_LEVEL (`WARNING`).",
         "OUTBOX_LEASE_S": "A promised task that has run this long is taken for dead and run again.",
         "OUTBOX_RETENTION_DAYS": "How long kept promises stay.",
         "REFUSALS_RETENTION_DAYS": "How long refused calls can be explained by their request id.",
+        "OPERATIONS_RETENTION_DAYS": "How long keys of operations and closed reservations stay: as long a repeated key finds the first decision.",
         "GENERATIONS_RETENTION_DAYS": "How long orders of the sample product that were refused stay.",
         "IDEMPOTENCY_RETENTION_HOURS": "How long an Idempotency-Key is remembered.",
         "WEBHOOK_RETENTION_DAYS": "How long applied deliveries of Stripe stay.",

@@ -23,6 +23,7 @@ LEFT JOIN LATERAL (
     AND u.occurred_at >= b.starts_at AND (b.ends_at IS NULL OR u.occurred_at < b.ends_at)
 ) AS r ON true
 WHERE b.used_units <> coalesce(r.units, 0)
+  AND (b."window" = 'capacity' OR b.starts_at >= (SELECT quotas_records_since()))
 """
 
 RESERVED = """
@@ -35,14 +36,15 @@ LEFT JOIN (
 WHERE b.reserved_units <> coalesce(r.units, 0)
 """
 
+# Of months whose records were taken out, the days' figures are all that is left.
 DAYS = """
 SELECT coalesce(d.account_id, r.account_id), m.code, coalesce(d.day, r.day), coalesce(d.units, 0),
   coalesce(r.units, 0)
-FROM quotas_usageday d
+FROM (SELECT * FROM quotas_usageday WHERE day >= (SELECT quotas_records_since() AT TIME ZONE 'UTC')::date) AS d
 FULL JOIN (
   SELECT account_id, metric_id, credential_id, (occurred_at AT TIME ZONE 'UTC')::date AS day, sum(units) AS units,
     sum(overage_units) AS overage_units, sum(CASE kind WHEN 'give_back' THEN 0 WHEN 'reverse' THEN -1 ELSE 1 END) AS operations
-  FROM quotas_usagerecord GROUP BY 1, 2, 3, 4
+  FROM quotas_usagerecord WHERE occurred_at >= (SELECT quotas_records_since()) GROUP BY 1, 2, 3, 4
 ) AS r ON (r.account_id, r.metric_id, r.day, coalesce(r.credential_id, 0))
        = (d.account_id, d.metric_id, d.day, coalesce(d.credential_id, 0))
 JOIN quotas_metric m ON m.id = coalesce(d.metric_id, r.metric_id)
@@ -104,11 +106,11 @@ def _rows(query: str) -> list[tuple[Any, ...]]:
 
 
 BALANCES = """
-SELECT w.account_id, w.balance_units, coalesce(e.units, 0), coalesce(g.units, 0)
+SELECT account_id, w.balance_units, coalesce(e.units, 0), coalesce(g.units, 0)
 FROM quotas_wallet w
-LEFT JOIN (SELECT account_id, sum(units) AS units FROM quotas_ledgerentry GROUP BY 1) AS e USING (account_id)
-LEFT JOIN (SELECT account_id, sum(remaining_units) AS units FROM quotas_grant GROUP BY 1) AS g USING (account_id)
-WHERE w.balance_units <> coalesce(e.units, 0) OR w.balance_units <> coalesce(g.units, 0)
+FULL JOIN (SELECT account_id, sum(units) AS units FROM quotas_ledgerentry GROUP BY 1) AS e USING (account_id)
+FULL JOIN (SELECT account_id, sum(remaining_units) AS units FROM quotas_grant GROUP BY 1) AS g USING (account_id)
+WHERE w.balance_units IS DISTINCT FROM coalesce(e.units, 0) OR w.balance_units IS DISTINCT FROM coalesce(g.units, 0)
 """
 
 GRANTS = """
@@ -155,7 +157,7 @@ WHERE r.credits_per_unit IS NOT NULL AND coalesce(e.held, 0)
 def balance_equals_ledger() -> Iterator[str]:
     """A wallet's balance is the sum of its ledger, and of what is left of its grants; each entry says the sum so far."""
     for account, balance, ledger, grants in _rows(BALANCES):
-        yield f"account {account}: the wallet says {balance}, its ledger {ledger}, its grants {grants} ({LEDGER_REMEDY.format(account=account)})"
+        yield f"account {account}: the wallet says {'nothing' if balance is None else balance}, its ledger {ledger}, its grants {grants} ({LEDGER_REMEDY.format(account=account)})"
     for account, grant, remaining, ledger in _rows(GRANTS):
         yield f"account {account}: grant {grant} says {remaining} left, its entries {ledger} ({LEDGER_REMEDY.format(account=account)})"
     for account, entry, said, running in _rows(RUNNING):

@@ -25,6 +25,5 @@ def partitions() -> Iterator[Symptom]:
     if partition is None:
         yield warning(
             "Next month has no partition for usage records.",
-            mend="Beat makes them daily: is it running? By hand: manage.py shell -c "
-            "'from quotas.tasks import partitions_ensure; partitions_ensure()'",
+            mend="Beat makes them daily: is it running? By hand: manage.py partitions --ensure",
         )

@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from accounts.locks import lock_account
 from quotas.catalog import metric_id
 from quotas.enums import RecordKind
+from quotas.partitions import records_since
 from quotas.repair import counters_rebuild
 
 RECORDS = """
@@ -51,6 +52,9 @@ def past_use_add(
         raise ValueError("past use has units, and ended at least a minute ago")
     if not uses:
         return 0
+    complete = records_since()
+    if complete is not None and min(use.at for use in uses) < complete:
+        raise ValueError(f"past use before {complete:%Y-%m-%d}, whose records were taken out of the books")
     with transaction.atomic(), connection.cursor() as cursor:
         lock_account(account_id)
         cursor.execute(

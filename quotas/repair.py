@@ -8,6 +8,8 @@ from django.db import connection, transaction
 
 from accounts.locks import lock_account
 
+# What months' records say that were taken out (quotas.partitions) is not known here any more: their figures stay.
+
 # Under the account's lock and its buckets', so that no decision comes in between.
 LOCK = "SELECT id FROM quotas_bucket WHERE account_id = %(account)s ORDER BY id FOR UPDATE"
 
@@ -20,6 +22,7 @@ WITH right_figures AS (
     coalesce((SELECT sum(r.units) FROM quotas_reservation r
       WHERE r.account_id = b.account_id AND r.status = 'open' AND b.id = ANY(r.bucket_ids)), 0) AS reserved
   FROM quotas_bucket b WHERE b.account_id = %(account)s
+    AND (b."window" = 'capacity' OR b.starts_at >= (SELECT quotas_records_since()))
 )
 UPDATE quotas_bucket b SET used_units = f.used, reserved_units = f.reserved, updated_at = palier_now(),
   limit_units = greatest(b.limit_units, f.used + f.reserved)
@@ -27,7 +30,8 @@ FROM right_figures f WHERE f.id = b.id AND (b.used_units, b.reserved_units) <> (
 """
 
 DROP_DAYS = """
-DELETE FROM quotas_usageday d WHERE d.account_id = %(account)s AND NOT EXISTS (
+DELETE FROM quotas_usageday d WHERE d.account_id = %(account)s
+  AND d.day >= (SELECT quotas_records_since() AT TIME ZONE 'UTC')::date AND NOT EXISTS (
   SELECT 1 FROM quotas_usagerecord r WHERE r.account_id = d.account_id AND r.metric_id = d.metric_id
     AND r.credential_id IS NOT DISTINCT FROM d.credential_id
     AND r.occurred_at >= d.day::timestamp AT TIME ZONE 'UTC'
@@ -40,7 +44,8 @@ WITH hourly AS (
     extract(hour FROM occurred_at AT TIME ZONE 'UTC')::integer AS hour, sum(units)::bigint AS units,
     sum(overage_units)::bigint AS overage_units,
     sum(CASE kind WHEN 'give_back' THEN 0 WHEN 'reverse' THEN -1 ELSE 1 END) AS operations
-  FROM quotas_usagerecord WHERE account_id = %(account)s GROUP BY 1, 2, 3, 4, 5
+  FROM quotas_usagerecord
+  WHERE account_id = %(account)s AND occurred_at >= (SELECT quotas_records_since()) GROUP BY 1, 2, 3, 4, 5
 ), daily AS (
   SELECT account_id, metric_id, credential_id, day, sum(units)::bigint AS units,
     sum(overage_units)::bigint AS overage_units, sum(operations)::bigint AS operations,

@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from django.db import connection
 from django.db.models import Q
 
 from common.clock import database_now
+from common.database import prepared
 from quotas import rules
 from quotas.enums import Mode
 from quotas.models import FeatureGrant, Metric, UsageDay
@@ -55,9 +55,7 @@ def quota_status(*, account_id: int, metric: str | None = None) -> list[Bound]:
 
     Reservations past their time are not shown as reserved: the next decision frees them.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(STATUS, {"account_id": account_id, "metric": metric})
-        bounds = [_bound(row) for row in cursor.fetchall()]
+    bounds = [_bound(row) for row in prepared(STATUS, {"account_id": account_id, "metric": metric})]
     return sorted(bounds, key=lambda bound: (bound.metric, WINDOW_ORDER.index(bound.window)))
 
 

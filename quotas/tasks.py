@@ -5,9 +5,10 @@ from __future__ import annotations
 import structlog
 from celery import shared_task
 from django.conf import settings
-from django.db import connection
 
 from common import clock
+from quotas import retention
+from quotas.partitions import partitions_ensure as ensure
 from quotas.refused import refusals_prune as prune_refusals
 from quotas.services import grants_expire as expire_grants
 from quotas.services import reservations_expire as expire
@@ -37,10 +38,14 @@ def grants_expire() -> int:
 @shared_task(name="quotas.tasks.partitions_ensure")
 def partitions_ensure() -> int:
     """Make the usage records' partitions of this month and the next three; how many were made."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT quotas_ensure_partitions(palier_now(), 4)")
-        (made,) = cursor.fetchone()
-    return int(made)
+    return ensure()
+
+
+@shared_task(name="quotas.tasks.operations_forget")
+def operations_forget() -> int:
+    """Forget keys of operations and closed reservations that are old enough; how many."""
+    now = clock.now()
+    return retention.operation_keys_forget(now=now) + retention.reservations_forget(now=now)
 
 
 @shared_task(name="quotas.tasks.thresholds_notify")

@@ -38,7 +38,7 @@ NOT_AS_PAID = """
 SELECT g.id, g.state, g.count, coalesce(sum(u.units), 0)
 FROM showcase_generation g LEFT JOIN quotas_usagerecord u
   ON u.account_id = g.account_id AND u.subject = %(prefix)s || g.id
-WHERE g.state NOT IN ('new', 'failing', 'reversing') AND NOT EXISTS (
+WHERE g.state NOT IN ('new', 'failing', 'reversing') AND g.requested_at >= (SELECT quotas_records_since()) AND NOT EXISTS (
   SELECT 1 FROM billing_overagecharge c
   WHERE c.id = g.overage_charge_id AND c.status = 'accepted' AND c.record_id IS NULL)
 GROUP BY g.id, g.state, g.count

@@ -26,6 +26,7 @@ from billing.selectors.subscriptions import (
     plan_change_history,
     plan_change_json,
     scheduled_change,
+    scheduled_changes,
     subscription_json,
     trial_days_for,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "price_by_stripe_id",
     "price_on_offer",
     "scheduled_change",
+    "scheduled_changes",
     "subscription_json",
     "terms_of",
     "transition_kind",

@@ -158,6 +158,27 @@ def terms_of(version: PlanVersion) -> PlanTerms:
     )
 
 
+class TermsOnce:
+    """Terms of versions and of free plans, each read once: for what looks at many subscriptions at one moment."""
+
+    def __init__(self) -> None:
+        self._of: dict[int, PlanTerms] = {}
+        self._free: dict[str, PlanTerms | None] = {}
+
+    def of(self, version: PlanVersion) -> PlanTerms:
+        """As terms_of."""
+        if version.pk not in self._of:
+            self._of[version.pk] = terms_of(version)
+        return self._of[version.pk]
+
+    def free(self, audience: str) -> PlanTerms | None:
+        """The terms of the audience's free plan; None when there is none."""
+        if audience not in self._free:
+            price = free_price(audience)
+            self._free[audience] = self.of(price.version) if price else None
+        return self._free[audience]
+
+
 def includes(version: PlanVersion, wanted: str) -> bool:
     """Whether the version has the feature, or names the metric."""
     return (

@@ -13,12 +13,12 @@ from uuid import UUID
 from django.db.models import Q
 
 from billing.enums import ChangeKind
-from billing.models import PlanChange, PlanVersion, Price, Subscription
+from billing.models import PlanChange, Price, Subscription
 from billing.rules.catalog import Catalog, PlanDef
 from billing.rules.changes import LimitTerms, PlanTerms, credits_granted
 from billing.rules.replay import Credit, Offer, Outcome, Replay, Stretch, Use, period_credits, recurring
 from billing.selectors.past import PRICES, PastOf, TimeOn, past_of
-from billing.selectors.plans import terms_of
+from billing.selectors.plans import TermsOnce
 from quotas.catalog import metric_code
 from quotas.enums import GrantSource
 from quotas.models import Grant, UsageRecord
@@ -52,20 +52,15 @@ class Offers:
 
     def __init__(self, catalog: Catalog) -> None:
         self._plans: dict[str, PlanDef] = {plan.code: plan for plan in catalog.plans}
-        self._terms: dict[int, PlanTerms] = {}
+        self._terms = TermsOnce()
         self._then: dict[int, Offer] = {}
         self._now: dict[int, Offer] = {}
         self.kept: set[str] = set()
 
-    def terms(self, version: PlanVersion) -> PlanTerms:
-        if version.pk not in self._terms:
-            self._terms[version.pk] = terms_of(version)
-        return self._terms[version.pk]
-
     def then(self, price: Price) -> Offer:
         if price.pk not in self._then:
             self._then[price.pk] = Offer(
-                self.terms(price.version),
+                self._terms.of(price.version),
                 price.interval,
                 price.amount_minor,
                 price.currency,

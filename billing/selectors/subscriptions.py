@@ -1,5 +1,6 @@
 """Reading subscriptions and the history of plan changes."""
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -40,6 +41,14 @@ def scheduled_change(account_id: int) -> PlanChange | None:
         .filter(account_id=account_id, status=ChangeStatus.SCHEDULED)
         .first()
     )
+
+
+def scheduled_changes(account_ids: Iterable[int]) -> dict[int, PlanChange]:
+    """What is scheduled for each of the accounts; those without are not there."""
+    rows = PlanChange.objects.select_related(*CHANGE_RELATED).filter(
+        account__in=account_ids, status=ChangeStatus.SCHEDULED
+    )
+    return {one.account_id: one for one in rows}
 
 
 def awaiting_change(account_id: int) -> PlanChange | None:

@@ -5,9 +5,9 @@ from typing import TypeGuard
 
 from billing.enums import Access, ChangeStatus
 from billing.models import PlanChange, Subscription
-from billing.rules.changes import MONTHS, PlanTerms, TermsPhase, timeline
+from billing.rules.changes import MONTHS, TermsPhase, timeline
 from billing.selectors.overdue import overdue_steps
-from billing.selectors.plans import free_price, terms_of
+from billing.selectors.plans import TermsOnce, free_price
 from billing.services.stored import stored_fit_promise
 from quotas.enums import Source
 from quotas.services import LimitSpec, Phase, entitlements_replace
@@ -35,21 +35,29 @@ def subscription_entitle(
 
 
 def entitled_phases(
-    *, subscription: Subscription | None, scheduled: PlanChange | None, now: datetime
+    *,
+    subscription: Subscription | None,
+    scheduled: PlanChange | None,
+    now: datetime,
+    terms: TermsOnce | None = None,
 ) -> list[TermsPhase]:
-    """What holds from `now` on, by the subscription and what is scheduled for it."""
+    """What holds from `now` on, by the subscription and what is scheduled for it.
+
+    `terms`: shared by who asks this of many subscriptions.
+    """
     if subscription is None:
         return []
-    without = _free_terms(subscription)
+    terms = terms or TermsOnce()
+    without = terms.free(subscription.plan_version.plan.audience)
     following = without
     if _is_set(scheduled) and scheduled.to_price:
-        following = terms_of(scheduled.to_price.version)
+        following = terms.of(scheduled.to_price.version)
     steps = overdue_steps(subscription, now=now)
     return timeline(
         now=now,
         access=_granted(steps[0].rule.access) if steps else subscription.access,
         later=[(one.at, _granted(one.rule.access)) for one in steps[1:]],
-        current=terms_of(subscription.plan_version),
+        current=terms.of(subscription.plan_version),
         switch_at=_switch_at(subscription, scheduled),
         following=following,
         without=without,
@@ -84,11 +92,6 @@ def _switch_at(subscription: Subscription, scheduled: PlanChange | None) -> date
 def _granted(access: str) -> str:
     """An end that is due and has not been carried out yet: what is free holds until it is."""
     return Access.DEGRADED if access == Access.ENDED else access
-
-
-def _free_terms(subscription: Subscription) -> PlanTerms | None:
-    price = free_price(subscription.plan_version.plan.audience)
-    return terms_of(price.version) if price else None
 
 
 def _phase(phase: TermsPhase, anchor: datetime, months: int) -> Phase:

@@ -6,16 +6,19 @@ import re
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
+from billing.books import entitlements_are_the_plans
 from billing.gateways.client import api
 from billing.models import Subscription
 from billing.tests.conftest import person
 from billing.tests.helpers import ask, subscription
 from billing.tests.stores import credits_of, spend, store
 from common.books import verify_all
+from common.clock import database_now
 from common.models import AuditEntry
 from quotas.models import LedgerEntry
-from quotas.services import usage_consume
+from quotas.services import usage_consume, wallet_grant
 
 pytestmark = pytest.mark.req("OP-4", "QU-4", "BI-7", "CR-1")
 
@@ -74,6 +77,7 @@ DAMAGES = {
     "the last ledger row lost": f"DELETE FROM quotas_ledgerentry WHERE {OF} AND units = -30 AND balance_units = 0",
     "the grant's row lost": f"DELETE FROM quotas_ledgerentry WHERE {OF} AND kind = 'grant'",
     "the overage's row lost": f"DELETE FROM quotas_ledgerentry WHERE {OF} AND kind = 'overage'",
+    "the wallet's row lost": f"DELETE FROM quotas_wallet WHERE {OF}",
     "the wallet": f"UPDATE quotas_wallet SET balance_units = 12 WHERE {OF}",
     "a grant": f"UPDATE quotas_grant SET remaining_units = 12 WHERE {OF}",
     "the limits": f"DELETE FROM quotas_entitlement WHERE {OF}",
@@ -122,6 +126,20 @@ def test_what_the_books_do_not_determine_is_left_to_a_person(account):
     assert ledger(account) == before
 
 
+@pytest.mark.broken_books
+def test_a_price_that_nobody_knows_any_more_is_not_guessed(account):
+    wallet_grant(
+        account_id=account.pk, source="support", units=5, request_id="more", reason="more", now=database_now()
+    )
+    assert usage_consume(account_id=account.pk, metric="generations", units=5).allowed
+    by_hand(f"DELETE FROM quotas_ledgerentry WHERE {OF} AND units = -5", account=account.pk)
+    by_hand(f"DELETE FROM quotas_entitlement WHERE {OF}", account=account.pk)
+    before = ledger(account)
+    code, said = run("mend_ledger", "--account", str(account.pk))
+    assert (code, "no right says its price" in said) == (1, True), said
+    assert ledger(account) == before
+
+
 def test_all_accounts_at_once_and_nobody_unknown(account):
     by_hand(DAMAGES["the wallet"], account=account.pk)
     assert run("mend_ledger", "--all")[0] == 0
@@ -157,3 +175,16 @@ def test_what_the_reconciler_finds_is_mended_by_itself(trading, damage, plan):
     assert run("reconcile", "--account", str(account.pk))[0] == 0
     assert subscription(account).plan.code == plan
     assert verify_all() == []
+
+
+def test_many_subscriptions_cost_no_more_questions_than_few(trading):
+    def asked() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert list(entitlements_are_the_plans()) == []
+        return len(queries)
+
+    ask(person(), "premium")
+    few = asked()
+    for _ in range(3):
+        ask(person(), "premium")
+    assert asked() == few

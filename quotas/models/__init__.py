@@ -4,12 +4,14 @@ Every table carries the account's id, so that all of one account's rows can live
 """
 
 from quotas.models.counting import Bucket, OperationKey, Reservation, UsageDay, UsageRecord
+from quotas.models.months import DetachedMonth
 from quotas.models.refused import RefusedCall
 from quotas.models.rights import Entitlement, FeatureGrant, Metric, RightsVersion
 from quotas.models.wallets import Grant, LedgerEntry, Wallet
 
 __all__ = [
     "Bucket",
+    "DetachedMonth",
     "Entitlement",
     "FeatureGrant",
     "Grant",

@@ -84,6 +84,9 @@ class Reservation(models.Model):
             models.Index(
                 fields=["account_id", "metric_id"], condition=Q(status="open"), name="reservation_open"
             ),
+            BrinIndex(
+                fields=["decided_at"], pages_per_range=32, autosummarize=True, name="reservation_by_age"
+            ),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(units__gt=0), name="reservation_units_gt_0"),
@@ -121,7 +124,7 @@ class OperationKey(models.Model):
     """One row for each accepted operation or batch of them, and for each decision a caller's own key must find again.
 
     Unique: what is sent twice, by whatever retry, counts once. A batch of the quick path has one row, of account 0. `decision` holds the first answer where the
-    key came from the caller. Rows are dropped after the retention (docs/operations.md).
+    key came from the caller. Rows go after OPERATIONS_RETENTION_DAYS.
     """
 
     pk = models.CompositePrimaryKey("account_id", "key")
@@ -131,6 +134,13 @@ class OperationKey(models.Model):
     decision = models.JSONField(null=True)
     record_id = models.BigIntegerField(null=True)
     created_at = models.DateTimeField()
+
+    class Meta:
+        indexes: ClassVar = [
+            BrinIndex(
+                fields=["created_at"], pages_per_range=32, autosummarize=True, name="operation_key_by_age"
+            )
+        ]
 
 
 class UsageRecord(models.Model):

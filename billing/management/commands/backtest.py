@@ -23,6 +23,7 @@ from common.database import one_moment
 from common.formats import money_text
 from common.money import round_half_up
 from quotas.management.commands.explain import find_account
+from quotas.partitions import records_since
 from quotas.reports import ONE_DAY, midnight
 
 DEFAULT_DAYS = 30
@@ -79,6 +80,9 @@ def _span(first: date | None, last: date | None) -> tuple[datetime, datetime]:
     first = first or last - timedelta(days=DEFAULT_DAYS - 1)
     if first > last or last >= today:
         raise CommandError("--since must not be after --until, and --until must be over.", returncode=2)
+    complete = records_since()
+    if complete is not None and midnight(first) < complete:
+        raise CommandError(f"Records are kept since {complete:%Y-%m-%d} only.", returncode=2)
     return midnight(first), midnight(last + ONE_DAY)
 
 

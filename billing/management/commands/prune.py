@@ -19,8 +19,9 @@ from quotas.refused import refusals_prune
 class Command(BaseCommand):
     help = (
         "Forgets deliveries from Stripe that were applied longer ago than WEBHOOK_RETENTION_DAYS, kept promises older "
-        "than OUTBOX_RETENTION_DAYS, refusals older than REFUSALS_RETENTION_DAYS, and the sample product's orders that "
-        "were refused longer ago than GENERATIONS_RETENTION_DAYS. Beat does the same. What failed or waits is never "
+        "than OUTBOX_RETENTION_DAYS, refusals older than REFUSALS_RETENTION_DAYS, keys of operations and closed reservations "
+        "older than OPERATIONS_RETENTION_DAYS, and the sample product's orders that were refused longer ago than "
+        "GENERATIONS_RETENTION_DAYS. Beat does the same. What failed or waits is never "
         "forgotten."
     )
 
