@@ -3,7 +3,7 @@
 Looking up goes by POST: what customers quote (addresses, keys) has no place in addresses and their logs.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -73,8 +73,8 @@ class AccountAdmin(ReadOnly):
         log.info("support_viewed", account=account.pk, staff=request.user.pk)
         names = story.allowed(request.user, story.sources)
         kind = request.GET.get("kind", "")
-        before = parse_datetime(request.GET.get("before", "")) or now
-        events = events_before(account, [one for one in names if kind in ("", one.name)], before)
+        before = _instant(request.GET.get("before", "")) or now
+        events, older = events_before(account, [one for one in names if kind in ("", one.name)], before)
         shown = sorted(story.allowed(request.user, story.panels), key=lambda panel: panel.order)
         context = self._context(request, f"Account {account.pk}") | {
             "account": account,
@@ -84,7 +84,7 @@ class AccountAdmin(ReadOnly):
             "events": events,
             "kind": kind,
             "kinds": names,
-            "older": events[-1].at if len(events) == EVENTS else None,
+            "older": older,
         }
         return TemplateResponse(request, "admin/support/account.html", context)
 
@@ -181,10 +181,29 @@ def found_by(staff: Any, text: str) -> tuple[list[tuple[Account, str]], list[str
     return [(accounts[one.account_id], one.by) for one in found if one.account_id in accounts], unanswered
 
 
-def events_before(account: Account, sources: list[story.Source], before: datetime) -> list[story.Event]:
-    """The newest of all that happened to the account before an instant, newest first."""
-    happened = [event for source in sources for event in source.before(account, before, EVENTS)]
-    return sorted(happened, key=lambda event: event.at, reverse=True)[:EVENTS]
+def events_before(
+    account: Account, sources: list[story.Source], before: datetime
+) -> tuple[list[story.Event], datetime | None]:
+    """The newest of all that happened to the account before an instant, newest first; and before which the next ones are.
+
+    What one transaction did has one instant: a page ends where an instant does, so that none of it falls between two.
+    """
+    happened = [event for source in sources for event in source.before(account, before, EVENTS + 1)]
+    happened.sort(key=lambda event: event.at, reverse=True)
+    page = happened[:EVENTS]
+    if len(happened) <= EVENTS:
+        return page, None
+    whole = [event for event in page if event.at != happened[EVENTS].at] or page
+    return whole, whole[-1].at
+
+
+def _instant(text: str) -> datetime | None:
+    """The instant that a link names; None for what is none."""
+    try:
+        at = parse_datetime(text)
+    except ValueError:
+        return None
+    return at if at is None or at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _happened(request: HttpRequest, request_id: str) -> list[tuple[int | None, story.Event]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import html
+import re
 import uuid
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
 from django.apps import apps
@@ -17,7 +20,7 @@ from billing.selectors import live_subscription, scheduled_change
 from billing.services.recorded import attempts_refresh
 from billing.tests.conftest import person
 from billing.tests.helpers import ask, fault, state
-from common import clock, outbox
+from common import audit, clock, outbox
 from common.models import AuditEntry
 from quotas.models import LedgerEntry
 from quotas.refused import share
@@ -218,3 +221,21 @@ def test_an_unknown_event_is_not_replayed(staff, catalog):
     account = person()
     assert do(staff, account, "replay", event="evt_unknown").status_code == 422
     assert do(staff, account, "replay", event="../x").status_code == 422
+
+
+def test_no_event_falls_between_two_pages_of_the_story(staff, catalog):
+    """What one transaction wrote has one instant, wherever a page ends."""
+    account, now = person(), clock.now()
+    for at, count in ((now, 50), (now - timedelta(days=1), 30)):
+        for number in range(count):
+            audit.record(actor=None, account_id=account.pk, action=f"thing.{at.day}-{number}.", now=at)
+    first = story_of(staff, account, "?kind=audit")
+    older = re.search(r'href="(\?kind=audit&amp;before=[^"]+)"', first)
+    assert older is not None
+    second = story_of(staff, account, html.unescape(older[1]))
+    assert len(set(re.findall(r"thing\.[0-9]+-[0-9]+\.", first + second))) == 80
+
+
+@pytest.mark.parametrize("before", ["2026-13-45T00:00:00Z", "yesterday", "2026-01-01T00:00:00", "\0"])
+def test_a_link_that_names_no_instant_shows_the_newest(staff, catalog, before):
+    assert "What happened" in story_of(staff, person(), "?" + urlencode({"before": before}))

@@ -259,6 +259,29 @@ def test_search_by_role(staff, account, role):
         assert leads is (role in roles), text
 
 
+def test_no_address_asks_for_what_a_list_does_not_offer(staff, account):
+    """The stock lists answer whether any column begins with something: a password's hash, letter by letter."""
+    client = client_of(staff["superuser"])
+    for model in admin.site._registry:
+        if model in {Account, apps.get_model("auth", "Group"), apps.get_model("accounts", "News")}:
+            continue
+        base = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+        offered = {str(one) for one in admin.site._registry[model].list_filter}
+        for field in model._meta.concrete_fields:
+            if field.name not in offered:
+                assert client.get(base, {f"{field.name}__startswith": "p"}).status_code == 400, (
+                    base,
+                    field.name,
+                )
+    assert client_of(staff["support"]).get("/admin/accounts/user/?password__startswith=p").status_code == 400
+    assert client.get("/admin/accounts/user/?is_staff__exact=1").status_code == 200
+
+
+def test_a_password_is_changed_on_everybodys_page(staff):
+    answer = client_of(staff["support"]).get("/admin/password_change/")
+    assert (answer.status_code, answer["Location"]) == (302, "/accounts/password/change/")
+
+
 def test_a_role_keeps_what_a_superuser_added(staff):
     group = apps.get_model("auth", "Group").objects.get(name="operator")
     added = apps.get_model("auth", "Permission").objects.get(
