@@ -9,6 +9,8 @@ def main() -> None:
     if sys.argv[1:2] != ["runserver"]:
         # What a command says is on its standard output; beside it, on the other, only what went wrong, for people.
         os.environ["LOG_LEVEL"] = os.environ.get("COMMAND_LOG_LEVEL", "WARNING")
+        # Nobody asks a command for its counters, and their directory is made by the services (deploy/run).
+        os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
         os.environ["LOG_FORMAT"] = os.environ.get("COMMAND_LOG_FORMAT", "console")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     from django.core.management import execute_from_command_line

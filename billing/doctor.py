@@ -47,8 +47,9 @@ def stripe() -> Iterator[Symptom]:
     try:
         state = endpoint_find(url=endpoint_url(), uuid=settings.STRIPE_WEBHOOK_UUID)
     except PaymentProviderUnavailable as error:
+        why = error.message if error.__cause__ is None else type(error.__cause__).__name__
         yield failing(
-            f"Stripe did not answer as expected: {error.message}", mend="Check the key and status.stripe.com."
+            f"Stripe did not answer as expected: {why}", mend="Check the key and status.stripe.com."
         )
         return
     if state is None:

@@ -8,6 +8,9 @@ plan_change_total = Counter(
 plan_change_failure_total = Counter(
     "billing_plan_change_failure_total", "Attempts to change the plan that were refused or failed", ["code"]
 )
+plan_change_failure_total.labels(
+    "payment_provider_unavailable"
+)  # from 0 on, so that an alert sees the first ones
 coherence_errors_total = Counter(
     "billing_coherence_errors_total", "Found that what should be equal is not", ["what"]
 )
@@ -15,6 +18,7 @@ mirror_failures_total = Counter(
     "billing_mirror_failures_total", "Events that dj-stripe's mirror cannot take; parked in the outbox"
 )
 webhooks_total = Counter("billing_webhooks_total", "Events received from Stripe", ["outcome"])
+webhooks_total.labels("refused")  # from 0 on, likewise
 invoice_payments_total = Counter(
     "billing_invoice_payments_total", "Open invoices that somebody paid now, or tried to", ["outcome"]
 )

@@ -9,10 +9,13 @@ Each app registers its own in `<app>/doctor.py`, which is found by its name. Not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
+import structlog
 from django.utils.module_loading import autodiscover_modules
+
+log = structlog.get_logger(__name__)
 
 WARNING, FAILING = "warning", "failing"
 
@@ -80,4 +83,15 @@ def examine(*, only: Collection[str] = (), skip: Collection[str] = ()) -> list[D
     if unknown:
         raise KeyError(", ".join(unknown))
     wanted = [name for name in known if name not in skip and (not only or name in only)]
-    return [Diagnosis(name, tuple(_checks[name]())) for name in wanted]
+    return [Diagnosis(name, tuple(_found(name))) for name in wanted]
+
+
+def _found(name: str) -> Iterator[Symptom]:
+    """What a check finds. One that itself falls ill is told as a symptom, so that the others are still asked."""
+    try:
+        yield from _checks[name]()
+    except Exception as error:
+        log.exception("doctor_check_failed", check=name)
+        yield failing(
+            f"The check itself failed: {type(error).__name__}: {error}", mend="See the traceback in the log."
+        )

@@ -4,8 +4,16 @@ import os
 from collections.abc import Callable, Iterator
 
 import structlog
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    generate_latest,
+    multiprocess,
+    start_http_server,
+)
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import REGISTRY, Collector
 
@@ -66,6 +74,18 @@ class _DatabaseGauges(Collector):
 
     def describe(self) -> Iterator[Metric]:
         return iter(())
+
+
+def serve_processes(*, host: str, port: int) -> None:
+    """Answer Prometheus on a port of its own for this process and its children; for workers, which have no web server.
+
+    Figures of the whole installation are left to the web processes, so that nothing is told twice.
+    """
+    if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        raise ImproperlyConfigured("WORKER_METRICS_PORT needs PROMETHEUS_MULTIPROC_DIR.")
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)
+    start_http_server(port, addr=host, registry=registry)
 
 
 def exposition() -> bytes:

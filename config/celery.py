@@ -32,3 +32,14 @@ def refuse_unsafe_start(**_: object) -> None:
     from config import checks
 
     checks.refuse_unsafe_start()
+
+
+@worker_init.connect
+def answer_prometheus(**_: object) -> None:
+    """What tasks count lies in files of this worker; no web process of another container can read them."""
+    from django.conf import settings
+
+    if settings.WORKER_METRICS_PORT:
+        from common.metrics import serve_processes
+
+        serve_processes(host=settings.WEB_HOST, port=settings.WORKER_METRICS_PORT)

@@ -1,11 +1,12 @@
 """An installation that runs is fit, and what is taken from it is named with what mends it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from common import doctor
 from tests.stack import Stack
 
 pytestmark = [pytest.mark.req("OP-4"), pytest.mark.slow]
@@ -31,6 +32,19 @@ def test_fit_then_without_worker_redis_and_web(new_stack: Callable[..., Stack]) 
     assert found.pop("tasks") == ["No worker answers: mails, webhooks and sweeps wait."]
     assert found.pop("deliveries") == [f"{stack.base_url} cannot be reached from here: URLError."]
     assert found == volatile
+
+
+def test_a_check_that_falls_ill_is_told_and_the_others_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ill() -> Iterator[doctor.Symptom]:
+        yield doctor.warning("Found before.", mend="…")
+        raise RuntimeError("no tongue")
+
+    monkeypatch.setattr(doctor, "_checks", {"ill": ill, "well": lambda: ()})
+    first, second = doctor.examine()
+    assert [one.text for one in first.symptoms] == [
+        "Found before.", "The check itself failed: RuntimeError: no tongue",
+    ]  # fmt: skip
+    assert (first.level, second.level) == (doctor.FAILING, "ok")
 
 
 def _examined(stack: Stack) -> dict[str, Any]:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.req("OP-5")
 
 RULES = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text(encoding="utf-8"))
 DASHBOARD = json.loads((ROOT / "deploy/grafana/palier.json").read_text(encoding="utf-8"))
-WORDS = {"sum", "by", "rate", "increase", "histogram_quantile", "or", "and", "le"}
+WORDS = {"sum", "by", "rate", "increase", "histogram_quantile", "or", "and", "unless", "offset", "h", "le"}
 for room in ("quotas", "billing", "enterprise"):
     importlib.import_module(f"{room}.metrics")  # metrics exist once their modules are loaded
 LABELS_OF_PROMETHEUS = {"le", "job"}

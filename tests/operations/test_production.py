@@ -125,7 +125,7 @@ def test_new_processes_take_over_without_a_failed_request(new_stack: Callable[..
                 answer = requests.get(f"http://127.0.0.1:{port}/readyz", headers=FORWARDED, timeout=20)
                 heard[str(answer.status_code)] += 1
             except requests.RequestException as error:
-                heard[type(error).__name__] += 1
+                heard[repr(error)] += 1
             over.wait(0.02)  # the load is bounded: the new processes need the machine to start
 
     with _running(stack, port) as process:
@@ -150,6 +150,48 @@ def test_new_processes_take_over_without_a_failed_request(new_stack: Callable[..
 
 def _children(pid: int) -> set[str]:
     return set(Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split())
+
+
+def test_a_worker_tells_what_its_tasks_counted(new_stack: Callable[..., Stack]) -> None:
+    """Its files are its own: a web service of the same host that starts takes nothing away."""
+    stack, port, web_port = new_stack(worker=False), free_port(), free_port()
+    values = {**_production(stack, web_port), "WORKER_METRICS_PORT": str(port), "WORKER_PROCESSES": "1"}
+    with (stack.directory / "worker.log").open("wb") as log:
+        worker = subprocess.Popen(
+            [str(ROOT / "deploy" / "run"), "worker"],
+            env=environment(values),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        with _running(stack, web_port):
+            assert _eventually(lambda: "outbox_runs_total{" in _told_at(port), stack)
+            assert "outbox_parked" not in _told_at(port), "figures of the installation are the web processes'"
+    finally:
+        worker.terminate()
+        try:
+            worker.wait(timeout=40)
+        finally:
+            _end_group(worker.pid)
+
+
+def _told_at(port: int) -> str:
+    try:
+        return requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
+    except requests.ConnectionError:
+        return ""
+
+
+def _eventually(seen: Callable[[], bool], stack: Stack) -> bool:
+    """With a promise to keep every now and then, until it is seen."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not seen():
+        assert time.monotonic() < deadline, (stack.directory / "worker.log").read_text()[-2000:]
+        stack.caller("basic").post("/v1/billing/plan-change", {"target_plan": "free"})
+        stack.caller("basic").delete("/v1/billing/plan-change")
+        time.sleep(0.2)
+    return True
 
 
 def test_unsafe_settings_do_not_start(new_stack: Callable[..., Stack]) -> None:
