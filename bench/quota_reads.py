@@ -20,6 +20,13 @@ from typing import Any
 from bench.stage import open_stage
 
 ACCOUNTS = 2000
+# What a cache of limits alone would still have to ask, to be exact: which version of the rights holds, and the counters.
+COUNTERS = """
+SELECT palier_now(), v.version, b.metric_id, b."window", b.starts_at, b.entitlement_id, b.used_units, b.reserved_units
+FROM quotas_rightsversion v LEFT JOIN quotas_bucket b ON b.account_id = v.account_id
+  AND (b.ends_at IS NULL OR b.ends_at > palier_now())
+WHERE v.account_id = %(account_id)s
+"""
 WARM = 50
 
 
@@ -89,9 +96,11 @@ def _furnish() -> tuple[int, Any]:
 
 
 def _sides(account_id: int, client: Any) -> dict[str, Callable[[], object]]:
+    from django.db import connection
     from django_redis import get_redis_connection
 
-    from quotas.selectors import quota_status
+    from common.database import prepared
+    from quotas.selectors import STATUS, quota_status
     from quotas.values import Bound
 
     redis: Any = get_redis_connection("default")
@@ -109,12 +118,23 @@ def _sides(account_id: int, client: Any) -> dict[str, Callable[[], object]]:
         rows: list[dict[str, Any]] = json.loads(redis.get(key))
         return [bound_of(row) for row in rows]
 
+    def planned_anew() -> list[tuple[Any, ...]]:
+        with connection.cursor() as cursor:
+            cursor.execute(STATUS, {"account_id": account_id, "metric": None})
+            return cursor.fetchall()
+
+    def counters_alone() -> list[tuple[Any, ...]]:
+        redis.get(key)
+        return prepared(COUNTERS, {"account_id": account_id})
+
     def request() -> None:
         answer = client.get("/v1/billing/quota")
         assert answer.status_code == 200, answer.content
 
     assert from_redis() == quota_status(account_id=account_id), "the same bounds by either way"
     return {
+        "from PostgreSQL, planned at each read": planned_anew,
+        "limits from Redis, counters and the rights' version from PostgreSQL": counters_alone,
         "from PostgreSQL": lambda: quota_status(account_id=account_id),
         "from Redis, a hit": from_redis,
         "a deletion in Redis": lambda: redis.delete("quota-status:of-nobody"),
