@@ -92,11 +92,11 @@ def _searches(account: int, large: int) -> bool:
     from accounts.models import User
 
     staff = User(is_active=True, is_superuser=True)
-    looked = {
+    looked: dict[str, Callable[[], object]] = {
         name: lambda text=text: found_by(staff, text.format(account=account)) for name, text in QUOTED.items()
     }
     for prefix in ("pay", "change", "audit", "refused"):
-        looked[f"request id {prefix}-4711"] = lambda prefix=prefix: [  # type: ignore[assignment,misc]
+        looked[f"request id {prefix}-4711"] = lambda prefix=prefix: [
             list(one.of_request(f"{prefix}-4711")) for one in story.sources.values() if one.of_request
         ]
     fine = True

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from django.core.management import call_command
 from django.db import connection, transaction
 from psycopg import sql
 
@@ -106,6 +107,9 @@ class Volume:
 
 def furnish(*, accounts: int, records: int, events: int) -> Volume:
     """Make all of it; the books are right."""
+    call_command(
+        "migrate", run_syncdb=True, verbosity=0
+    )  # dj-stripe's tables, whose own history is left out here
     started = _now() - timedelta(days=DAYS + 5)
     person, account = _template(started)
     names = {"a": account.pk, "u": person.pk, "accounts": accounts, "at": SPREAD}
@@ -232,9 +236,9 @@ def _templates_of_events(account: Any, person: Any, at: datetime) -> None:
 
 
 def _copy(table: str, changes: str, names: dict[str, Any], count: int) -> None:
-    statement = sql.SQL("INSERT INTO {table} " + ROW).format(  # type: ignore[arg-type]
+    statement = sql.SQL("INSERT INTO {table} " + ROW).format(
         table=sql.Identifier(table),
-        changes=sql.SQL(changes.format(**names)),  # type: ignore[arg-type]
+        changes=sql.SQL(changes.format(**names)),
     )
     _run(statement, {"count": count})
 

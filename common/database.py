@@ -35,7 +35,7 @@ def prepared(statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, .
     """
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        return cursor.execute(statement, parameters, prepare=True).fetchall()  # type: ignore[arg-type]
+        return cursor.execute(statement, parameters, prepare=True).fetchall()
 
 
 @contextmanager

@@ -21,7 +21,7 @@ def administration_narrow() -> None:
         if model._meta.app_label not in OURS and model is not Group:
             admin.site.unregister(model)
     admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
-    admin.site.password_change = _own_password_page  # type: ignore[method-assign]
+    admin.site.password_change = _own_password_page  # type: ignore[method-assign, assignment]
     admin.site.site_header = admin.site.site_title = TITLE
     admin.site.index_title = "Records"
 
