@@ -1,10 +1,15 @@
 """What callers by API key are told besides what everybody is."""
 
+from typing import TYPE_CHECKING
+
 from django.utils.translation import gettext_lazy as _
 
 from accounts.enums import Permission, Role
-from common.errors import DomainError, NotAuthenticated, PermissionDenied, ValidationError
+from common.errors import DomainError, NotAuthenticated, PermissionDenied
 from quotas.errors import QuotaExceeded
+
+if TYPE_CHECKING:
+    from enterprise.models import Credential
 
 
 class InvalidApiKey(NotAuthenticated):
@@ -37,10 +42,17 @@ class RoleMissing(PermissionDenied):
         )
 
 
-class KeyMadeAlready(ValidationError):
-    """The form that asks has made its key, which only its first answer shows."""
+class KeyMadeAlready(DomainError):
+    """The request, or the form, has made its key before; only its first answer shows it.
 
-    @classmethod
-    def once(cls) -> "KeyMadeAlready":
-        told = _("This key was made already and is shown only once. Rotate it if you did not keep it.")
-        return cls(details={"fields": [{"field": "key", "code": "made_already", "message": str(told)}]})
+    `details.credential`: the key that was made, with its `id`, `name` and `prefix`.
+    """
+
+    code, status = "key_made_already", 409
+    default_message = _("This key was made already and is shown only once. Rotate it if you did not keep it.")
+
+    def __init__(self, made: "Credential") -> None:
+        self.made = made
+        super().__init__(
+            details={"credential": {"id": str(made.public_id), "name": made.name, "prefix": made.prefix}}
+        )

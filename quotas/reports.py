@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 
+from django.db import connection
 from django.db.models import QuerySet, Sum
 
 from quotas.catalog import metric_id
@@ -46,6 +47,25 @@ def units_between(*, account_id: int, metric: str, start: datetime, end: datetim
 def overage_between(*, account_id: int, metric: str, start: datetime, end: datetime) -> int:
     """Units used past a limit in [start, end), as it was decided when they were used."""
     return _between("overage_units", account_id, metric, start, end)
+
+
+def overage_of_credits_between(*, account_id: int, metric: str, start: datetime, end: datetime) -> int:
+    """Those of them that were past the credits: each was charged when it was used."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            PAST_CREDITS, {"account": account_id, "metric": metric_id(metric), "start": start, "end": end}
+        )
+        (units,) = cursor.fetchone()
+    return int(units)
+
+
+# An entry is written when its record is, or later; a reversing record stands at the instant of what it undoes.
+PAST_CREDITS = """
+SELECT coalesce(sum(l.overage_units), 0)
+FROM quotas_ledgerentry l LEFT JOIN quotas_usagerecord r ON r.id = l.record_id
+WHERE l.account_id = %(account)s AND l.metric_id = %(metric)s AND l.overage_units <> 0 AND l.occurred_at >= %(start)s
+  AND coalesce(r.occurred_at, l.occurred_at) >= %(start)s AND coalesce(r.occurred_at, l.occurred_at) < %(end)s
+"""
 
 
 def _between(field: str, account_id: int, metric: str, start: datetime, end: datetime) -> int:

@@ -97,15 +97,19 @@ class Parts:
         return Parts(allowance, paid, units - allowance - paid)
 
 
-def split(counters: Sequence[Counter], units: int, *, payable_units: int) -> Parts:
-    """How `units` are paid where credits pay past the limits of `counters`; credits pay for at most `payable_units`."""
+def split(counters: Sequence[Counter], units: int, *, payable_units: int, charged_units: int = 0) -> Parts:
+    """How `units` are paid where credits pay past the limits of `counters`; credits pay for at most `payable_units`.
+
+    `charged_units` of them are charged already: they are past the credits whatever is left of those.
+    """
+    to_pay = units - charged_units
     rooms = [
         max(counter.limit - counter.used - counter.reserved, 0)
         for counter in counters
         if counter.mode == Mode.CREDITS and counter.limit is not None
     ]
-    allowance = min([units, *rooms])
-    paid = min(units - allowance, payable_units)
+    allowance = min([to_pay, *rooms])
+    paid = min(to_pay - allowance, payable_units)
     return Parts(allowance, paid, units - allowance - paid)
 
 

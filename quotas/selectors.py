@@ -77,9 +77,19 @@ def usage_check(*, account_id: int, metric: str, units: int = 1, overage_units: 
         allowed=allowed,
         refusal=refusal,
         decided_at=database_now(),
-        split=Split(allowance=units) if allowed else Split(),
+        split=_split(bounds, units) if allowed else Split(),
         lazy_bounds=shown,
     )
+
+
+def _split(bounds: Sequence[Bound], units: int) -> Split:
+    """What is past a limit that charges, as the engine counts it."""
+    overage = rules.take(_counters(bounds), units)
+    return Split(allowance=units - overage, overage=overage)
+
+
+def _counters(bounds: Sequence[Bound]) -> list[rules.Counter]:
+    return [rules.Counter(b.limit, b.mode, b.used, b.reserved) for b in bounds]
 
 
 def _check_with_credits(
@@ -89,8 +99,7 @@ def _check_with_credits(
     at = database_now()
     price = credit_price(account_id=account_id, metric=metric, at=at) or 1
     spendable = wallet_status(account_id=account_id, at=at).balance_units
-    counters = [rules.Counter(b.limit, b.mode, b.used, b.reserved) for b in bounds]
-    parts = rules.split(counters, units, payable_units=spendable // price)
+    parts = rules.split(_counters(bounds), units, payable_units=spendable // price)
     suffices = parts.overage <= overage_units
     shown = tuple(replace(b, allows=suffices) if b.mode == Mode.CREDITS else _asked(b, units) for b in bounds)
     barred = any(not b.allows and b.mode != Mode.CREDITS for b in shown)

@@ -67,10 +67,12 @@ def usage_consume(
     subject: str = "",
     request_id: str = "",
     overage_units: int = 0,
+    charged_units: int = 0,
 ) -> Decision:
     """Count `units` now, if every bound allows.
 
-    `overage_units`: how many of them the caller will have charged, should credits not suffice.
+    `overage_units`: how many of them the caller will have charged, should credits not suffice; `charged_units`: how
+    many of these are charged already, and so take no credits.
     """
     return _ask(
         Kind.CONSUME,
@@ -82,6 +84,7 @@ def usage_consume(
         subject=subject,
         request_id=request_id,
         overage_units=overage_units,
+        charged_units=charged_units,
     )
 
 
@@ -226,6 +229,7 @@ def _operation(
     request_id: str,
     ttl_s: int = 0,
     overage_units: int = 0,
+    charged_units: int = 0,
 ) -> Operation:
     _check_units(units, least=1)
     _check_text("subject", subject, 200)
@@ -246,6 +250,7 @@ def _operation(
         request_id=request_id[:64],
         ttl_s=ttl_s,
         overage_units=overage_units,
+        charged_units=charged_units,
         reservation_id=operation_key if kind == Kind.RESERVE else None,
     )
 

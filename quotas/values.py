@@ -45,6 +45,7 @@ class Operation:
     `key` makes it count once, however often it is sent. None: the caller has none; then the quick path's batch, or
     else the careful path, gives it one.
     `overage_units`: how many units past the credits the caller vouches to charge for; more are refused.
+    `charged_units`: how many of them are charged already, so that no credit pays for them.
     `fingerprint` and `keep_decision` are set when the key came from the caller: then the first decision is stored
     and a repetition finds it, and another request under the same key is told apart.
     """
@@ -63,6 +64,7 @@ class Operation:
     ttl_s: int = 0
     reservation_id: UUID | None = None
     overage_units: int = 0
+    charged_units: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,10 @@ def generation_request(
     )
     if job.state == State.NEW:
         _pay(job, now)
+    elif job.state in GIVEN_UP:
+        _never_queued(
+            job, now
+        )  # sent again before all of it was taken back: an answer now would stand for the key
     if job.state == State.PAID:
         generation_send(job, now=now)
     return job

@@ -32,7 +32,7 @@ from billing.pages.forms import new_key
 from billing.pages.offers import Offer, offers
 from billing.pages.panels import Panel
 from billing.pages.plan_now import Amount
-from billing.pages.words import Names, metric_names
+from billing.pages.words import Names, metric_names, plan_names
 from billing.selectors.credits import OverageStanding, overage_charges, overage_standing
 from billing.services import spend_cap_set
 from billing.services.spend_caps import MAX_CAP
@@ -40,7 +40,7 @@ from common import clock
 from common.errors import ValidationError
 from common.formats import WITHOUT_DECIMALS, money_text, number_text
 from common.ratelimit import ratelimited
-from quotas.enums import EntryKind
+from quotas.enums import EntryKind, GrantSource
 from quotas.models import Grant, LedgerEntry
 from quotas.pace import pace_of
 from quotas.wallet_selectors import credits_used, ledger_of, wallet_status
@@ -66,6 +66,14 @@ class EntryRow:
     note: str
     units: str
     balance: int
+
+
+@dataclass(frozen=True)
+class GrantRow:
+    """Credits given once. `note`: for what, in the reader's words."""
+
+    grant: Grant
+    note: str
 
 
 @dataclass(frozen=True)
@@ -134,7 +142,7 @@ class CreditsShown:
     """All that the part shows."""
 
     balance: int
-    grants: tuple[Grant, ...]
+    grants: tuple[GrantRow, ...]
     burn: Burn | None
     overage: CapShown | None
     rates: tuple[Offer, ...]
@@ -157,18 +165,18 @@ def credits_shown(account: Account, *, query: Mapping[str, str], now: datetime) 
     balance = balance_of(account, now=now)
     kind = query.get("type", "")
     kind = kind if kind in EntryKind.values else ""
-    names = metric_names()
+    names, plans = metric_names(), plan_names()
     entries = list(_after_entry(account, kind, query.get("before", ""))[: PER_PAGE + 1])
     charges = list(_after_charge(account, query.get("charges_before", ""))[: PER_PAGE + 1])
     return CreditsShown(
         balance=balance.units,
-        grants=balance.grants,
+        grants=tuple(GrantRow(one, given_for(one, one.reason, plans)) for one in balance.grants),
         burn=balance.burn,
         overage=balance.overage,
         rates=tuple(
             one for one in offers(Interval.MONTH) if one.audience == Audience.BUSINESS and one.overage
         ),
-        entries=[_entry_row(one, names) for one in entries[:PER_PAGE]],
+        entries=[_entry_row(one, names, plans) for one in entries[:PER_PAGE]],
         older_entries=_older(entries, "before", type=kind),
         charges=[charge_row(one, names) for one in charges[:PER_PAGE]],
         older_charges=_older(charges, "charges_before"),
@@ -243,18 +251,26 @@ def cap_shown(standing: OverageStanding | None) -> CapShown | None:
     )
 
 
-def _entry_row(entry: LedgerEntry, names: Names) -> EntryRow:
+def _entry_row(entry: LedgerEntry, names: Names, plans: Names) -> EntryRow:
     metric = names.get(entry.metric.code, entry.metric.code) if entry.metric else ""
-    source = str(entry.grant.get_source_display()) if entry.grant and entry.kind == EntryKind.GRANT else ""
+    granted = entry.grant if entry.kind == EntryKind.GRANT else None
+    source = str(granted.get_source_display()) if granted else ""
     units = entry.units or entry.overage_units
     sign = "+" if entry.units > 0 else "−" if entry.units < 0 or entry.overage_units < 0 else ""
     return EntryRow(
         at=entry.occurred_at,
         what=str(EntryKind(entry.kind).label),
-        note=" · ".join(filter(None, (source, metric, reason_text(entry.reason)))),
+        note=" · ".join(filter(None, (source, metric, given_for(granted, entry.reason, plans)))),
         units=f"{sign}{number_text(abs(units))}",
         balance=entry.balance_units,
     )
+
+
+def given_for(grant: Grant | None, reason: str, plans: Names) -> str:
+    """A reason in the reader's words. With what a plan gives stands the plan's code."""
+    if grant is not None and grant.source in (GrantSource.PLAN, GrantSource.UPGRADE):
+        return plans.get(reason, reason)
+    return reason_text(reason)
 
 
 def reason_text(reason: str) -> str:

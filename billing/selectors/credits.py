@@ -16,6 +16,8 @@ from common.money import Money
 from quotas.models import Grant, LedgerEntry
 from quotas.wallet_selectors import WalletStatus
 
+SPENT = (ChargeStatus.PENDING, ChargeStatus.ACCEPTED)
+
 
 @dataclass(frozen=True, slots=True)
 class OverageStanding:
@@ -40,7 +42,20 @@ def spent_minor(subscription: Subscription) -> int:
     charges = OverageCharge.objects.filter(
         account_id=subscription.account_id,
         period_start=subscription.current_period_start,
-        status__in=[ChargeStatus.PENDING, ChargeStatus.ACCEPTED],
+        status__in=SPENT,
+    )
+    return charges.aggregate(sum=Sum("amount_minor"))["sum"] or 0
+
+
+def charged_between(*, account_id: int, metric: str, currency: str, start: datetime, end: datetime) -> int:
+    """What was charged in [start, end) for units of the metric past the credits; what is taken back is not."""
+    charges = OverageCharge.objects.filter(
+        account_id=account_id,
+        metric=metric,
+        currency=currency,
+        requested_at__gte=start,
+        requested_at__lt=end,
+        status__in=SPENT,
     )
     return charges.aggregate(sum=Sum("amount_minor"))["sum"] or 0
 

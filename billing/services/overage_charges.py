@@ -3,6 +3,7 @@
 Recording may fail after an accepted charge: the request goes on, and the sweep records.
 """
 
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -23,8 +24,8 @@ from common.clock import database_now
 from common.errors import DomainError
 from quotas.errors import MeterUnavailable
 from quotas.refusals import raise_for_refusal
-from quotas.services import usage_consume, usage_release, usage_settle
-from quotas.values import Refusal
+from quotas.services import usage_consume, usage_release, usage_reverse, usage_settle
+from quotas.values import Decision, Refusal
 
 log = structlog.get_logger(__name__)
 
@@ -81,26 +82,50 @@ def _description(charge: OverageCharge) -> str:
 
 
 def overage_charge_accept(charge: OverageCharge, item: InvoiceItemState) -> OverageCharge:
-    """Stripe has taken it: says so, and records the use. Neither may fail the request that is paid: the sweep repeats."""
+    """Stripe has taken it: says so, and records the use. Neither may fail the request that is paid: the sweep repeats.
+
+    Raises OverageChargeFailed when it was given up meanwhile, or somebody has asked to take it back: nothing may be
+    delivered for it.
+    """
     charge.status, charge.stripe_item_id = ChargeStatus.ACCEPTED, item.id
     charge.stripe_invoice_id, charge.settled_at = item.invoice_id or "", database_now()
     try:
-        with transaction.atomic():
-            lock_account(charge.account_id)
-            OverageCharge.objects.filter(pk=charge.pk, status=ChargeStatus.PENDING).update(
-                status=charge.status,
-                stripe_item_id=charge.stripe_item_id,
-                stripe_invoice_id=charge.stripe_invoice_id,
-                settled_at=charge.settled_at,
-            )
-            collection_promise(charge)
-            overage_tell(charge, spent=spent_minor(charge.subscription), now=charge.settled_at)
-        overage_charge_record(charge)
+        _accepted(charge)
+        if charge.status == ChargeStatus.ACCEPTED and charge.reversal_requested_at is None:
+            overage_charge_record(charge)
     except (DatabaseError, MeterUnavailable) as error:
         metrics.coherence_errors_total.labels("overage_not_recorded").inc()
         log.exception("overage_not_recorded", error_type=type(error).__name__, **charge_log(charge))
+    if charge.status != ChargeStatus.ACCEPTED:
+        _take_off(charge, item)
+    if charge.status != ChargeStatus.ACCEPTED or charge.reversal_requested_at is not None:
+        raise OverageChargeFailed(details={"overage_charge": str(charge.pk), "status": charge.status})
     log.info("overage_charged", **charge_log(charge))
     return charge
+
+
+@transaction.atomic
+def _accepted(charge: OverageCharge) -> None:
+    """Says that it is charged, unless somebody else has come to an end with it; `charge` shows what holds now."""
+    lock_account(charge.account_id)
+    taken = OverageCharge.objects.filter(pk=charge.pk, status=ChargeStatus.PENDING).update(
+        status=charge.status,
+        stripe_item_id=charge.stripe_item_id,
+        stripe_invoice_id=charge.stripe_invoice_id,
+        settled_at=charge.settled_at,
+    )
+    charge.refresh_from_db()
+    if taken and charge.settled_at is not None:
+        collection_promise(charge)
+        overage_tell(charge, spent=spent_minor(charge.subscription), now=charge.settled_at)
+
+
+def _take_off(charge: OverageCharge, item: InvoiceItemState) -> None:
+    """Stripe's answer came when nobody waited for it any more and the units were given back: the item goes, too."""
+    metrics.coherence_errors_total.labels("overage_answered_late").inc()
+    log.error("overage_answered_late", late_item=item.id, **charge_log(charge))
+    with suppress(PaymentProviderUnavailable):  # said above: what stays is for a person
+        gateway.invoice_item_delete(item.id)
 
 
 def overage_charge_record(charge: OverageCharge) -> None:
@@ -111,20 +136,38 @@ def overage_charge_record(charge: OverageCharge) -> None:
         metric=charge.metric,
         key=f"spend:{charge.work_ref}",
     )
-    if decision.refusal == Refusal.RESERVATION_CLOSED:
-        decision = usage_consume(
-            account_id=charge.account_id,
-            metric=charge.metric,
-            units=charge.total_units,
-            key=f"late:{charge.pk}",
-            credential_id=charge.credential_id,
-            subject=charge.work_ref[:SUBJECT_LENGTH],
-            request_id=charge.request_id,
-            overage_units=charge.total_units,
-        )
-    record_id = raise_for_refusal(decision).record_id
+    late = decision.refusal == Refusal.RESERVATION_CLOSED
+    record_id = raise_for_refusal(_count_late(charge) if late else decision).record_id
     OverageCharge.objects.filter(pk=charge.pk).update(record_id=record_id)
     charge.record_id = record_id
+    if late:
+        _undo_if_taken_back(charge)
+
+
+def _count_late(charge: OverageCharge) -> Decision:
+    return usage_consume(
+        account_id=charge.account_id,
+        metric=charge.metric,
+        units=charge.total_units,
+        key=f"late:{charge.pk}",
+        credential_id=charge.credential_id,
+        subject=charge.work_ref[:SUBJECT_LENGTH],
+        request_id=charge.request_id,
+        overage_units=charge.total_units,
+        charged_units=charge.units,
+    )
+
+
+def _undo_if_taken_back(charge: OverageCharge) -> None:
+    """It may have been a reversal that closed the reservation, and that has not seen what was counted just now."""
+    charge.refresh_from_db()
+    if charge.reversal_requested_at is not None and charge.record_id is not None:
+        usage_reverse(
+            account_id=charge.account_id,
+            record_id=charge.record_id,
+            reason=charge.reversal_reason,
+            now=database_now(),
+        )
 
 
 def overage_charge_fail(charge: OverageCharge, code: str) -> OverageCharge:

@@ -8,7 +8,7 @@ from django.db import DatabaseError
 from django.db.models import F, Q, QuerySet
 
 from billing.enums import ChargeStatus
-from billing.errors import PaymentProviderUnavailable
+from billing.errors import OverageChargeFailed, PaymentProviderUnavailable
 from billing.gateways.client import LONGEST_CALL_S
 from billing.models import OverageCharge, OverageCollection
 from billing.services.collecting import OPEN, overage_collect
@@ -25,6 +25,14 @@ from quotas.errors import MeteringRefused, MeterUnavailable
 
 log = structlog.get_logger(__name__)
 
+# OverageChargeFailed: somebody has asked to take it back since it was read here.
+RESOLVED_LATER = (
+    PaymentProviderUnavailable,
+    OverageChargeFailed,
+    MeterUnavailable,
+    MeteringRefused,
+    DatabaseError,
+)
 LOOK_AFTER = timedelta(seconds=5)
 # Two calls at most: then no call of the request can be under way any more.
 SETTLE_AFTER = timedelta(seconds=2 * LONGEST_CALL_S)
@@ -49,7 +57,7 @@ def overage_charges_sweep(*, now: datetime, settle_after: timedelta = SETTLE_AFT
     for charge in _open_charges(now):
         try:
             _resolve(charge, report, now, settle_after)
-        except (PaymentProviderUnavailable, MeterUnavailable, MeteringRefused, DatabaseError) as error:
+        except RESOLVED_LATER as error:
             log.warning("overage_still_open", error_type=type(error).__name__, **charge_log(charge))
             report.still_open.append(str(charge.pk))
     waiting = OverageCollection.objects.filter(status__in=OPEN, requested_at__lt=now - LOOK_AFTER)
@@ -92,8 +100,8 @@ def _resolve(charge: OverageCharge, report: OverageReport, now: datetime, settle
         overage_charge_record(charge)
         report.recorded.append(name)
     elif (item := overage_item_find(charge)) is not None:
-        report.accepted.append(name)
         overage_charge_resolved.send(OverageCharge, charge=overage_charge_accept(charge, item), now=now)
+        report.accepted.append(name)
     elif gone:
         _failed(charge, report)
         overage_charge_resolved.send(OverageCharge, charge=charge, now=now)

@@ -15,7 +15,7 @@ from billing.tests.stores import GENERATIONS, credits_of, items, moves, spend, s
 from common.clock import database_now
 from quotas.errors import InsufficientCredits, NoActiveSubscription
 from quotas.models import Bucket, Reservation, UsageRecord
-from quotas.services import reservations_expire
+from quotas.services import reservations_expire, wallet_grant
 from quotas.tests.test_races import at_once
 from quotas.values import Split
 
@@ -240,6 +240,26 @@ def test_a_record_that_comes_after_its_reservation_gave_way_counts_all_the_same(
     assert moves(account)[-1] == ("overage", 0, 2)
 
 
+@pytest.mark.req("CR-6", "CR-1")
+def test_what_is_charged_takes_no_credits_however_late_it_is_recorded(travel, monkeypatch):
+    """Credits that came meanwhile are for what comes, not for what the card has paid."""
+    account = store("growth", credits_left=1)
+
+    def fail(_charge):
+        raise DatabaseError("gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(overage_charges, "overage_charge_record", fail)
+        spend(account, 3)
+    travel.by(hours=2)
+    reservations_expire()
+    wallet_grant(account_id=account.pk, source="support", units=50, request_id="gift", now=database_now())
+    assert len(sweep().recorded) == 1
+    record = UsageRecord.objects.get(account_id=account.pk)
+    assert (record.units, record.credit_units, record.overage_units) == (3, 1, 2)
+    assert credits_of(account) == 50
+
+
 # Taking back ---------------------------------------------------------------------------------------------------------
 
 
@@ -299,6 +319,73 @@ def test_a_reversal_that_stripe_does_not_answer_is_finished_later(trading, stand
     assert items(stand_in) == []
     assert OverageCharge.objects.get().status == "reversed"
     assert sweep().reversed == []
+
+
+def left_pending(account, stand_in, units=2):
+    """A charge that Stripe has taken and not said so, as the sweep reads it before anybody else goes on with it."""
+    fault(stand_in, path=ITEMS, effect="drop_after", times=99)
+    made = spend(account, units)
+    assert made.is_pending
+    no_faults(stand_in)
+    forget_keys(stand_in)
+    return made, OverageCharge.objects.select_related("account", "subscription").get()
+
+
+def nothing_is_left_of_it(account, stand_in):
+    assert items(stand_in) == []
+    assert sum(UsageRecord.objects.filter(account_id=account.pk).values_list("units", flat=True)) == 0
+    assert sum(past for _, _, past in moves(account)) == 0
+    assert sum(Bucket.objects.filter(account=account).values_list("used_units", flat=True)) == 0
+    return True
+
+
+@pytest.mark.req("CR-6", "CR-7")
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_sweep_that_read_a_charge_before_it_was_taken_back_counts_nothing(trading, stand_in, whole):
+    """It asks Stripe about two hundred of them, one after the other: the last was read minutes ago."""
+    account = store("growth", credits_left=0)
+    made, as_read = left_pending(account, stand_in)
+    item = overage_charges.overage_item_find(as_read)
+    if not whole:  # asked for, and not done yet
+        fault(stand_in, path=ITEMS, effect="error_before", times=99)
+    assert take_back(account, made) is whole
+    no_faults(stand_in)
+    with pytest.raises(OverageChargeFailed):
+        overage_charges.overage_charge_accept(as_read, item)
+    sweep()
+    assert OverageCharge.objects.get().status == "reversed"
+    assert nothing_is_left_of_it(account, stand_in)
+
+
+@pytest.mark.req("CR-6", "CR-7")
+def test_a_record_that_crosses_its_reversal_is_undone(trading, stand_in, monkeypatch):
+    """The reversal has given the reservation back and looks no more for a record; the record then comes late."""
+    account = store("growth", credits_left=0)
+    made, as_read = left_pending(account, stand_in)
+    item = overage_charges.overage_item_find(as_read)
+    settle = overage_charges.usage_settle
+
+    def cross(**asked):
+        assert take_back(account, made)
+        return settle(**asked)
+
+    monkeypatch.setattr(overage_charges, "usage_settle", cross)
+    with pytest.raises(OverageChargeFailed):
+        overage_charges.overage_charge_accept(as_read, item)
+    assert nothing_is_left_of_it(account, stand_in)
+
+
+@pytest.mark.req("CR-7", "CR-8")
+def test_an_answer_after_the_charge_was_given_up_leaves_no_item(trading, stand_in):
+    """As when the process was stopped for longer than any call takes: nobody was served, so nobody pays."""
+    account = store("growth", credits_left=0)
+    _made, as_read = left_pending(account, stand_in)
+    item = overage_charges.overage_item_find(as_read)
+    overage_charges.overage_charge_fail(OverageCharge.objects.get(), "payment_provider_unavailable")
+    with pytest.raises(OverageChargeFailed):
+        overage_charges.overage_charge_accept(as_read, item)
+    assert OverageCharge.objects.get().status == "failed"
+    assert nothing_is_left_of_it(account, stand_in)
 
 
 def test_the_metric_is_the_catalogues():

@@ -51,7 +51,7 @@ class GateView(B2bView):
     @property
     def caller(self) -> Caller:
         """Whose key asks, and when."""
-        return Caller(self.account, self.credential.pk, current_request_id(), clock.now())
+        return Caller(self.account, self.credential, current_request_id(), clock.now())
 
     @property
     def key(self) -> str | None:
@@ -59,11 +59,18 @@ class GateView(B2bView):
         key: str | None = self.request.idempotency_key  # type: ignore[attr-defined]
         return key
 
+    @property
+    def call_key(self) -> str | None:
+        """The same, told apart from that of other callers and of other addresses."""
+        call_id: UUID | None = self.request.call_id  # type: ignore[attr-defined]
+        return None if call_id is None else f"call-{call_id.hex}"
+
 
 class CheckView(GateView):
     """A question without effect."""
 
     errors = (UnknownMetric,)
+    idempotent = False  # it changes nothing, and an old answer would be no use
 
     @extend_schema(operation_id="b2b_usage_check", request=ConsumptionRequest, responses=UseData)
     def post(self, request: Request) -> Response:  # noqa: ARG002
@@ -159,7 +166,7 @@ class SettleView(GateView):
                 account_id=self.account.pk,
                 reservation_id=reservation_id,
                 units=self.body(SettlementRequest)["units"],
-                key=self.key,
+                key=self.call_key,
                 request_id=current_request_id(),
             )
         )
@@ -179,7 +186,7 @@ class ReleaseView(GateView):
         decision = usage_release(
             account_id=self.account.pk,
             reservation_id=reservation_id,
-            key=self.key,
+            key=self.call_key,
             request_id=current_request_id(),
         )
         return told(raise_for_refusal(decision))

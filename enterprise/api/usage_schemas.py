@@ -11,6 +11,7 @@ from billing.api.wallet import OverageChargeData
 from common.api import ApiSerializer, StrictCharField, StrictIntegerField
 from enterprise.selectors.usage import Summary
 from quotas.api import QuotaSerializer
+from quotas.enums import Source
 from quotas.serialize import quota_json
 from quotas.services import MAX_KEY_LENGTH, MAX_TTL_S
 from quotas.usage_queries import DaysQuery, FilterQuery, RecordData, SeriesQuery
@@ -56,7 +57,7 @@ class OperationRequest(ConsumptionRequest):
     key = serializers.RegexField(
         r"^[\x20-\x7E]+$",
         max_length=MAX_KEY_LENGTH,
-        help_text="The same key counts once, in this batch or later.",
+        help_text="The same key counts once, in this batch or later, or with consume as its Idempotency-Key.",
     )
 
 
@@ -149,7 +150,9 @@ class AccountData(serializers.Serializer[object]):
 
 
 class WindowData(QuotaSerializer):
-    """`overage_cost`: what the units past limits used in this window cost, by the contract's price."""
+    """`overage_cost`: what the units past limits used in this window cost, by the contract's price or as the plan charged
+    them.
+    """
 
     overage_cost = MoneyShape()
 
@@ -163,9 +166,20 @@ class CredentialUseData(serializers.Serializer[object]):
     month_units = serializers.IntegerField()
 
 
+class CostData(serializers.Serializer[object]):
+    """Overage of the contract, asked for at its period's end, or of the plan, charged as it is used."""
+
+    source = serializers.ChoiceField(choices=Source.choices)  # type: ignore[assignment]
+    so_far = MoneyShape()
+    projected = MoneyShape()
+    period_start = serializers.DateTimeField()
+    period_end = serializers.DateTimeField()
+
+
 class SummaryData(serializers.Serializer[object]):
-    """Of one metric, at one moment. Costs are those of the whole period, all metrics together: overage of the contract;
-    without one, what the plan charged past its credits.
+    """Of one metric, at one moment. Costs are of all metrics together, each of its own period: overage of the contract and
+    what the plan charged past its credits. `cost_so_far` and `projected_cost` add them up; where their currencies differ,
+    only those in the currency that is told are in it.
     """
 
     account = AccountData()
@@ -174,6 +188,7 @@ class SummaryData(serializers.Serializer[object]):
     windows = WindowData(many=True)
     cost_so_far = MoneyShape()
     projected_cost = MoneyShape()
+    costs = CostData(many=True)
     by_credential = CredentialUseData(many=True)
     cumulative_units = serializers.IntegerField(help_text="Since the contract began; without one, ever.")
 
@@ -201,6 +216,16 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         "windows": [quota_json(one.bound) | {"overage_cost": one.cost} for one in summary.windows],
         "cost_so_far": summary.costs.so_far,
         "projected_cost": summary.costs.projected,
+        "costs": [
+            {
+                "source": part.source,
+                "so_far": part.costs.so_far,
+                "projected": part.costs.projected,
+                "period_start": part.starts_at,
+                "period_end": part.ends_at,
+            }
+            for part in summary.parts
+        ],
         "by_credential": [
             {
                 "credential": one.credential and one.credential.public_id,

@@ -21,7 +21,7 @@ class Credential(models.Model):
 
     `prefix` is the part of the key that names it; `secret_hash` the SHA-256 of all of it. Rotation makes another
     credential (`rotated_from`) and ends this one after the overlap, by its `expires_at`. `last_used_at` is kept to
-    the minute. `form_key`: the page's form that made it, which makes one only.
+    the minute. `form_key`: the page's form, or the call with its Idempotency-Key, that made it and makes one only.
     """
 
     id = models.BigAutoField(primary_key=True)

@@ -18,10 +18,12 @@ from accounts.roles import may
 from accounts.selectors import CHOSEN_ACCOUNT, person_of
 from billing.pages.forms import new_key
 from common import clock
+from common.errors import NotFound
 from common.ratelimit import ratelimited
 from enterprise.errors import RoleMissing
 from enterprise.selectors.members import organisations_of
 
+FORM_FIELD = "organisation"
 Crumbs = list[tuple[str, str]]
 
 
@@ -72,15 +74,28 @@ def in_organisation(
 
 
 def place_of(request: HttpRequest) -> Place | None:
-    """The organisation chosen on the pages, else the one the person belongs to longest; None when there is none."""
+    """The organisation chosen on the pages, else the one the person belongs to longest; None when there is none.
+
+    A form says which one it was shown for, and is about that one: another may have been chosen since, in another tab.
+    NotFound when the person does not belong to it any more.
+    """
     person = person_of(request)
     memberships = organisations_of(person)
     if not memberships:
         return None
+    if asked := request.POST.get(FORM_FIELD):
+        _choose(request, memberships, asked)
     chosen = request.session.get(CHOSEN_ACCOUNT)
     here = next((one for one in memberships if one.account_id == chosen), memberships[0])
     others = [one for one in memberships if one.pk != here.pk]
     return Place(here.account, person, Role(here.role), others)
+
+
+def _choose(request: HttpRequest, memberships: Sequence[Membership], asked: str) -> None:
+    found = next((one.account_id for one in memberships if str(one.account.public_id) == asked), None)
+    if found is None:
+        raise NotFound
+    request.session[CHOSEN_ACCOUNT] = found
 
 
 def nowhere(request: HttpRequest, *, status: int = 200, **extra: Any) -> HttpResponse:

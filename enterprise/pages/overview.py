@@ -23,8 +23,9 @@ from common.errors import ServiceUnavailable
 from enterprise.models import Contract, Credential
 from enterprise.pages.access import Place, in_organisation, render_place
 from enterprise.rules.contracts import ContractState
-from enterprise.selectors.contracts import Costs, contracts_of, period_at, prices_at, state_at
+from enterprise.selectors.contracts import contracts_of, period_at, prices_at, state_at
 from enterprise.selectors.usage import CredentialUse, Summary, usage_summary
+from quotas.enums import Source
 from quotas.errors import UnknownMetric
 from quotas.selectors import quota_status
 
@@ -99,8 +100,11 @@ def use_context(account: Account) -> dict[str, Any]:
 
 def amounts_of(summary: Summary) -> dict[str, Any] | None:
     """Cost of overage so far and at the period's end; None where no contract charges any."""
-    costs: Costs = summary.costs
-    if summary.contract is None or not (costs.lines or prices_at(summary.contract, summary.at)):
+    agreed = summary.part(Source.CONTRACT)
+    if summary.contract is None or agreed is None:
+        return None
+    costs = agreed.costs
+    if not (costs.lines or prices_at(summary.contract, summary.at)):
         return None
     return {
         "so_far": {"amount_minor": costs.so_far.amount_minor, "currency": costs.so_far.currency},

@@ -16,7 +16,7 @@ from enterprise.models import Contract, ContractTerms
 from enterprise.rules.contracts import ContractState, LimitTerms, state_of
 from enterprise.rules.costs import Priced, merged, projected_units, total_minor
 from quotas.enums import Mode, Window
-from quotas.reports import overage_between, units_between
+from quotas.reports import overage_between, overage_of_credits_between, units_between
 
 LONG = frozenset({Window.MONTH, Window.PERIOD})
 
@@ -105,7 +105,7 @@ def overage_lines(contract: Contract, start: datetime, end: datetime) -> list[Pr
     return merged(
         Priced(
             metric,
-            overage_between(account_id=contract.account_id, metric=metric, start=since, end=until),
+            _agreed_overage(contract, metric, since, until),
             price,
         )
         for metric, price, since, until in _priced_spans(contract, start, end)
@@ -176,10 +176,18 @@ def _projected(contract: Contract, metric: str, start: datetime, end: datetime, 
             used = units_between(account_id=contract.account_id, metric=metric, start=start, end=at)
             limit = one.limit_units
         else:
-            used = overage_between(account_id=contract.account_id, metric=metric, start=start, end=end)
+            used = _agreed_overage(contract, metric, start, end)
             limit = None
         found.append(projected_units(units=used, limit=limit, start=start, end=end, at=at))
     return max(found)
+
+
+def _agreed_overage(contract: Contract, metric: str, start: datetime, end: datetime) -> int:
+    """What the contract's limits charge. Where a plan's credits pay for the metric too, what is past those was charged
+    when it was used, and is not asked for again.
+    """
+    asked = {"account_id": contract.account_id, "metric": metric, "start": start, "end": end}
+    return overage_between(**asked) - overage_of_credits_between(**asked)
 
 
 def _units(lines: Sequence[Priced], metric: str) -> int:

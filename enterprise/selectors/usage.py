@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,14 +10,14 @@ from typing import Any
 from django.db.models import Sum
 
 from accounts.models import Account
-from billing.selectors.credits import overage_standing
+from billing.selectors.credits import OverageStanding, charged_between, overage_standing
 from common.clock import database_now
 from common.database import one_moment
 from common.money import Money
 from common.periods import add_months
 from enterprise.enums import CredentialStatus
 from enterprise.models import Contract, Credential
-from enterprise.selectors.contracts import Costs, contract_at, cost_between, costs_at, period_at
+from enterprise.selectors.contracts import Costs, contract_at, cost_between, costs_at, period_at, prices_at
 from quotas import catalog
 from quotas.enums import Mode, Source, Window
 from quotas.models import UsageDay
@@ -48,17 +48,49 @@ class WindowUse:
 
 
 @dataclass(frozen=True, slots=True)
+class CostPart:
+    """What the overage of the contract, or of the plan, costs in its own period: each has one, and may have a currency."""
+
+    source: Source
+    costs: Costs
+    starts_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
-    """One metric of one account at one moment; costs are of the whole period of its contract, else of its plan."""
+    """One metric of one account at one moment; costs are of all metrics, by whom they are asked for."""
 
     account: Account
     metric: str
     at: datetime
     contract: Contract | None
     windows: tuple[WindowUse, ...]
-    costs: Costs
+    parts: tuple[CostPart, ...]
     by_credential: tuple[CredentialUse, ...]
     cumulative_units: int
+
+    @property
+    def costs(self) -> Costs:
+        """Of all parts; amounts in another currency than the first that costs anything cannot be added, and are not."""
+        return total_of([part.costs for part in self.parts])
+
+    def part(self, source: Source) -> CostPart | None:
+        """What the contract or the plan asks for."""
+        return next((part for part in self.parts if part.source == source), None)
+
+
+def total_of(costs: Sequence[Costs]) -> Costs:
+    """The sum of costs in one currency: that of the first of them that are not nothing."""
+    if not costs:
+        return FREE
+    first = next((one for one in costs if one.projected.amount_minor), costs[0])
+    currency = first.so_far.currency
+    added = [one for one in costs if one.so_far.currency == currency]
+    return Costs(
+        Money(sum(one.so_far.amount_minor for one in added), currency),
+        Money(sum(one.projected.amount_minor for one in added), currency),
+    )
 
 
 def usage_summary(*, account: Account, metric: str | None) -> Summary:
@@ -79,26 +111,30 @@ def usage_summary(*, account: Account, metric: str | None) -> Summary:
             [*own.values(), *filter(None, windows)],
             key=lambda bound: list(Window).index(Window(bound.window)),
         )
+        standing = overage_standing(account.pk, now=now)
         return Summary(
             account=account,
             metric=metric,
             at=now,
             contract=contract,
-            windows=tuple(WindowUse(bound, _cost(contract, bound, now)) for bound in shown),
-            costs=costs_at(contract, now) if contract else _plan_costs(account.pk, now),
+            windows=tuple(
+                WindowUse(bound, _cost(account.pk, contract, standing, bound, now)) for bound in shown
+            ),
+            parts=tuple(_parts(contract, standing, now)),
             by_credential=tuple(_by_credential(account.pk, metric, now)),
             cumulative_units=_cumulated(account.pk, metric, contract, now),
         )
 
 
-def _plan_costs(account_id: int, now: datetime) -> Costs:
-    """What was charged past the plan's credits in its period; nothing without a plan that charges."""
-    standing = overage_standing(account_id, now=now)
-    if standing is None:
-        return FREE
-    return Costs(
-        Money(standing.spent_minor, standing.currency), Money(standing.projected_minor, standing.currency)
-    )
+def _parts(contract: Contract | None, standing: OverageStanding | None, now: datetime) -> Iterable[CostPart]:
+    """The contract's overage, and what was charged past the credits of the plan; an account may have both."""
+    if contract is not None:
+        yield CostPart(Source.CONTRACT, costs_at(contract, now), *period_at(contract, now))
+    if standing is not None:
+        charged = Costs(
+            Money(standing.spent_minor, standing.currency), Money(standing.projected_minor, standing.currency)
+        )
+        yield CostPart(Source.PLAN, charged, standing.period_start, standing.period_end)
 
 
 def _window(
@@ -132,11 +168,24 @@ def _span(window: str, contract: Contract | None, now: datetime) -> tuple[dateti
     return day, day + ONE_DAY
 
 
-def _cost(contract: Contract | None, bound: Bound, now: datetime) -> Money:
-    if contract is None or bound.window not in SHOWN:
-        return FREE.so_far
-    start, end = _span(bound.window, contract, now)
-    return cost_between(contract, bound.metric, max(start, contract.starts_at), end)
+def _cost(
+    account_id: int,
+    contract: Contract | None,
+    standing: OverageStanding | None,
+    bound: Bound,
+    now: datetime,
+) -> Money:
+    """What the metric's overage in the bound's window costs: by the contract's price, and what was charged at once."""
+    start, end = bound.starts_at, bound.reset_at or now + ONE_DAY
+    costs = []
+    if contract is not None and bound.metric in prices_at(contract, now):
+        agreed = cost_between(contract, bound.metric, max(start, contract.starts_at), end)
+        costs.append(Costs(agreed, agreed))
+    if standing is not None:
+        asked = {"account_id": account_id, "metric": bound.metric, "currency": standing.currency}
+        charged = Money(charged_between(**asked, start=start, end=end), standing.currency)
+        costs.append(Costs(charged, charged))
+    return total_of(costs).so_far
 
 
 def _by_credential(account_id: int, metric: str, now: datetime) -> Iterable[CredentialUse]:

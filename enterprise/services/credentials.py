@@ -227,9 +227,10 @@ def _insert(
 
 
 def _check_first(account_id: int, form_key: str | None) -> None:
-    """A form pressed twice, or loaded again, makes one key. Under the account's lock; a constraint holds it too."""
-    if form_key and Credential.objects.filter(account_id=account_id, form_key=form_key).exists():
-        raise KeyMadeAlready.once()
+    """A form pressed twice, or a call sent twice, makes one key. Under the account's lock; a constraint holds it too."""
+    made = form_key and Credential.objects.filter(account_id=account_id, form_key=form_key).first()
+    if made:
+        raise KeyMadeAlready(made)
 
 
 def _locked(account_id: int, credential_id: UUID) -> Credential:

@@ -7,7 +7,7 @@ is charged (billing's usage_spend), each operation once for its key.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from uuid import uuid4
@@ -27,6 +27,7 @@ from billing.services import (
     usage_spend,
 )
 from common.errors import DomainError, ServiceUnavailable
+from enterprise.models import Credential
 from quotas.bulk import Consumption, usage_consume_all
 from quotas.errors import InsufficientCredits
 from quotas.refusals import raise_for_refusal
@@ -35,7 +36,7 @@ from quotas.selectors import quota_status
 from quotas.services import usage_check, usage_consume, usage_reserve
 from quotas.values import Decision, Refusal
 
-LONGEST_PLAIN_KEY = 200
+LONGEST_PLAIN_KEY = 150
 NOT_CONFIRMED = gettext_noop("the charge was not confirmed")
 MOST_CHARGES = 50
 """So many operations of one batch are charged at the payment service at most; each is a call of its own."""
@@ -54,9 +55,21 @@ class Caller:
     """Whose key asks, and when."""
 
     account: Account
-    credential_id: int
+    credential: Credential
     request_id: str
     now: datetime
+
+    @property
+    def credential_id(self) -> int:
+        return self.credential.pk
+
+    def own(self, key: str) -> str:
+        """What the caller calls `key`, told apart from what the organisation's other API keys call so.
+
+        It may be as long as the meter's own keys, which need room for what they are.
+        """
+        name = key if len(key) <= LONGEST_PLAIN_KEY else sha256(key.encode()).hexdigest()
+        return f"{self.credential.public_id}:{name}"
 
 
 def use_check(*, account: Account, metric: str, units: int, now: datetime) -> Decision:
@@ -76,14 +89,15 @@ def use_check(*, account: Account, metric: str, units: int, now: datetime) -> De
 
 def use_take(*, caller: Caller, metric: str, units: int, subject: str, key: str | None) -> Taken:
     """Count now. Raises the meter's refusals, the errors of a charge, and OveragePending while one is not confirmed."""
-    asked = Consumption(metric, units, key or str(uuid4()), subject)
-    if key is not None and _spent_before(caller, [asked]):
+    own_key = None if key is None else caller.own(key)
+    asked = Consumption(metric, units, own_key or str(uuid4()), subject)
+    if own_key is not None and _spent_before(caller, [asked]):
         return _charged(caller, asked, is_keyed=True)
     decision = usage_consume(
         account_id=caller.account.pk,
         metric=metric,
         units=units,
-        key=key,
+        key=own_key,
         credential_id=caller.credential_id,
         subject=subject,
         request_id=caller.request_id,
@@ -106,7 +120,7 @@ def use_hold(
         metric=metric,
         units=units,
         ttl_s=ttl_s,
-        key=key,
+        key=None if key is None else caller.own(key),
         credential_id=caller.credential_id,
         subject=subject,
         request_id=caller.request_id,
@@ -127,6 +141,7 @@ def use_take_all(*, caller: Caller, operations: Sequence[Consumption]) -> list[T
     """As `use_take` for each, in order, none failing the others. Those past MOST_CHARGES that would be charged are told
     to come again.
     """
+    operations = [replace(one, key=caller.own(one.key)) for one in operations]
     before = _spent_before(caller, operations)
     plain = [one for one in operations if one.key not in before]
     decided = iter(
@@ -160,8 +175,7 @@ def _spent_before(caller: Caller, operations: Sequence[Consumption]) -> set[str]
 
 
 def _work_key(key: str) -> str:
-    """Callers' keys may be as long as the meter's own, which need room for what they are."""
-    return f"use:{key if len(key) <= LONGEST_PLAIN_KEY else sha256(key.encode()).hexdigest()}"
+    return f"use:{key}"
 
 
 def _told(decision: Decision) -> Taken | DomainError:

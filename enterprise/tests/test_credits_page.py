@@ -80,6 +80,24 @@ def test_why_it_was_taken_back_is_said_in_the_readers_language(trading: Any) -> 
     assert text(signed_in(user).get(PATH)).count("n’a pas pu être mis en file") == 2
 
 
+@pytest.mark.req("CR-10")
+def test_what_a_plan_gave_is_said_by_the_plans_name(trading: Any) -> None:
+    """Not by its code; what support wrote stays as it is."""
+    account = store("growth")
+    wallet_grant(
+        account_id=account.pk,
+        source="support",
+        units=5,
+        request_id="gift",
+        reason="growth of trust",
+        now=database_now(),
+    )
+    shown = text(signed_in(account.members.get()).get(PATH))
+    assert "plan · Growth" in shown
+    assert "growth of trust" in shown
+    assert "growth" not in shown.replace("growth of trust", "")
+
+
 @pytest.mark.req("EN-4", "QU-10")
 def test_past_a_limit_that_charges_no_limit_is_said_to_be_reached(metered: Holder) -> None:
     contract(metered.account, charged(2))

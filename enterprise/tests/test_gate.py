@@ -109,6 +109,49 @@ def test_a_key_counts_once(metered: Holder):
     assert counted(metered.account) == (2, 2)
 
 
+def test_an_idempotency_key_is_its_api_keys_own(metered: Holder):
+    """Two tills number their orders alike; each order counts."""
+    contract(metered.account, block(9))
+    till = metered.another(name="till two")
+    for holder in (metered, till, metered, till):
+        assert consume(holder, 2, "order-7").status_code == 200
+    assert counted(metered.account) == (4, 4)
+    one = {"operations": [{"key": "row-1", "metric": METRIC}]}
+    told = [post(holder, "batch", one).json()["data"][0] for holder in (metered, till, metered)]
+    assert [result["status"] for result in told] == [200, 200, 200]
+    assert told[0]["decision"]["record_id"] == told[2]["decision"]["record_id"]
+    assert counted(metered.account) == (6, 6)
+
+
+def test_an_idempotency_key_is_its_addresss_own(metered: Holder):
+    """Whoever numbers their retries by the order settles each order's reservation with the same number."""
+    contract(metered.account, block(9))
+    for _ in range(2):
+        id_ = post(metered, "reservations", {"metric": METRIC, "units": 2}).json()["data"]["id"]
+        assert post(metered, f"reservations/{id_}/settle", {"units": 1}, "k").status_code == 200
+        id_ = post(metered, "reservations", {"metric": METRIC, "units": 2}).json()["data"]["id"]
+        assert post(metered, f"reservations/{id_}/release", None, "k").status_code == 200
+    assert counted(metered.account) == (2, 2)
+    assert quota_status(account_id=metered.account.pk)[0].reserved == 0
+
+
+def test_a_check_is_of_now_whatever_key_it_carries(metered: Holder):
+    contract(metered.account, block(3))
+    asked = {"metric": METRIC, "units": 2}
+    assert post(metered, "check", asked, "k").json()["data"]["allowed"] is True
+    consume(metered, 2)
+    assert post(metered, "check", asked, "k").json()["data"]["allowed"] is False
+
+
+@pytest.mark.req("EN-4")
+def test_check_tells_what_would_be_charged(metered: Holder):
+    contract(metered.account, charged(5))
+    consume(metered, 4)
+    told = post(metered, "check", {"metric": METRIC, "units": 3}).json()["data"]
+    assert told["split"] == {"allowance": 1, "credits": 0, "overage": 2}
+    assert consume(metered, 3).json()["data"]["split"] == told["split"]
+
+
 @pytest.mark.parametrize("units", [0, -1, 2**63, 10**9 + 1, 1.5, "3", True, None, [1], "\u0000"])
 @pytest.mark.parametrize("path", ["check", "consume", "reservations"])
 def test_units_that_are_none(metered: Holder, path, units):

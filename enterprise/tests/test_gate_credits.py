@@ -91,6 +91,19 @@ class TestConsume:
         assert take(holder, 2, key="k").json()["error"]["code"] == "idempotency_key_reused"
         assert standing(holder, stand_in) == (1, 0, 14)
 
+    @pytest.mark.parametrize("credits_left", [0, 9])
+    def test_another_api_keys_idempotency_key_is_another(self, trading, stand_in, credits_left):
+        """Else the second till's order would be told the first one's charge, and be free."""
+        holder = trader(credits_left=credits_left)
+        till = holder.another(name="till two")
+        told = [take(one, 2, key="order-7").json()["data"]["record_id"] for one in (holder, till)]
+        assert told[0] != told[1]
+        batched = [batch(one, ("row", 1))[0]["decision"]["record_id"] for one in (holder, till)]
+        assert batched[0] != batched[1]
+        units, left, cents = standing(holder, stand_in)
+        assert units == 6
+        assert (credits_left - left) + cents // 14 == 6
+
     @pytest.mark.req("CR-5", "CR-9")
     def test_the_cap_refuses_and_nothing_moves(self, trading, stand_in):
         holder = trader(credits_left=1)

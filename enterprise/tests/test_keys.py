@@ -76,15 +76,41 @@ def test_made_once_shown_once(holder: Holder):
     assert (entry.account_id, entry.actor_label) == (holder.account.pk, f"key {holder.credential.prefix}")
 
 
-def test_an_idempotency_key_keeps_no_secret(holder: Holder):
-    body = {"name": "a", "scopes": ["usage:read"]}
-    first, second = (
-        holder.client.post(PATH, body, "json", HTTP_IDEMPOTENCY_KEY="same").json()["data"] for _ in range(2)
-    )
-    assert first["secret"] != second["secret"]
+def send_again(holder: Holder, path: str, body: dict, key: str = "same"):
+    return holder.client.post(path, body, "json", HTTP_IDEMPOTENCY_KEY=key)
+
+
+def test_an_idempotency_key_makes_one_key_and_keeps_no_secret(holder: Holder):
+    body = {"name": "a", "scopes": ["usage:read", "product"]}
+    first = send_again(holder, PATH, body).json()["data"]
+    told = {name: first[name] for name in ("id", "name", "prefix")}
+    before = len(state())
+    for again in (body, body | {"scopes": ["product", "usage:read"]}):
+        details = refused(send_again(holder, PATH, again), "key_made_already", 409)
+        assert details == {"credential": told}
+    for other in ({"name": "b"}, {"scopes": ["product"]}, {"expires_at": "2100-01-01T00:00:00Z"}):
+        refused(send_again(holder, PATH, body | other), "idempotency_key_reused", 422)
+    refused(send_again(holder, PATH, body, key="é"), "validation_error", 422)
+    assert len(state()) == before
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM common_idempotencyrecord")
         assert cursor.fetchone() == (0,)
+    assert send_again(holder.another(), PATH, body).status_code == 201, "another API key's is another"
+    assert credential_authenticate(key=first["secret"]).name == "a"
+
+
+def test_an_idempotency_key_rotates_once(holder: Holder):
+    path = f"{PATH}/{holder.another().credential.public_id}/rotate"
+    body = {"overlap_s": 60}
+    made = send_again(holder, path, body)
+    assert made.status_code == 201
+    before = state()
+    details = refused(send_again(holder, path, body), "key_made_already", 409)
+    assert details["credential"]["id"] == made.json()["data"]["id"]
+    assert [row | {"last_used_at": None} for row in state()] == [
+        row | {"last_used_at": None} for row in before
+    ]
+    assert send_again(holder, path, body, key="another").status_code == 201
 
 
 @pytest.mark.parametrize(

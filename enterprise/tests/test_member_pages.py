@@ -18,9 +18,9 @@ from accounts.tests.factories import PASSWORD, UserFactory, make_person
 from common import clock
 from enterprise.enums import Scope
 from enterprise.models import Invitation
-from enterprise.services import credential_create
+from enterprise.services import credential_create, organisation_create
 from enterprise.tests.conftest import organisation
-from enterprise.tests.people import at_once, invite, join, mailed, place, state
+from enterprise.tests.people import at_once, invite, join, mailed, now, place, state
 
 pytestmark = pytest.mark.req("EN-1", "EN-10")
 
@@ -191,6 +191,30 @@ def test_handing_over_on_the_page() -> None:
     assert second.email in text(client.get(path))
     client.post(path)
     assert (place(account, second).role, place(account, owner).role) == (Role.OWNER, Role.ADMIN)
+
+
+@pytest.mark.req("EN-11")
+@pytest.mark.django_db
+def test_a_form_is_about_the_organisation_that_it_was_shown_for() -> None:
+    """Another one may have been chosen in another tab since: nobody is to be let into the wrong organisation."""
+    acme, owner = organisation("Acme")
+    client = signed_in(owner)
+    client.get(MEMBERS)
+    shown_for = {"organisation": str(acme.public_id)}
+    assert shown_for["organisation"] in text(client.get(MEMBERS))
+    other = organisation_create(name="Globex", owner=owner, now=now())
+    client.post("/organisation/switch/", {"account": str(other.public_id)})
+    asked = {"email": "ada@example.test", "role": "admin", "key": "a" * 32}
+    client.post(MEMBERS, asked | shown_for)
+    assert [one.account for one in Invitation.objects.all()] == [acme]
+    assert client.session[CHOSEN_ACCOUNT] == acme.pk, "what is seen next is where it was done"
+    stranger, _theirs = organisation("Initech")
+    before = state()
+    for body in (asked, {"name": "till", "scopes": ["product"]}):
+        path = MEMBERS if "email" in body else "/organisation/keys/"
+        answer = client.post(path, body | {"key": "b" * 32, "organisation": str(stranger.public_id)})
+        assert answer.status_code == 404
+    assert state() == before
 
 
 # By the link --------------------------------------------------------------------------------------------------------

@@ -105,7 +105,12 @@ class Batch:
         wallet = self.state.purses.wallets[operation.account_id]
         price = max(bound.credits_per_unit or 0 for bound in bounds)
         counters = [bound.counter() for bound in bounds]
-        parts = rules.split(counters, operation.units, payable_units=wallet.payable(price))
+        parts = rules.split(
+            counters,
+            operation.units,
+            payable_units=wallet.payable(price),
+            charged_units=operation.charged_units,
+        )
         if parts.overage > operation.overage_units:
             shown = tuple(b.shown(operation.metric, allows=b.mode != Mode.CREDITS) for b in bounds)
             refusal = self._refuse(operation, Refusal.INSUFFICIENT_CREDITS, shown)

@@ -91,6 +91,8 @@ class LedgerEntry(models.Model):
         verbose_name_plural = "ledger entries"
         indexes: ClassVar = [
             models.Index(fields=["account", "-id"], name="ledger_by_account"),
+            # What a period used, from the index alone.
+            models.Index(fields=["account", "occurred_at"], include=["kind", "units"], name="ledger_by_time"),
             models.Index(
                 fields=["reservation_id"], condition=Q(reservation_id__isnull=False), name="ledger_by_reserve"
             ),

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from common import clock
 from common.errors import IdempotencyKeyReused, NotFound, ValidationError
@@ -24,7 +25,7 @@ from quotas.services import (
 )
 from quotas.tests.conftest import PAID, give, granted
 from quotas.values import Refusal, Split
-from quotas.wallet_selectors import wallet_status
+from quotas.wallet_selectors import credits_used, wallet_status
 
 pytestmark = pytest.mark.req("CR-1")
 METRIC = PAID
@@ -363,3 +364,28 @@ def test_only_ones_own_use_can_be_undone(account_paying):
     undone = reverse(account, mine.record_id)
     with pytest.raises(ValidationError):
         reverse(account, undone.pk)
+
+
+OLD_USE = """
+INSERT INTO quotas_ledgerentry (account_id, kind, request_id, units, overage_units, balance_units, grant_id, reason,
+  occurred_at)
+SELECT %(account)s, 'use', 'old-' || n, -1, 0, 30000 - n, %(grant)s, '', %(now)s - make_interval(mins => n)
+FROM generate_series(1, 30000) AS n
+"""
+
+
+@pytest.mark.req("CR-10")
+def test_what_a_period_used_is_read_by_its_time_and_not_from_the_whole_ledger(account):
+    """Every view of the credits asks for it; a ledger of years has mostly what other periods used."""
+    now = clock.database_now()
+    own = granted(account, 5)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(OLD_USE, {"account": account.pk, "grant": own.pk, "now": now})
+        cursor.execute("ANALYZE quotas_ledgerentry")
+        with CaptureQueriesContext(connection) as asked:
+            start = now - timedelta(hours=10, seconds=1)
+            assert credits_used(account_id=account.pk, start=start, end=now) == 600
+        cursor.execute(f"EXPLAIN {asked[0]['sql']}")
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+        assert "ledger_by_time" in plan, plan
+        transaction.set_rollback(True)  # it was written past the books

@@ -1,6 +1,7 @@
 """Metering as views see it: Django's and DRF's, functions and methods, success and failure, by decorator and path."""
 
 import json
+from uuid import uuid4
 
 import pytest
 import structlog
@@ -8,6 +9,7 @@ from django.db.models import F
 from django.http import HttpResponse
 from django.test import RequestFactory
 from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework.decorators import api_view
 from rest_framework.response import Response
 from structlog.testing import capture_logs
@@ -16,6 +18,7 @@ from accounts import tokens
 from accounts.models import Account, AccountKind, User
 from common.api import ApiView
 from common.errors import NotFound
+from common.models import IdempotencyRecord
 from quotas import errors
 from quotas.decorators import metered, requires_feature
 from quotas.middleware import MeteringMiddleware, PathRule
@@ -189,6 +192,19 @@ def api_function(request):
     return Response({})
 
 
+class PlainApi(ApiView):
+    """Of the API, metered by its path."""
+
+    rate_limits = ()
+
+    def post(self, request):
+        return Response({"made": str(uuid4())})
+
+
+def _status(request):
+    return json.loads(request.body).get("status", 200)
+
+
 class GatedExample(ApiView):
     rate_limits = ()
 
@@ -202,6 +218,8 @@ urlpatterns = [
     path("v1/example", ApiExample.as_view()),
     path("v1/function", api_function),
     path("v1/gated", GatedExample.as_view()),
+    path("v1/once", csrf_exempt(lambda request: HttpResponse(str(uuid4()), status=_status(request)))),
+    path("v1/plain-api", PlainApi.as_view()),
     path("v1/undecorated", lambda request: HttpResponse("{}", status=int(request.GET.get("status", 200)))),
 ]
 
@@ -292,6 +310,48 @@ class TestMiddleware:
     def test_other_paths_and_methods_are_not_counted(self, client, bearer, account):
         client.post("/v1/undecorated", headers=bearer)
         assert figures(account) == ([], 0, [], 0)
+
+
+class TestMiddlewareAndIdempotencyKeys:
+    """What is metered by its path answers a repeat as what carries the decorator does."""
+
+    @pytest.fixture(autouse=True)
+    def _rules(self, settings, bearer):
+        settings.METERED_PATHS = [PathRule(r"/v1/(once|plain-api)$", "messages")]
+        settings.MIDDLEWARE = [
+            *settings.MIDDLEWARE,
+            f"{MeteringMiddleware.__module__}.{MeteringMiddleware.__name__}",
+        ]
+
+    @pytest.mark.parametrize("url", ["/v1/once", "/v1/plain-api"])
+    def test_the_same_key_is_one_call_and_counts_once(self, client, bearer, account, url):
+        keyed = bearer | {"Idempotency-Key": "k"}
+        first, again = (post(client, url, keyed) for _ in range(2))
+        assert (first.status_code, again.content) == (200, first.content)
+        assert again["Idempotent-Replayed"] == "true"
+        assert (first["X-Quota-Remaining"], again["X-Quota-Remaining"]) == ("1", "1")
+        assert figures(account)[0] == [("day", 1, 0)]
+        assert post(client, url, keyed, {"other": 1}).json()["error"]["code"] == "idempotency_key_reused"
+        assert post(client, url, bearer).content != first.content
+        assert figures(account)[0] == [("day", 2, 0)]
+        for key in ("more", "more"):
+            refused = post(client, url, bearer | {"Idempotency-Key": key})
+            assert refused.json()["error"]["code"] == "quota_exceeded"
+        assert figures(account)[0] == [("day", 2, 0)]
+
+    def test_run_again_after_a_crash_it_counts_once(self, client, bearer, account):
+        keyed = bearer | {"Idempotency-Key": "k"}
+        first = post(client, "/v1/once", keyed)
+        IdempotencyRecord.objects.all().delete()
+        assert post(client, "/v1/once", keyed).content != first.content
+        assert figures(account)[0] == [("day", 1, 0)]
+
+    def test_what_failed_may_be_sent_again(self, client, bearer, account):
+        keyed = bearer | {"Idempotency-Key": "k"}
+        body = {"status": 500}
+        assert [post(client, "/v1/once", keyed, body).status_code for _ in range(2)] == [500, 500]
+        assert figures(account)[:2] == ([("day", 0, 0)], 0)
+        assert not IdempotencyRecord.objects.exists()
 
 
 def test_the_reset_is_told_in_utc(person):

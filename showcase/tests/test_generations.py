@@ -142,6 +142,25 @@ class TestTheQueueIsAway:
         assert told_state(holder) == ("reversed", "reversed")
         assert sweep().taken_back == []
 
+    @pytest.mark.req("CR-7")
+    def test_sent_again_before_it_is_taken_back_it_is_not_told_as_ordered(
+        self, trading, stand_in, queue, monkeypatch
+    ):
+        """An answer of 202 would stand for the key for a day, though nothing will be drawn."""
+        holder = trader("growth", credits_left=0)
+        queue.is_up = False
+        fault(stand_in, path="/v1/invoiceitems/", method="DELETE", effect="error_before", times=99)
+        for _ in range(2):
+            error = order(holder, key="k").json()["error"]
+            assert (error["code"], error["details"]["reversed"]) == ("queue_unavailable", False)
+        no_faults(stand_in)
+        error = order(holder, key="k").json()["error"]
+        assert (error["code"], error["details"]["reversed"]) == ("queue_unavailable", True)
+        queue.is_up = True
+        assert order(holder, key="k").status_code == 202
+        assert Generation.objects.count() == 2
+        assert paid(holder.account, stand_in) == (1, 0, 14)
+
     def test_a_broker_that_took_it_and_did_not_say_so(self, trading, stand_in, queue, monkeypatch):
         """A worker has the job before the request gives it up: it is queued, and stays paid."""
         holder = trader("growth", credits_left=0)
