@@ -36,6 +36,8 @@ from enterprise.selectors.members import role_checked
 
 MOST_ACTIVE = 100
 LONGEST_OVERLAP = timedelta(days=7)
+# What has an end gets a successor that lives as long: that must be a moment, too.
+LONGEST_LIFE = timedelta(days=36525)
 USE_KEPT_TO = timedelta(minutes=1)
 NOBODY = bytes(32)
 
@@ -206,6 +208,8 @@ def _insert(
     _check_holds(account_id, actor, scopes)
     if expires_at is not None and expires_at <= now:
         raise ValidationError.of("expires_at", "past", _("This moment has passed."))
+    if expires_at is not None and expires_at - now > LONGEST_LIFE:
+        raise ValidationError.of("expires_at", "out_of_range", _("Give a moment within 100 years, or none."))
     key = keys.compose(
         live=settings.STRIPE_LIVE_MODE,
         name=secrets.randbits(59),

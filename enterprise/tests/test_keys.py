@@ -128,6 +128,7 @@ def test_an_idempotency_key_rotates_once(holder: Holder):
         ({"name": "a", "scopes": [None]}, "scopes.0"),
         ({"name": "a", "scopes": ["product"] * 6}, "scopes"),
         ({"name": "a", "scopes": ["product"], "expires_at": "2001-01-01T00:00:00Z"}, "expires_at"),
+        ({"name": "a", "scopes": ["product"], "expires_at": "9999-12-31T23:59:59Z"}, "expires_at"),
         ({"name": "a", "scopes": ["product"], "expires_at": "tomorrow"}, "expires_at"),
         ({"name": "a", "scopes": ["product"], "expires_at": 5}, "expires_at"),
         ({"name": "a", "scopes": ["product"], "account": 1}, "account"),
