@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -65,10 +64,10 @@ def _check_no_orphans(user: User) -> None:
     if orphans:
         raise PermissionDenied(
             _(
-                "You are the last owner of %(names)s. Make another member an owner first, or write to %(support)s to"
-                " have it closed."
+                "You are the last owner of %(names)s. Make another member an owner first, or close the organisation, on"
+                " the page of its members."
             )
-            % {"names": ", ".join(orphans), "support": settings.SUPPORT_EMAIL},
+            % {"names": ", ".join(orphans)},
             details={"organisations": orphans},
         )
 

@@ -9,10 +9,11 @@ from allauth.usersessions.models import UserSession
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
+from django.db.models import Q, QuerySet
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from accounts.inbox import notification_json
-from accounts.models import Account, Membership, Notification, Role, User
+from accounts.models import Account, AccountKind, Membership, Notification, Role, User
 from accounts.personal import Person
 from accounts.settings import settings_json
 from common.personal import answers_forget, audit_of
@@ -43,10 +44,16 @@ def export(who: Person) -> dict[str, Any]:
     }
 
 
+def organisations_naming(user: User) -> QuerySet[Account]:
+    """Those the person belongs to, and those whose invoices still go to them though they have left or it was closed."""
+    own = Q(memberships__user=user) | Q(kind=AccountKind.ORGANISATION, billing_email__iexact=user.email)
+    return Account.objects.filter(own).distinct().order_by("pk")
+
+
 def erase(who: Person, now: datetime) -> None:  # noqa: ARG001 - one signature for all
     """The person's row stays as a number, so that history and books keep their sums; nothing in it says who it was."""
     user = who.user
-    organisations = list(Account.objects.filter(memberships__user=user).order_by("pk"))
+    organisations = list(organisations_naming(user))
     sessions = UserSession.objects.filter(user=user)
     Session.objects.filter(session_key__in=list(sessions.values_list("session_key", flat=True))).delete()
     for rows in (

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from accounts.models import Account
+from accounts.models import Account, AccountKind
 from accounts.personal import Holder, Person, register
 from billing.gateways.stripe import gateway
 from billing.mirror import EMAIL, FORGET, cards_of, words_forget
@@ -20,17 +20,14 @@ from billing.models import (
     Withdrawal,
 )
 from billing.selectors import (
-    awaiting_change,
     live_subscription,
     plan_change_attempts,
     plan_change_json,
-    scheduled_change,
     subscription_json,
 )
-from billing.services.awaiting import change_replace
 from billing.services.customers import payment_methods_list
 from billing.services.details import billing_details
-from billing.services.endings import plan_change_undo, subscription_cancel
+from billing.services.endings import subscription_end
 from billing.services.entitlements import subscription_entitle
 from billing.services.outcomes import subscription_close
 from common import outbox
@@ -108,22 +105,13 @@ def lost(who: Person) -> list[str]:
 
 def end(who: Person, now: datetime) -> None:
     """The live subscription at Stripe, whatever is scheduled for it or waits to be paid."""
-    if who.account is None:
-        return
-    if (waiting := awaiting_change(who.account.pk)) is not None:
-        change_replace(waiting)
-    if scheduled_change(who.account.pk) is not None:
-        plan_change_undo(account=who.account, user=who.user, request_id=REQUEST, now=now)
-    live = live_subscription(who.account.pk)
-    if live is not None and live.stripe_subscription_id is not None:
-        subscription_cancel(
-            account=who.account, user=who.user, at="now", idempotency_key=None, request_id=REQUEST, now=now
-        )
+    if who.account is not None:
+        subscription_end(account=who.account, user=who.user, request_id=REQUEST, now=now)
 
 
 def erase(who: Person, now: datetime) -> None:
     for organisation in Account.objects.filter(
-        memberships__user=who.user, billing_email__iexact=who.user.email
+        kind=AccountKind.ORGANISATION, billing_email__iexact=who.user.email
     ).exclude(stripe_customer_id=None):
         outbox.promise(EMAIL, {"account_id": organisation.pk}, now=now)
     if who.account is None:

@@ -51,3 +51,17 @@ def membership_ended(context: Context) -> Message:
             _("To come back you need a new invitation. Your own account is as it was."),
         ],
     )
+
+
+@message("organisation_closed")
+def organisation_closed(context: Context) -> Message:
+    """`organisation`."""
+    return Message(
+        subject=_("%(organisation)s is closed") % context,
+        lines=[
+            _(
+                "One of its owners closed it. Its keys are refused, and its members see nothing of it any more."
+            ),
+            _("Your own account is as it was."),
+        ],
+    )

@@ -109,6 +109,7 @@ SAMPLES: dict[str, list[dict[str, Any]]] = {
     "key_expiring": [{"name": "Till", "prefix": "plr_test_abcdefghij", "expires_at": AT}],
     "membership_role": [{"organisation": "Acme", "role": "developer"}],
     "membership_ended": [{"organisation": "Acme"}],
+    "organisation_closed": [{"organisation": "Acme"}],
     "news": [
         {
             "title": {"en": "Exports", "fr": "Les exports"},

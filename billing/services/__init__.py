@@ -32,7 +32,12 @@ from billing.services.details import (
     tax_id_remove,
 )
 from billing.services.dunning import overdue_apply
-from billing.services.endings import plan_change_undo, subscription_cancel, subscription_resume
+from billing.services.endings import (
+    plan_change_undo,
+    subscription_cancel,
+    subscription_end,
+    subscription_resume,
+)
 from billing.services.invoices import invoice_detail, invoice_get, invoice_pdf_url, invoices_list
 from billing.services.overage import (
     Spend,
@@ -129,6 +134,7 @@ __all__ = [
     "subscription_cancel",
     "subscription_card_keep",
     "subscription_converge",
+    "subscription_end",
     "subscription_has_ended",
     "subscription_refresh",
     "subscription_resume",

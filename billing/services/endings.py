@@ -184,6 +184,22 @@ def _being_carried_out(pending: PlanChange) -> PlanChangeNotAllowed:
     )
 
 
+def subscription_end(*, account: Account, user: User | None, request_id: str, now: datetime) -> None:
+    """Whatever runs at Stripe ends at once, with what is scheduled for it or waits to be paid: for whoever leaves.
+
+    Repeating changes nothing.
+    """
+    if (waiting := awaiting_change(account.pk)) is not None:
+        change_replace(waiting)
+    if scheduled_change(account.pk) is not None:
+        plan_change_undo(account=account, user=user, request_id=request_id, now=now)
+    live = live_subscription(account.pk)
+    if live is not None and live.stripe_subscription_id is not None:
+        subscription_cancel(
+            account=account, user=user, at="now", idempotency_key=None, request_id=request_id, now=now
+        )
+
+
 def subscription_resume(
     *, account: Account, user: User | None, request_id: str, now: datetime
 ) -> Subscription:

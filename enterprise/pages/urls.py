@@ -2,12 +2,13 @@
 
 from django.urls import URLPattern, path
 
-from enterprise.pages import contracts, joining, keys, members, overview, use, wallet
+from enterprise.pages import closing, contracts, joining, keys, members, overview, use, wallet
 
 urlpatterns: list[URLPattern] = [
     path("organisation/", overview.overview, name="organisation"),
     path("organisation/new/", joining.organisation_new, name="organisation_new"),
     path("organisation/switch/", joining.organisation_switch, name="organisation_switch"),
+    path("organisation/close/", closing.organisation_end, name="organisation_end"),
     path("organisation/use/", use.use, name="organisation_use"),
     path("organisation/use/shown.csv", use.use_shown, name="organisation_use_shown"),
     path("organisation/use/operations.csv", use.use_operations, name="organisation_use_operations"),

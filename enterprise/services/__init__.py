@@ -1,5 +1,6 @@
 """What changes organisations: keys, contracts, members."""
 
+from enterprise.services.closing import organisation_close
 from enterprise.services.contracts import contract_amend, contract_create, contract_end, entitlements_push
 from enterprise.services.credentials import (
     credential_authenticate,
@@ -35,6 +36,7 @@ __all__ = [
     "member_invite",
     "member_remove",
     "member_role_change",
+    "organisation_close",
     "organisation_create",
     "ownership_transfer",
 ]

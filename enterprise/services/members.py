@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -153,10 +152,9 @@ def _check_owner_left(membership: Membership) -> None:
     ).exclude(pk=membership.pk)
     if not others.exists():
         told = _(
-            "An organisation needs an owner. Make another member an owner first, or write to %(support)s to have it"
-            " closed."
+            "An organisation needs an owner. Make another member an owner first, or close the organisation."
         )
-        raise ValidationError.of("role", "last_owner", told % {"support": settings.SUPPORT_EMAIL})
+        raise ValidationError.of("role", "last_owner", told)
 
 
 def _tell(membership: Membership, template: str, actor: User, now: datetime, **context: str) -> None:

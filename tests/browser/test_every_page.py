@@ -65,6 +65,7 @@ OTHERS = {
         "credits": "/account/billing/credits/",
         "billing-store": "/account/billing/",
         "cancel-store": "/account/billing/cancel/",
+        "organisation-close-with-plan": "/organisation/close/",
     },
     "dry": {"credits-none-left": "/account/billing/credits/"},
     "near": {

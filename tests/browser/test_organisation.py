@@ -16,6 +16,7 @@ PAGES = {
     "organisation-use": "/organisation/use/",
     "organisation-keys": "/organisation/keys/",
     "organisation-members": "/organisation/members/",
+    "organisation-close": "/organisation/close/",
     "organisation-contract": "/organisation/contract/",
     "organisation-credits": "/organisation/credits/",
 }
