@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from common.errors import Conflict, PaymentRequired, ServiceUnavailable, Text
 from quotas.errors import WithRemedy
-from quotas.remedies import PLANS_URL, Remedy
+from quotas.remedies import PLANS_URL, Remedy, contact_remedy
 
 CARD_URL = "/account/billing/card/"
 ACCOUNT_URL = "/account/"
@@ -230,10 +230,13 @@ class OverageCapReached(WithRemedy):
 
 
 class OverageChargeFailed(CardWanted, PaymentRequired):
-    """Stripe certainly did not take the charge, or an overage invoice was not paid. Nothing was used."""
+    """Stripe certainly did not take the charge, or an overage invoice was not paid. Nothing was used.
+
+    `details.reason` unpaid: that invoice comes first. amount_too_large: `most` is what could be charged now.
+    """
 
     code = "overage_charge_failed"
-    remedy_for: ClassVar = {"unpaid": PAY}
+    remedy_for: ClassVar = {"unpaid": PAY, "amount_too_large": contact_remedy()}
     default_message = _("The overage could not be charged. Nothing was used. Check the card on file.")
 
 

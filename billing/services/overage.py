@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.db import transaction
+from django.db.models import Sum
 from django.utils.translation import gettext as _
 
 from accounts.models import Account
@@ -20,7 +21,7 @@ from billing.errors import OverageCapReached, OverageChargeFailed, PaymentProvid
 from billing.locks import lock_account
 from billing.models import OverageCharge, OverageCollection, SpendCap, Subscription
 from billing.selectors import live_subscription
-from billing.selectors.credits import spent_minor
+from billing.selectors.credits import SPENT, spent_minor
 from billing.services.converge import subscription_refresh
 from billing.services.overage_charges import overage_charge_run, reservation_release
 from billing.services.plan_credits import plan_credits_ensure
@@ -44,6 +45,8 @@ CHARGEABLE = (SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING)
 # What we know of a subscription counts as certain for this long; then Stripe is asked.
 CERTAIN_FOR = timedelta(hours=1)
 HOLD_S = 3600
+# Stripe's amounts have at most eight digits: an invoice over more could never be issued.
+LARGEST_INVOICE_MINOR = 99_999_999
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,7 @@ def overage_affordable(
     unit_minor = (credit_price(account_id=account.pk, metric=metric, at=now) or 1) * terms.minor_per_credit
     try:
         _check_paid(account)
+        _check_size(account, units * unit_minor, terms.currency)
         _check_cap(terms.subscription, units * unit_minor, terms.currency)
     except (OverageCapReached, OverageChargeFailed):
         return False
@@ -250,6 +254,7 @@ def _open(work: _Work, terms: OverageTerms, held: Decision) -> OverageCharge:
     units = held.split.overage
     unit_minor = price * terms.minor_per_credit
     _check_paid(work.account)
+    _check_size(work.account, units * unit_minor, terms.currency)
     _check_cap(subscription, units * unit_minor, terms.currency)
     assert held.reservation_id is not None, "what is held has a reservation"
     return OverageCharge.objects.create(
@@ -274,6 +279,22 @@ def _check_paid(account: Account) -> None:
     if OverageCollection.objects.filter(account=account, status=CollectionStatus.UNPAID).exists():
         raise OverageChargeFailed(
             _("The last overage invoice is not paid yet. Pay it, then go on."), details={"reason": "unpaid"}
+        )
+
+
+def _check_size(account: Account, amount_minor: int, currency: str) -> None:
+    """What waits for an invoice has to fit on one, whatever cap is set or not."""
+    waiting = OverageCharge.objects.filter(account=account, status__in=SPENT, stripe_invoice_id="")
+    open_minor = waiting.aggregate(sum=Sum("amount_minor"))["sum"] or 0
+    if open_minor + amount_minor > LARGEST_INVOICE_MINOR:
+        most = Money(LARGEST_INVOICE_MINOR - open_minor, currency)
+        raise OverageChargeFailed(
+            _("This is more than an invoice can ask for. Use less at once, or write to us for a contract."),
+            details={
+                "reason": "amount_too_large",
+                "amount": Money(amount_minor, currency).as_json(),
+                "most": most.as_json(),
+            },
         )
 
 

@@ -9,7 +9,7 @@ from billing import services
 from billing.errors import OverageCapReached, OverageChargeFailed
 from billing.gateways.stripe import gateway
 from billing.models import OverageCharge, Subscription
-from billing.services import overage_charges
+from billing.services import overage, overage_charges
 from billing.tests.helpers import fault, forget_keys, no_faults, state, subscription
 from billing.tests.stores import GENERATIONS, credits_of, items, moves, spend, store, take_back
 from common.clock import database_now
@@ -130,6 +130,24 @@ def test_the_cap_stops_overage(trading, stand_in):
     assert spend(account, 1, key="c").charge.status == "accepted"
     services.spend_cap_set(account=account, actor=owner, cap_minor=None, now=database_now())
     assert spend(account, 2, key="d").charge.amount_minor == 28
+
+
+@pytest.mark.req("CR-5", "CR-9")
+def test_more_than_an_invoice_can_ask_for_is_not_charged(trading, stand_in):
+    """Stripe could never issue it; and a slip of a program is not to cost millions where no cap is set."""
+    account = store("growth", credits_left=0)
+    most = overage.LARGEST_INVOICE_MINOR // 14
+    for units in (10**9, most + 1):
+        with pytest.raises(OverageChargeFailed) as refused:
+            spend(account, units, key=f"work-{units}")
+        assert refused.value.details["reason"] == "amount_too_large"
+        assert refused.value.details["remedies"][0]["action"] == "contact"
+    assert untouched(account, stand_in)
+    spend(account, 1, key="one")
+    with pytest.raises(OverageChargeFailed) as refused:
+        spend(account, most, key="most")
+    assert refused.value.details["most"]["amount_minor"] == overage.LARGEST_INVOICE_MINOR - 14
+    assert spend(account, most - 1, key="less").charge.status == "accepted"
 
 
 @pytest.mark.req("CR-5", "CR-1")

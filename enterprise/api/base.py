@@ -10,15 +10,16 @@ class SummaryView(B2bView):
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from django.http import HttpResponse
+from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
 from accounts.models import Account
 from common.api import ApiView
 from common.api.envelope import error_code_of
-from common.errors import DomainError
+from common.errors import DomainError, NotAuthenticated
 from enterprise import metrics
 from enterprise.authentication import ApiKeyAuthentication
 from enterprise.decisions import refusal_told, use_noted
@@ -59,6 +60,13 @@ class B2bView(ApiView):
     def account(self) -> Account:
         """The organisation whose key it is."""
         return self.credential.account
+
+    def permission_denied(
+        self, request: Request, message: str | None = None, code: str | None = None
+    ) -> NoReturn:
+        if not request.successful_authenticator:
+            raise NotAuthenticated(_("Send an API key, as Authorization: Bearer plr_… or X-Api-Key."))
+        super().permission_denied(request, message, code)
 
     def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
         if isinstance(exc, MeteringRefused) and isinstance(self.request.auth, Credential):

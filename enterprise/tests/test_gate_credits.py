@@ -169,6 +169,13 @@ class TestCheck:
         assert take(holder, 3, path=CHECK).json()["data"]["allowed"] is False
         assert take(holder, 2, path=CHECK).json()["data"]["allowed"] is True
 
+    def test_beyond_what_an_invoice_can_ask_for_it_says_no(self, trading, stand_in):
+        holder = trader(credits_left=0)
+        assert take(holder, 10**9, path=CHECK).json()["data"]["allowed"] is False
+        refused = take(holder, 10**9)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (402, "overage_charge_failed")
+        assert standing(holder, stand_in) == (0, 0, 0)
+
     def test_without_certainty_it_says_no(self, trading, stand_in):
         holder = trader(credits_left=0)
         subscription = services.overage.live_subscription(holder.account.pk)

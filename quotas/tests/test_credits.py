@@ -375,9 +375,9 @@ FROM generate_series(1, 30000) AS n
 
 
 @pytest.mark.req("CR-10")
-def test_what_a_period_used_is_read_by_its_time_and_not_from_the_whole_ledger(account):
+def test_what_a_period_used_is_read_by_its_time_and_not_from_the_whole_ledger(account_paying):
     """Every view of the credits asks for it; a ledger of years has mostly what other periods used."""
-    now = clock.database_now()
+    account, now = account_paying(), clock.database_now()
     own = granted(account, 5)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(OLD_USE, {"account": account.pk, "grant": own.pk, "now": now})
