@@ -3,9 +3,10 @@
 from enterprise.models.contracts import Contract, ContractLimit, ContractTerms
 from enterprise.models.credentials import Credential
 from enterprise.models.invoices import PeriodInvoice, PeriodInvoiceLine
-from enterprise.models.members import Invitation
+from enterprise.models.members import Closing, Invitation
 
 __all__ = [
+    "Closing",
     "Contract",
     "ContractLimit",
     "ContractTerms",

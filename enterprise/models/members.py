@@ -1,4 +1,4 @@
-"""Who is asked to join an organisation. Who belongs to it is accounts.Membership."""
+"""Who is asked to join an organisation, and which are closed. Who belongs to one is accounts.Membership."""
 
 import uuid
 from typing import ClassVar
@@ -45,3 +45,15 @@ class Invitation(models.Model):
 
     def __str__(self) -> str:
         return self.email
+
+
+class Closing(models.Model):
+    """An organisation that one of its owners has closed: nobody belongs to it, which no other may be without an owner."""
+
+    account = models.OneToOneField(
+        Account, primary_key=True, on_delete=models.CASCADE, related_name="closing"
+    )
+    closed_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return str(self.account_id)

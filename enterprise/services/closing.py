@@ -25,7 +25,7 @@ from billing.services import subscription_end
 from common import audit, outbox
 from common.errors import DomainError, ValidationError
 from common.formats import date_text
-from enterprise.models import Contract, Credential, Invitation
+from enterprise.models import Closing, Contract, Credential, Invitation
 from enterprise.rules.contracts import ContractState
 from enterprise.selectors.contracts import contracts_of, state_at
 from enterprise.selectors.members import role_checked
@@ -101,6 +101,7 @@ def _close(account: Account, actor: User, request_id: str, now: datetime) -> Non
                 users=[one.user],
                 now=now,
             )
+    Closing.objects.create(account=account, closed_at=now)
     Membership.objects.filter(pk__in=[one.pk for one in members]).delete()
     audit.record(
         actor=actor,
