@@ -209,7 +209,7 @@ def _shown_once(request: HttpRequest, place: Place, made: MadeCredential) -> Htt
 
 
 def _told_already(request: HttpRequest, error: KeyMadeAlready) -> HttpResponse:
-    messages.info(request, error.message)
+    messages.info(request, str(error.message))
     return redirect("organisation_keys")
 
 

@@ -186,7 +186,7 @@ def _agreed_overage(contract: Contract, metric: str, start: datetime, end: datet
     """What the contract's limits charge. Where a plan's credits pay for the metric too, what is past those was charged
     when it was used, and is not asked for again.
     """
-    asked = {"account_id": contract.account_id, "metric": metric, "start": start, "end": end}
+    asked: dict[str, Any] = {"account_id": contract.account_id, "metric": metric, "start": start, "end": end}
     return overage_between(**asked) - overage_of_credits_between(**asked)
 
 

@@ -182,8 +182,16 @@ def _cost(
         agreed = cost_between(contract, bound.metric, max(start, contract.starts_at), end)
         costs.append(Costs(agreed, agreed))
     if standing is not None:
-        asked = {"account_id": account_id, "metric": bound.metric, "currency": standing.currency}
-        charged = Money(charged_between(**asked, start=start, end=end), standing.currency)
+        charged = Money(
+            charged_between(
+                account_id=account_id,
+                metric=bound.metric,
+                currency=standing.currency,
+                start=start,
+                end=end,
+            ),
+            standing.currency,
+        )
         costs.append(Costs(charged, charged))
     return total_of(costs).so_far
 
