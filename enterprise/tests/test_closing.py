@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from enterprise.tests.conftest import Holder, key_of, organisation
 from enterprise.tests.helpers import METRIC, block, contract
 from enterprise.tests.people import invite, join
 from enterprise.tests.test_member_pages import signed_in, text
+from quotas import catalog
 from quotas.services import MetricSpec, metrics_sync
 
 pytestmark = pytest.mark.req("EN-1", "EN-2", "AC-3")
@@ -35,8 +37,10 @@ PATH = "/organisation/close/"
 
 
 @pytest.fixture
-def metric(db: None) -> None:
+def metric(db: None) -> Iterator[None]:
     metrics_sync([MetricSpec(METRIC, "API calls", "Appels d’API")])
+    yield
+    catalog.forget()
 
 
 def close(account: Account, actor: User, password: str = PASSWORD) -> bool:
