@@ -163,7 +163,7 @@ def overage_affordable(
     unit_minor = (credit_price(account_id=account.pk, metric=metric, at=now) or 1) * terms.minor_per_credit
     try:
         _check_paid(account)
-        _check_size(account, units * unit_minor, terms.currency)
+        _check_size(terms.subscription, units * unit_minor, terms.currency)
         _check_cap(terms.subscription, units * unit_minor, terms.currency)
     except (OverageCapReached, OverageChargeFailed):
         return False
@@ -254,7 +254,7 @@ def _open(work: _Work, terms: OverageTerms, held: Decision) -> OverageCharge:
     units = held.split.overage
     unit_minor = price * terms.minor_per_credit
     _check_paid(work.account)
-    _check_size(work.account, units * unit_minor, terms.currency)
+    _check_size(subscription, units * unit_minor, terms.currency)
     _check_cap(subscription, units * unit_minor, terms.currency)
     assert held.reservation_id is not None, "what is held has a reservation"
     return OverageCharge.objects.create(
@@ -282,9 +282,14 @@ def _check_paid(account: Account) -> None:
         )
 
 
-def _check_size(account: Account, amount_minor: int, currency: str) -> None:
-    """What waits for an invoice has to fit on one, whatever cap is set or not."""
-    waiting = OverageCharge.objects.filter(account=account, status__in=SPENT, stripe_invoice_id="")
+def _check_size(subscription: Subscription, amount_minor: int, currency: str) -> None:
+    """What waits for the period's invoice has to fit on one, whether a cap is set or not."""
+    waiting = OverageCharge.objects.filter(
+        account_id=subscription.account_id,
+        period_start=subscription.current_period_start,
+        status__in=SPENT,
+        stripe_invoice_id="",
+    )
     open_minor = waiting.aggregate(sum=Sum("amount_minor"))["sum"] or 0
     if open_minor + amount_minor > LARGEST_INVOICE_MINOR:
         most = Money(LARGEST_INVOICE_MINOR - open_minor, currency)
