@@ -102,6 +102,7 @@ SAMPLES: dict[str, list[dict[str, Any]]] = {
         for reason in ("trial", "unpaid", "")
     ],
     "card_expiring": [{"plan": PLAN, "brand": "visa", "last4": "4242", "month": 12, "year": 2026}],
+    "overage_unpaid": [{"amount_minor": 2016, "currency": "usd", "invoice": "in_1Palier"}],
     "overage_began": [{"spent_minor": 145, "currency": "usd"}],
     "spend_cap_near": [
         {"spent_minor": 80, "cap_minor": 100, "currency": "usd", "share": share} for share in (80, 100)

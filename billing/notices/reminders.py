@@ -116,6 +116,23 @@ def overage_began(context: Context) -> Message:
     )
 
 
+@message("overage_unpaid")
+def overage_unpaid(context: Context) -> Message:
+    """`amount_minor`, `currency`, `invoice` (its id)."""
+    words = {"amount": money_text(context["amount_minor"], context["currency"])}
+    return Message(
+        subject=_("Your payment for overage failed"),
+        lines=[
+            _("%(amount)s for what you used past your credits could not be charged to your card.") % words,
+            _("Until it is paid, what your credits do not cover is refused."),
+        ],
+        action=Action(
+            _("Pay now, or use another card"),
+            reverse("account_invoice", kwargs={"invoice_id": context["invoice"]}),
+        ),
+    )
+
+
 @message("spend_cap_near")
 def spend_cap_near(context: Context) -> Message:
     """`spent_minor`, `cap_minor`, `currency`, `share` in per cent."""

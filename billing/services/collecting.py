@@ -19,6 +19,7 @@ from billing.locks import lock_account
 from billing.models import OverageCharge, OverageCollection, Subscription
 from billing.selectors.credits import overage_waiting_minor
 from billing.selectors.overdue import overdue_policy
+from billing.services.overage_told import overage_unpaid_tell
 from common import outbox
 from common.clock import database_now
 
@@ -86,9 +87,21 @@ def overage_collect(*, collection_id: UUID, least_minor: int | None = None) -> O
             invoice_id=invoice_id, key=f"overage_collection:{collection.pk}"
         )
     except (PaymentFailed, PaymentActionRequired):
-        return _close(collection, CollectionStatus.UNPAID)
-    paid = invoice.status == "paid"
-    return _close(collection, CollectionStatus.PAID if paid else CollectionStatus.UNPAID)
+        return _unpaid(collection, gateway.invoice_get(invoice_id))
+    return (
+        _close(collection, CollectionStatus.PAID)
+        if invoice.status == "paid"
+        else _unpaid(collection, invoice)
+    )
+
+
+@transaction.atomic
+def _unpaid(collection: OverageCollection, invoice: InvoiceState | None) -> OverageCollection:
+    """Written down, and told once: until it is paid, what needs more than the credits is refused."""
+    closed = _close(collection, CollectionStatus.UNPAID)
+    if closed.status == CollectionStatus.UNPAID and invoice is not None:
+        overage_unpaid_tell(closed, invoice, now=database_now())
+    return closed
 
 
 def _is_tried_now(collection: OverageCollection, now: datetime) -> bool:

@@ -1,10 +1,11 @@
-"""What an account is told about overage: that it began, that its cap is near, that its cap is reached."""
+"""What an account is told about overage: that it began, that its cap is near or reached, that it could not be collected."""
 
 from datetime import datetime
 
 from accounts.enums import NotificationKind
 from accounts.notifications import notify
-from billing.models import OverageCharge, SpendCap
+from billing.gateways.values import InvoiceState
+from billing.models import OverageCharge, OverageCollection, SpendCap
 from billing.rules.reminders import cap_share
 
 
@@ -38,3 +39,19 @@ def overage_tell(charge: OverageCharge, *, spent: int, now: datetime) -> None:
             account=charge.account,
             now=now,
         )
+
+
+def overage_unpaid_tell(collection: OverageCollection, invoice: InvoiceState, *, now: datetime) -> None:
+    """That the card on file did not pay what was used past the credits; once for each such invoice."""
+    notify(
+        kind=NotificationKind.PAYMENT_FAILED,
+        template="overage_unpaid",
+        cause=f"overage_unpaid:{collection.pk}",
+        context={
+            "amount_minor": invoice.amount_remaining_minor,
+            "currency": invoice.currency,
+            "invoice": invoice.id,
+        },
+        account=collection.account,
+        now=now,
+    )

@@ -18,7 +18,7 @@ from accounts.enums import NotificationKind
 from accounts.models import Notification
 from accounts.notifications import notify
 from billing.enums import ChangeStatus, ReminderKind, SubscriptionStatus
-from billing.errors import PaymentProviderUnavailable
+from billing.errors import PaymentProviderUnavailable, ProviderRefused
 from billing.gateways.values import PaymentMethodState
 from billing.models import PlanChange, ReminderLook, Subscription
 from billing.rules import reminders as rules
@@ -120,6 +120,12 @@ def _look(rows: Iterable[Subscription], kind: ReminderKind, find: Finding, now: 
     for subscription in rows:
         try:
             found = find(subscription, now)
+        except ProviderRefused as error:
+            # It is about this one alone, which is reported as drift; the others are told all the same.
+            log.error(
+                "reminder_refused", kind=kind, subscription=str(subscription.pk), code=error.provider_code
+            )
+            continue
         except PaymentProviderUnavailable:
             log.warning("reminder_without_provider", kind=kind, subscription=str(subscription.pk))
             return looked  # the others would wait for the same silence

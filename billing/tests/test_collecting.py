@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from accounts.models import Notification
+from accounts.notifications.messages import message_of
 from billing import services
 from billing.errors import OverageChargeFailed
 from billing.gateways.client import api
@@ -82,6 +84,12 @@ def test_while_a_collection_is_unpaid_nothing_more_is_charged(trading, stand_in,
     for _ in range(3):
         assert sweep().collected == []
     assert refused(stand_in) == 1, "the card is not asked again and again"
+    (told,) = Notification.objects.filter(template="overage_unpaid")
+    words = message_of(told.template, told.context)
+    assert words.lines[0].startswith("$0.56 for what you used past your credits could not be charged")
+    assert (
+        words.action.path == f"/account/billing/invoices/{OverageCollection.objects.get().stripe_invoice_id}/"
+    )
     good = services.payment_method_add(account=account, payment_method_id="pm_card_mastercard")
     services.payment_method_make_default(account=account, payment_method_id=good.id)
     sweep()

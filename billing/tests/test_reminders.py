@@ -15,7 +15,7 @@ from django.utils import translation
 
 from accounts.models import Account, Notification, User
 from accounts.notifications.messages import message_of
-from billing.models import ReminderLook, SpendCap
+from billing.models import ReminderLook, SpendCap, Subscription
 from billing.rules import reminders as rules
 from billing.services.converge import subscription_refresh
 from billing.services.reminders import reminders_notify
@@ -109,6 +109,17 @@ def test_while_stripe_is_silent_nothing_is_settled(catalog: StripeStandIn):
     no_faults(catalog)
     assert reminders_notify(now=at - timedelta(days=2))["renewals"] == 1
     assert len(told()) == 1
+
+
+def test_one_that_stripe_refuses_keeps_nobody_else_from_being_told(catalog: StripeStandIn):
+    broken, account = person(), person()
+    ask(broken, "premium")
+    ask(account, "basic")
+    at = renews_at(account)
+    running = Subscription.objects.filter(account=broken, ended_at=None)
+    running.update(stripe_subscription_id="sub_neverwas", current_period_end=at - timedelta(hours=1))
+    assert reminders_notify(now=at - timedelta(days=2))["renewals"] == 1
+    assert told()[0].startswith("Basic renews on")
 
 
 def test_many_beats_at_once_tell_once(trading: StripeStandIn):
