@@ -131,7 +131,7 @@ DECLINES: dict[str, Callable[[], str]] = {
 
 def decline_text(code: object) -> str:
     """A bank's reason in words."""
-    return DECLINES.get(str(code), lambda: _("the bank refused the payment"))()
+    return DECLINES.get(str(code), lambda: _("the bank gave no reason"))()
 
 
 def card_refused(error: PaymentFailed) -> PaymentFailed:

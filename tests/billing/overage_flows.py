@@ -6,7 +6,7 @@ from django.db.models import Sum
 
 from billing.errors import AlreadySubscribed, DuplicatePlanChange
 from billing.models import OverageCharge, OverageCollection, PlanChange
-from billing.services import overage_charge_reverse
+from billing.services import overage_charge_reverse, payment_method_make_default, payment_methods_list
 from billing.services.collecting import COLLECT, overage_collect
 from billing.tests.helpers import ask, start
 from billing.tests.stores import credits_of, moves, spend, store
@@ -87,11 +87,13 @@ def _is_collected_once(scene: Scene, done: bool) -> None:
 
 
 def _refused(world: World) -> Scene:
-    """The card refused what was collected, and would not now."""
+    """The card refused what was collected; the payer has chosen one that would not, so it is tried at once."""
     scene = _to_be_collected(world)
     card_becomes(world, scene.account, "chargeCustomerFail")
     assert not _collect(scene)
     card_becomes(world, scene.account, "visa")
+    _methods, default = payment_methods_list(account=scene.account)
+    payment_method_make_default(account=scene.account, payment_method_id=str(default))
     return scene
 
 
