@@ -107,7 +107,7 @@ def test_an_unpaid_collection_is_tried_again_on_the_declared_days(travel, settin
     outbox.run_due(now=database_now())
     tried = []
     for _ in range(18):
-        travel.by(days=1, sweep=False)
+        travel.by(days=1, minutes=1, sweep=False)
         sweep()
         tried.append(refused(travel.stand_in))
     assert tried == [1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4]
