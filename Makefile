@@ -26,7 +26,7 @@ demo-reset: venv ## Forget the demo's data
 	@exec $(PYTHON) -m sandbox.demo --reset
 
 test: venv ## All tests, on all cores, with PostgreSQL, Redis and Chromium
-	@exec $(PYTHON) -m sandbox.run_tests --follow-parent --browser -n auto --dist loadgroup --requirements test-results/requirements.json
+	@exec $(PYTHON) -m sandbox.run_tests --follow-parent --browser -n auto --dist loadgroup --durations 25 --requirements test-results/requirements.json
 
 test-fast: venv ## The tests that are quick: no browser, no crash tests, nothing marked slow
 	@exec $(PYTHON) -m sandbox.run_tests --follow-parent -n auto --dist loadgroup -m "not slow and not browser" --ignore tests/crash
