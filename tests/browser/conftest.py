@@ -7,10 +7,12 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, ViewportSize
 
+from tests.browser.by_keyboard import unreachable
 from tests.stack import Stack
 
 # The browser's driver keeps an event loop in this process; tests that come after it use the database all the same.
@@ -27,6 +29,7 @@ QUIET = (
 DESKTOP = {"width": 1280, "height": 900}
 AXE = (Path(__file__).parent / "vendor" / "axe-4.14.1.min.js").read_text()
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+AXE_COLOURS = ["color-contrast", "link-in-text-block"]
 SMALL, LARGE = ViewportSize(width=1000, height=720), ViewportSize(width=1280, height=800)
 PICTURES = {
     "home": ("light", "body", SMALL),
@@ -38,6 +41,8 @@ PICTURES = {
 }
 """The pages shown in the documentation: in which theme, what stands at the top, how much of it is seen."""
 STATUS = re.compile(r"status of (\d+)")
+ID = re.compile(r"(?<=/)(?:[0-9a-f-]{32,36}|[a-z]+_\w+|\d+|[A-Z0-9]+-\d+|[\w:-]{40,})(?=/)")
+"""A part of an address that names one thing of many."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -112,17 +117,17 @@ def visitor(browser: Browser, shared_stack: Stack) -> Iterator[Open]:
     assert [complaint for one in watched for complaint in one.complaints] == []
 
 
-def violations(page: Page) -> list[str]:
+def violations(page: Page, *, only_colours: bool = False) -> list[str]:
     """What axe finds wrong with the page as it stands, one line for each rule and its first place.
 
-    Frames are of the payment service, where axe cannot look.
+    Frames are of the payment service, where axe cannot look. `only_colours`: by the rules that depend on the theme.
     """
     if not page.evaluate("typeof window.axe === 'object'"):
         page.evaluate(AXE)
     found = page.evaluate(
-        "tags => axe.run(document, {runOnly: tags, resultTypes: ['violations'], iframes: false})"
+        "rules => axe.run(document, {runOnly: rules, resultTypes: ['violations'], iframes: false})"
         ".then(result => result.violations.map(one => [one.id, one.help, one.nodes.map(node => node.html)]))",
-        AXE_TAGS,
+        AXE_COLOURS if only_colours else AXE_TAGS,
     )
     return [f"{rule}: {text}: {places[0]} ({len(places)} places)" for rule, text, places in found]
 
@@ -136,16 +141,25 @@ def overflow(page: Page) -> list[str]:
     )
 
 
+@pytest.fixture(scope="session")
+def gone_through() -> set[str]:
+    """The pages, by their address without ids, that were gone through with the keyboard."""
+    return set()
+
+
 @pytest.fixture
-def check(request: pytest.FixtureRequest):
-    """Looks at the page that is open, under a name."""
+def check(request: pytest.FixtureRequest, gone_through: set[str]):
+    """Looks at the page that is open, under a name. What is the same in both languages is looked at once: in French the
+    dark colours are those of the English page, and each page is gone through with the keyboard in one language and state.
+    """
     kept: Path | None = request.config.getoption("--screenshots", default=None)
 
     def look(page: Page, name: str) -> list[str]:
         found = []
-        for theme in ("light", "dark"):
+        for theme in ("light", "dark") if kept or not name.endswith("-fr") else ("light",):
             page.emulate_media(color_scheme=theme)
-            found += [f"{name}, {theme}: {one}" for one in violations(page)]
+            only_colours = theme == "dark"  # all else is the same in both
+            found += [f"{name}, {theme}: {one}" for one in violations(page, only_colours=only_colours)]
             if kept:
                 page.screenshot(path=kept / theme / f"{name}.png", full_page=True)
         page.emulate_media(color_scheme="light")
@@ -157,6 +171,10 @@ def check(request: pytest.FixtureRequest):
             if name in PICTURES:
                 _picture(page, kept / "docs" / f"{name}.jpg", *PICTURES[name])
         page.set_viewport_size(DESKTOP)
+        address = ID.sub("…", urlsplit(page.url).path)
+        if address not in gone_through:
+            gone_through.add(address)
+            found += [f"{name}, by keyboard: {one}" for one in unreachable(page)]
         return found
 
     return look
@@ -167,5 +185,5 @@ def _picture(page: Page, path: Path, theme: str, top: str, size: ViewportSize) -
     page.emulate_media(color_scheme=theme)
     page.set_viewport_size(size)
     page.locator(top).evaluate("node => node.scrollIntoView()")
-    page.screenshot(path=path, type="jpeg", quality=62)
+    page.screenshot(path=path, type="jpeg", quality=58)
     page.emulate_media(color_scheme="light")
