@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,6 +30,9 @@ DESKTOP = {"width": 1280, "height": 900}
 AXE = (Path(__file__).parent / "vendor" / "axe-4.14.1.min.js").read_text()
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 AXE_COLOURS = ["color-contrast", "link-in-text-block"]
+"""The rules that depend on the theme."""
+AXE_WORDS = ["button-name", "html-has-lang", "input-button-name", "label", "link-name", "target-size"]
+"""The rules that depend on the language, how much room its words take included."""
 SMALL, LARGE = ViewportSize(width=1000, height=720), ViewportSize(width=1280, height=800)
 PICTURES = {
     "home": ("light", "body", SMALL),
@@ -117,17 +120,17 @@ def visitor(browser: Browser, shared_stack: Stack) -> Iterator[Open]:
     assert [complaint for one in watched for complaint in one.complaints] == []
 
 
-def violations(page: Page, *, only_colours: bool = False) -> list[str]:
-    """What axe finds wrong with the page as it stands, one line for each rule and its first place.
+def violations(page: Page, rules: Sequence[str] = AXE_TAGS) -> list[str]:
+    """What axe finds wrong with the page as it stands, one line for each rule and its first place. `rules`: tags or names.
 
-    Frames are of the payment service, where axe cannot look. `only_colours`: by the rules that depend on the theme.
+    Frames are of the payment service, where axe cannot look.
     """
     if not page.evaluate("typeof window.axe === 'object'"):
         page.evaluate(AXE)
     found = page.evaluate(
         "rules => axe.run(document, {runOnly: rules, resultTypes: ['violations'], iframes: false})"
         ".then(result => result.violations.map(one => [one.id, one.help, one.nodes.map(node => node.html)]))",
-        AXE_COLOURS if only_colours else AXE_TAGS,
+        list(rules),
     )
     return [f"{rule}: {text}: {places[0]} ({len(places)} places)" for rule, text, places in found]
 
@@ -149,17 +152,18 @@ def gone_through() -> set[str]:
 
 @pytest.fixture
 def check(request: pytest.FixtureRequest, gone_through: set[str]):
-    """Looks at the page that is open, under a name. What is the same in both languages is looked at once: in French the
-    dark colours are those of the English page, and each page is gone through with the keyboard in one language and state.
+    """Looks at the page that is open, under a name. What is the same in both themes and languages is looked at once: a
+    name in -fr is of a page that is looked at in English too. Each page is gone through with the keyboard once.
     """
     kept: Path | None = request.config.getoption("--screenshots", default=None)
 
     def look(page: Page, name: str) -> list[str]:
         found = []
-        for theme in ("light", "dark") if kept or not name.endswith("-fr") else ("light",):
+        is_told_again = name.endswith("-fr")
+        for theme in ("light", "dark") if kept or not is_told_again else ("light",):
             page.emulate_media(color_scheme=theme)
-            only_colours = theme == "dark"  # all else is the same in both
-            found += [f"{name}, {theme}: {one}" for one in violations(page, only_colours=only_colours)]
+            rules = AXE_COLOURS if theme == "dark" else AXE_WORDS if is_told_again else AXE_TAGS
+            found += [f"{name}, {theme}: {one}" for one in violations(page, rules)]
             if kept:
                 page.screenshot(path=kept / theme / f"{name}.png", full_page=True)
         page.emulate_media(color_scheme="light")

@@ -118,12 +118,12 @@ def test_the_invited_joins_and_switches(visitor: Open, check, shared_stack: Stac
     found += check(guest.open("/organisation/members/"), "organisation-members-viewer")
 
     owner.open("/organisation/members/")
-    found += check(page, "organisation-members-two-fr")
+    found += check(page, "organisation-members-two")
     page.locator("a[href$='/transfer/']").click()
-    found += check(page, "organisation-transfer-fr")
+    found += check(page, "organisation-transfer")
     owner.open("/organisation/members/")
     page.locator(".rows li", has_text="basic@palier.test").locator("a[href$='/end/']").click()
-    found += check(page, "organisation-remove-fr")
+    found += check(page, "organisation-remove")
     page.locator("main form button.danger").click()
     expect(page.locator(".messages .success")).to_be_visible()
 

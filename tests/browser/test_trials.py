@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import DESKTOP, Watched
 from tests.browser.test_paying import GOOD, enter_card
-from tests.stack import Stack
+from tests.conftest import SERVER_URL
+from tests.stack import Snapshot, Stack
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
@@ -20,18 +21,20 @@ TRIALS = {"basic": 'trial_days = 7\ntrial_card = "none"\n', "premium": "trial_da
 NAMES = {"en": {"basic": "Basic", "free": "Free"}, "fr": {"basic": "Basique", "free": "Gratuit"}}
 
 
-@pytest.fixture
-def trying(new_stack: Callable[..., Stack], tmp_path: Path) -> Stack:
-    """The demo's plans, of which Basic can be tried without a card and Premium with one."""
+@pytest.fixture(scope="module")
+def trying(seeded: Snapshot, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The demo's plans, of which Basic can be tried without a card and Premium with one. Whoever tries them is new, so
+    that one stack does for all, whatever its clock has come to.
+    """
     text = CATALOG.read_text()
     for plan, terms in TRIALS.items():
         assert f"[plans.{plan}]\n" in text
         text = text.replace(f"[plans.{plan}]\n", f"[plans.{plan}]\n{terms}")
-    file = tmp_path / "catalog.toml"
+    file = tmp_path_factory.mktemp("trials") / "catalog.toml"
     file.write_text(text)
-    stack = new_stack(environment={"CATALOG_FILE": str(file)})
-    stack.manage("sync_catalog")
-    return stack
+    with Stack(server_url=SERVER_URL, snapshot=seeded, environment={"CATALOG_FILE": str(file)}) as stack:
+        stack.manage("sync_catalog")
+        yield stack
 
 
 @pytest.fixture
