@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ def _books() -> bool:
     from common import books
 
     for name in books.names():
-        found, seconds = _timed(lambda name=name: books.findings([name]))  # type: ignore[misc]
+        found, seconds = _timed(partial(books.findings, [name]))
         if seconds > 0.5 or found:
             _tell(f"  {name}", seconds, findings=[str(one) for one in found[:3]])
     found, seconds = _timed(books.findings)
@@ -87,18 +88,15 @@ def _searches(account: int, large: int) -> bool:
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
-    from accounts.admin import story
     from accounts.admin.account import found_by
     from accounts.models import User
 
     staff = User(is_active=True, is_superuser=True)
     looked: dict[str, Callable[[], object]] = {
-        name: lambda text=text: found_by(staff, text.format(account=account)) for name, text in QUOTED.items()
+        name: partial(found_by, staff, text.format(account=account)) for name, text in QUOTED.items()
     }
     for prefix in ("pay", "change", "audit", "refused"):
-        looked[f"request id {prefix}-4711"] = lambda prefix=prefix: [
-            list(one.of_request(f"{prefix}-4711")) for one in story.sources.values() if one.of_request
-        ]
+        looked[f"request id {prefix}-4711"] = partial(_of_request, f"{prefix}-4711")
     fine = True
     for name, look in looked.items():
         with CaptureQueriesContext(connection) as queries:
@@ -108,6 +106,12 @@ def _searches(account: int, large: int) -> bool:
         _tell(f"search: {name}", seconds, read_through=read_through)
         fine = fine and not read_through
     return fine
+
+
+def _of_request(request_id: str) -> list[object]:
+    from accounts.admin import story
+
+    return [found for one in story.sources.values() if one.of_request for found in one.of_request(request_id)]
 
 
 def _read_through(statement: str, large: int) -> Iterator[str]:
@@ -157,12 +161,18 @@ def _backtest() -> None:
     )
 
 
-def _unlike_usual() -> None:
+def _looked(kind: str) -> list[object]:
     from common import anomalies
     from common.clock import now
 
+    return list(anomalies._finders[kind](now()))
+
+
+def _unlike_usual() -> None:
+    from common import anomalies
+
     for kind in anomalies.kinds():
-        found, seconds = _timed(lambda kind=kind: list(anomalies._finders[kind](now())))  # type: ignore[misc]
+        found, seconds = _timed(partial(_looked, kind))
         _tell(f"unlike usual: {kind}", seconds, found=len(found))
 
 
@@ -172,9 +182,10 @@ def _pages(account: int) -> None:
 
     from accounts.admin import boards
     from accounts.models import User
+    from bench.volume_data import STAFF
     from common.clock import now
 
-    root = User.objects.create_user("root@volume.test", None, is_staff=True, is_superuser=True)
+    root = User.objects.get(email=STAFF)
     client = Client(SERVER_NAME="127.0.0.1")
     client.force_login(root)
     for name, path in (
@@ -182,11 +193,11 @@ def _pages(account: int) -> None:
         ("operations page", "/admin/accounts/account/operations/"),
     ):
         for _ in range(2):  # the second one is warm
-            answer, seconds = _timed(lambda path=path: client.get(path))  # type: ignore[misc]
+            answer, seconds = _timed(partial(client.get, path))
         assert answer.status_code == 200, answer.content
         _tell(name, seconds)
     for one in boards.boards.values():
-        _, seconds = _timed(lambda one=one: one.show(now()))  # type: ignore[misc]
+        _, seconds = _timed(partial(one.show, now()))
         if seconds > 0.2:
             _tell(f"  board {one.name}", seconds)
 

@@ -15,6 +15,7 @@ from psycopg import sql
 DAYS = 60
 METRIC, CREDITED = "messages", 2_000
 ENTRIES = 50
+STAFF = "root@volume.test"
 ROW = "SELECT copy.* FROM {table} AS original, generate_series(1, %(count)s) AS n, LATERAL jsonb_populate_record(original, {changes}) AS copy"
 
 # What a row differs in from the one that is copied: SQL that gives JSON; `n` counts from 1, {a} and {u} are the first
@@ -115,6 +116,10 @@ def furnish(*, accounts: int, records: int, events: int) -> Volume:
     names = {"a": account.pk, "u": person.pk, "accounts": accounts, "at": SPREAD}
     for table, changes in OF_PEOPLE.items():
         _copy(table, changes, names, accounts)
+    from accounts.models import User
+
+    _run("SELECT setval(pg_get_serial_sequence('accounts_user', 'id'), (SELECT max(id) FROM accounts_user))")
+    User.objects.create_user(STAFF, None, is_staff=True, is_superuser=True)
     first = account.pk + 1
     figures = {
         "first": first,
@@ -123,7 +128,7 @@ def furnish(*, accounts: int, records: int, events: int) -> Volume:
         "metric": METRIC,
         "span": DAYS * 86_400,
     }
-    wallets = {"first": first, "count": CREDITED, "entries": ENTRIES}
+    wallets = {"first": first, "count": min(CREDITED, accounts), "entries": ENTRIES}
     _run("SELECT quotas_ensure_partitions(palier_now() - interval '3 months', 3)")
     for statement, values in (
         (RECORDS, figures),
@@ -180,13 +185,15 @@ def _template(started: datetime) -> tuple[Any, Any]:
 
 def _templates_of_events(account: Any, person: Any, at: datetime) -> None:
     """One row of each kind."""
-    from djstripe.models import Invoice
+    from djstripe.models import Customer, Invoice
 
     from accounts.models import Notification
     from billing.models import PaymentAttempt, PlanChange
     from common import audit
     from common.models import OutboxMessage
     from quotas.models import RefusedCall
+    from quotas.selectors import quota_status
+    from quotas.serialize import bound_json
 
     PaymentAttempt.objects.create(
         account=account,
@@ -213,7 +220,7 @@ def _templates_of_events(account: Any, person: Any, at: datetime) -> None:
         metric=METRIC,
         units=1,
         refusal="quota_exceeded",
-        bounds=[{"window": "day", "limit": 5, "used": 5}],
+        bounds=[bound_json(one) for one in quota_status(account_id=account.pk, metric=METRIC)],
         occurred_at=at,
     )
     OutboxMessage.objects.update(done_at=at)
@@ -228,8 +235,10 @@ def _templates_of_events(account: Any, person: Any, at: datetime) -> None:
         email_status="none",
         created_at=at,
     )
+    customer = Customer.objects.create(id="cus_v0", stripe_data={"object": "customer"})
     Invoice.objects.create(
         id="in_v0",
+        customer=customer,
         stripe_data={"object": "invoice", "number": "VOL-0", "customer": "cus_v0", "lines": ["x" * 60] * 60},
         created=at,
     )
