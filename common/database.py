@@ -33,6 +33,7 @@ def prepared(statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, .
 
     Only for reads whose columns never change with the schema. In the transaction that runs, if one does.
     """
+    connection.close_if_health_check_failed()
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         return cursor.execute(statement, parameters, prepare=True).fetchall()
