@@ -151,7 +151,7 @@ class AccountData(serializers.Serializer[object]):
 
 class WindowData(QuotaSerializer):
     """`overage_cost`: what the units past limits used in this window cost, by the contract's price or as the plan charged
-    them.
+    them. `limit` null: none of this kind is set; without contract and plan calls are refused all the same.
     """
 
     overage_cost = MoneyShape()
