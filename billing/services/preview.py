@@ -7,6 +7,7 @@ from typing import Any
 from accounts.models import Account
 from billing.enums import ChangeKind, SubscriptionStatus
 from billing.errors import NoLiveSubscription
+from billing.gateways.stripe import gateway
 from billing.gateways.values import InvoiceLine, InvoiceState, PromotionState, Terms
 from billing.models import PlanChange, Price, Subscription
 from billing.rules.changes import MONTHS, QuotaChange, credits_granted, quota_changes
@@ -187,13 +188,16 @@ def transition_preview(
     trial_end = _trial_end_after(transition, trial_days, proration_at)
     goes_on_in_trial = trial_end is not None and not trial_days
     next_at = trial_end or next_invoice_at(transition, effective_at)
+    ends_unpaid = _ends_unpaid(account, target, trial_days)
     return Preview(
         kind=transition.kind.value,
         target=target,
         effective_at=effective_at,
         due_now=due,
         lines=invoice.lines if invoice else (),
-        next_amount=_next_amount(transition, None if goes_on_in_trial else invoice, next_at),
+        next_amount=None
+        if ends_unpaid
+        else _next_amount(transition, None if goes_on_in_trial else invoice, next_at),
         next_at=next_at,
         discount=_discount(invoice),
         promotion_code=promotion.code if promotion else "",
@@ -228,13 +232,16 @@ def start_preview(
         )
     trial_end = proration_at + timedelta(days=trial_days) if trial_days else None
     next_at = (trial_end or add_months(proration_at, MONTHS[target.interval])) if is_paid else None
+    ends_unpaid = _ends_unpaid(account, target, trial_days)
     return Preview(
         kind=ChangeKind.START.value,
         target=target,
         effective_at=proration_at,
         due_now=Money(invoice.amount_due_minor if invoice else 0, target.currency),
         lines=invoice.lines if invoice else (),
-        next_amount=next_after(invoice, target=target, at=next_at) if invoice and next_at else None,
+        next_amount=next_after(invoice, target=target, at=next_at)
+        if invoice and next_at and not ends_unpaid
+        else None,
         next_at=next_at,
         quota_changes=tuple(quota_changes(None, terms_of(target.version))),
         used={(one.metric, one.window): one.used for one in quota_status(account_id=account.pk)},
@@ -269,6 +276,14 @@ def _next_amount(transition: Transition, invoice: InvoiceState | None, at: datet
             coming = Money(target.amount_minor, target.currency)
         return coming
     return next_after(invoice, target=transition.target, at=at)
+
+
+def _ends_unpaid(account: Account, target: Price, trial_days: int | None) -> bool:
+    """A trial that begins without a card is followed by nothing, unless one is added before it ends. Asks Stripe."""
+    if not trial_days or target.version.plan.trial_needs_card:
+        return False
+    customer_id = account.stripe_customer_id
+    return customer_id is None or gateway.customer_get(customer_id).default_payment_method_id is None
 
 
 def _trial_end_after(transition: Transition, trial_days: int | None, now: datetime) -> datetime | None:

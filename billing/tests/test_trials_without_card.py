@@ -56,6 +56,14 @@ def test_the_pages_open_and_say_that_nothing_is_charged(trying, path):
         assert "€5.00 <small>on" not in text
 
 
+@pytest.mark.req("PC-8")
+@pytest.mark.parametrize("card", [None, "pm_card_visa"])
+def test_before_it_begins_the_preview_foretells_a_charge_only_with_a_card(trials, card):  # noqa: F811
+    shown = preview(person(card=card), "lite").as_json()
+    assert shown["trial_end"] is not None
+    assert (shown["next_invoice"] is not None) == (card is not None)
+
+
 def test_with_a_card_the_pages_say_what_is_charged(trying):
     payment_method_add(account=trying, payment_method_id="pm_card_visa")
     text = page(trying)
