@@ -29,7 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
     TransactionTestCase._fixture_teardown = _clean  # type: ignore[attr-defined]
     # The browser's driver leaves an event loop running in this thread. By it connections would be told apart: one from
     # before, one from then on, and in a forked process, where no loop runs, the first again, open and its parent's.
-    connections._connections = threading.local()
+    connections._connections = threading.local()  # type: ignore[attr-defined]
 
 
 @pytest.fixture

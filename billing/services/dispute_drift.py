@@ -52,6 +52,6 @@ def _shown(since: datetime, account_id: int | None) -> Iterator[tuple[DisputeSta
     if account_id is not None:
         waiting = waiting.filter(account_id=account_id)
     for row in waiting.order_by("pk"):
-        state = gateway.dispute_get(row.stripe_id)
-        if state is not None:
-            yield state, row
+        now_there = gateway.dispute_get(row.stripe_id)
+        if now_there is not None:
+            yield now_there, row
