@@ -117,20 +117,19 @@
     });
   }
 
-  /* Menus close on Escape and when the focus or the pointer goes elsewhere. */
-  const menus = document.querySelectorAll("details.menu");
+  /* Menus close on Escape and when the focus or the pointer goes elsewhere. They are looked for each time: going back
+     in history htmx puts new ones in their place. */
+  const openMenus = () => document.querySelectorAll("details.menu[open]");
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
-    for (const menu of menus) {
-      if (menu.open) {
-        menu.open = false;
-        menu.querySelector("summary").focus();
-      }
+    for (const menu of openMenus()) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
     }
   });
   for (const type of ["click", "focusin"]) {
     document.addEventListener(type, (event) => {
-      for (const menu of menus) if (menu.open && !menu.contains(event.target)) menu.open = false;
+      for (const menu of openMenus()) if (!menu.contains(event.target)) menu.open = false;
     });
   }
 
