@@ -1,6 +1,7 @@
 """The README leads to every document, and no document leads nowhere."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,9 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 def test_the_readme_leads_to_every_document() -> None:
     linked = linked_from(ROOT / "README.md")
     assert {path.name for path in (ROOT / "docs").glob("*.md") if path not in linked} == set()
+
+
+def test_each_row_is_promised_once() -> None:
+    rows = re.findall(r"^\| ([A-Z]{2}-\d+) \|", (ROOT / "docs/features.md").read_text(), re.MULTILINE)
+    assert [row for row, times in Counter(rows).items() if times > 1] == []
+    assert len(rows) > 50
