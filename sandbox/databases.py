@@ -57,7 +57,7 @@ DECLARE
 BEGIN
   FOR counted IN SELECT table_name, column_name FROM information_schema.columns
                  WHERE table_schema = 'public' AND is_identity = 'YES' AND data_type <> 'smallint' LOOP
-    PERFORM setval(pg_get_serial_sequence(quote_ident(counted.table_name), counted.column_name), 1234567);
+    PERFORM setval(pg_get_serial_sequence(quote_ident(counted.table_name), counted.column_name), 1234);
   END LOOP;
 END $$;
 

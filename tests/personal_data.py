@@ -24,6 +24,29 @@ def tables(stack: Stack) -> list[str]:
     return [name for (name,) in stack.sql(TABLES)]
 
 
+# Tables whose rows belong to an account or a person; a partitioned one once.
+OWNED = """
+SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND NOT a.attisdropped
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+  AND a.attname = ANY(%s) AND a.atttypid IN ('bigint'::regtype, 'integer'::regtype)
+"""
+
+
+def tables_without_rows(stack: Stack, owners: dict[str, int]) -> set[str]:
+    """The tables that could hold something of these owners, and hold nothing: a search in them shows nothing."""
+    columns: dict[str, list[str]] = {}
+    for table, column in stack.sql(OWNED, list(owners)):
+        columns.setdefault(table, []).append(column)
+    return {
+        table
+        for table, own in columns.items()
+        if not stack.sql(
+            f'SELECT 1 FROM "{table}" WHERE {" OR ".join(f"{one} = %s" for one in own)} LIMIT 1',
+            *(owners[one] for one in own),
+        )
+    }
+
+
 def words_found(stack: Stack, words: Iterable[str]) -> set[str]:
     """The tables in which one of these words stands anywhere: as text, within JSON, or within bytes."""
     found = set()

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import pytest
 import stripe
+from django.conf import settings
 from django.test import Client
 from djstripe.models import WebhookEndpoint
 
@@ -65,6 +66,7 @@ class PostOffice:
 
     def deliver(self, events: Iterable[Event]) -> None:
         with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(settings, "STRIPE_WEBHOOK_SECRET", SECRET)
             if not self.mirror:
                 patch.setattr(tasks, "_mirror", lambda _trigger: None)
             for event in events:

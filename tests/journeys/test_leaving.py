@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from tests.callers import Caller
-from tests.personal_data import personal_fields, words_found
+from tests.personal_data import personal_fields, tables_without_rows, words_found
 from tests.stack import Stack
 
 pytestmark = [pytest.mark.slow, pytest.mark.req("AC-3")]
@@ -27,6 +27,32 @@ DETAILS = {
 MOST_PERSONAS = 20
 TAX_ID = "NL123456789B01"
 PAGE = "/account/billing/details/"
+# Of organisations and staff, of credits, and of disputes and refunds: nothing of this person's life before it leaves.
+NOT_FILLED = {
+    "accounts_accountdeletion",
+    "accounts_membership",
+    "accounts_user_groups",
+    "accounts_user_user_permissions",
+    "billing_cardchoice",
+    "billing_dispute",
+    "billing_invoicepayment",
+    "billing_overagecharge",
+    "billing_overagecollection",
+    "billing_refund",
+    "billing_spendcap",
+    "billing_withdrawal",
+    "common_anomaly",
+    "django_admin_log",
+    "enterprise_closing",
+    "enterprise_contract",
+    "enterprise_credential",
+    "enterprise_invitation",
+    "mfa_authenticator",
+    "quotas_grant",
+    "quotas_ledgerentry",
+    "quotas_wallet",
+    "showcase_generation",
+}
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 
 
@@ -98,6 +124,8 @@ def test_nobody_knows_who_it_was(stack: Stack):
     before = words_found(stack, words)
     assert {word for word in words if any(one.endswith(word) for one in before)} == set(words)
     assert "billing_paymentattempt.card_last4" in personal_fields(stack, owners, (customer, *cards))
+
+    assert tables_without_rows(stack, owners) == NOT_FILLED, "a new table: fill it above, or say why not"
 
     wrong = caller.post("/v1/account/deletion", {"password": "wrong", "confirm": True})
     assert (wrong.status_code, caller.get("/v1/account/settings").status_code) == (422, 200)
