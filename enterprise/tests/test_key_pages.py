@@ -69,6 +69,7 @@ def test_made_shown_once_and_nowhere_else() -> None:
 @pytest.mark.req("EN-2")
 @pytest.mark.parametrize("scope", list(Scope))
 def test_the_command_to_try_a_key_works_with_it(scope: Scope) -> None:
+    metrics_sync([MetricSpec("api_calls", "API calls", "Appels d’API")])
     _account, owner = organisation()
     page = signed_in(owner).post(KEYS, BODY | {"scopes": [scope.value]}).content.decode()
     command = re.search(r'curl -s https?://[^/]+(/\S+) \\\s+-H "Authorization: (Bearer \w+)"', page)
