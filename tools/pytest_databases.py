@@ -65,7 +65,13 @@ def _clean(_: TransactionTestCase) -> None:
         raise AssertionError(
             f"The database cannot be emptied: {error}\nOther sessions:\n{_others()}"
         ) from error
+    _forget_what_is_kept()
+
+
+def _forget_what_is_kept() -> None:
+    """What a process reads once: rows of one test are not those of the next, and no test lives on another's."""
     importlib.import_module("quotas.catalog").forget()
+    importlib.import_module("billing.selectors.plans").forget_terms()
 
 
 def _others() -> str:
@@ -91,6 +97,7 @@ def _after_database_test(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     request.getfixturevalue("_django_db_helper")
     own_redis: redis.Redis = request.getfixturevalue("_redis")
+    _forget_what_is_kept()
     yield
     own_redis.flushdb()
     if connection.needs_rollback:

@@ -37,6 +37,10 @@ class PlanTerms:
         paid = (LimitTerms(metric, "period", 0, "credits", price) for metric, price in self.credit_metrics)
         return (*self.limits, *paid)
 
+    def includes(self, wanted: str) -> bool:
+        """Whether it has the feature, or names the metric."""
+        return wanted in self.features or any(one.metric == wanted for one in self.all_limits)
+
 
 @dataclass(frozen=True, slots=True)
 class QuotaChange:

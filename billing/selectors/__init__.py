@@ -19,6 +19,7 @@ from billing.selectors.plans import (
 from billing.selectors.subscriptions import (
     awaiting_change,
     change_in_flight,
+    has_scheduled_change,
     live_subscription,
     pending_change_json,
     plan_change_attempts,
@@ -38,6 +39,7 @@ __all__ = [
     "current_versions",
     "feature_names",
     "free_price",
+    "has_scheduled_change",
     "intervals_on_offer",
     "live_subscription",
     "pending_change_json",

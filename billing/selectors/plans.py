@@ -44,13 +44,18 @@ def plans_open_to(account: Account, current: Price | None) -> list[str]:
     return [plan.code for plan in plans if plan.pk in reachable]
 
 
-def upgrades_open_to(account: Account, current: Plan | None) -> list[PlanVersion]:
+def upgrades_open_to(account: Account, current: Plan | None) -> list[PlanTerms]:
     """What the account could go up to at once from its present plan, by rank; without one, every plan that costs."""
-    versions = current_versions().filter(plan__audience=audience_of(account))
+    versions = PlanVersion.objects.filter(
+        superseded_at__isnull=True, plan__retired_at__isnull=True, plan__audience=audience_of(account)
+    )
     if current is None:
-        return list(versions.filter(plan__is_free=False))
-    declared = PlanTransition.objects.filter(from_plan=current, kind=TransitionKind.UPGRADE)
-    return list(versions.filter(plan__in=declared.values("to_plan")))
+        versions = versions.filter(plan__is_free=False)
+    else:
+        versions = versions.filter(
+            plan__transitions_to__from_plan=current, plan__transitions_to__kind=TransitionKind.UPGRADE
+        )
+    return [terms_by_id(one) for one in versions.order_by("plan__rank").values_list("pk", flat=True)]
 
 
 def intervals_on_offer(plan_code: str) -> list[str]:
@@ -146,6 +151,26 @@ def transition_kind(from_plan: Plan, to_plan: Plan) -> str | None:
 
 def terms_of(version: PlanVersion) -> PlanTerms:
     """The version's terms as a value."""
+    return terms_by_id(version.pk)
+
+
+_terms: dict[int, PlanTerms] = {}
+
+
+def terms_by_id(version_id: int) -> PlanTerms:
+    """A version's terms. What was sold is never rewritten (a trigger sees to it), so each is read once a process."""
+    if version_id not in _terms:
+        _terms[version_id] = _read_terms(version_id)
+    return _terms[version_id]
+
+
+def forget_terms() -> None:
+    """Read again at the next use (tests, whose rows come back with other terms)."""
+    _terms.clear()
+
+
+def _read_terms(version_id: int) -> PlanTerms:
+    version = PlanVersion.objects.select_related("plan").get(pk=version_id)
     return PlanTerms(
         code=version.plan.code,
         limits=tuple(
@@ -159,17 +184,14 @@ def terms_of(version: PlanVersion) -> PlanTerms:
 
 
 class TermsOnce:
-    """Terms of versions and of free plans, each read once: for what looks at many subscriptions at one moment."""
+    """Terms of versions and of free plans, the latter read once: for what looks at many subscriptions at one moment."""
 
     def __init__(self) -> None:
-        self._of: dict[int, PlanTerms] = {}
         self._free: dict[str, PlanTerms | None] = {}
 
     def of(self, version: PlanVersion) -> PlanTerms:
         """As terms_of."""
-        if version.pk not in self._of:
-            self._of[version.pk] = terms_of(version)
-        return self._of[version.pk]
+        return terms_of(version)
 
     def free(self, audience: str) -> PlanTerms | None:
         """The terms of the audience's free plan; None when there is none."""
@@ -177,15 +199,6 @@ class TermsOnce:
             price = free_price(audience)
             self._free[audience] = self.of(price.version) if price else None
         return self._free[audience]
-
-
-def includes(version: PlanVersion, wanted: str) -> bool:
-    """Whether the version has the feature, or names the metric."""
-    return (
-        wanted in version.features
-        or wanted in version.credit_metrics
-        or any(one.metric == wanted for one in version.limits.all())
-    )
 
 
 def feature_names(codes: Iterable[str]) -> dict[str, str]:

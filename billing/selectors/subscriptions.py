@@ -43,6 +43,11 @@ def scheduled_change(account_id: int) -> PlanChange | None:
     )
 
 
+def has_scheduled_change(account_id: int) -> bool:
+    """Whether a change of plan waits for its moment."""
+    return PlanChange.objects.filter(account_id=account_id, status=ChangeStatus.SCHEDULED).exists()
+
+
 def scheduled_changes(account_ids: Iterable[int]) -> dict[int, PlanChange]:
     """What is scheduled for each of the accounts; those without are not there."""
     rows = PlanChange.objects.select_related(*CHANGE_RELATED).filter(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -10,11 +11,12 @@ from django.test import Client
 from accounts.models import Account, User
 from accounts.tests.factories import bearer
 from billing import errors
-from billing.models import PlanChange
+from billing.models import Plan, PlanChange, PlanVersion
 from billing.pages.refusals import refusal_of as refusal_page
 from billing.tests.conftest import Travel, person
 from billing.tests.helpers import ask, everything, leads, nobody, organisation, start, subscription
 from billing.tests.overdue import overdue_person, refresh
+from common.clock import database_now
 from common.errors import DomainError
 from quotas import errors as quota_errors
 from quotas.errors import WithRemedy
@@ -54,6 +56,31 @@ def test_with_a_plan_only_those_are_offered_that_it_can_go_up_to(catalog: Stripe
     assert offered(account, "messages", 60) == ["premium"]
     ask(account, "premium")
     assert leads(refusal_details(refusal_of(account, 2000))["remedies"]) == ["contact"]
+
+
+@pytest.mark.req("QU-9", "PC-1")
+def test_a_version_sold_from_now_on_is_offered_at_once(catalog: StripeStandIn):
+    """What a process keeps are terms that were sold; which are sold now it asks each time."""
+    account = person()
+    assert offered(account, "messages", 60) == ["basic", "premium"]
+    PlanVersion.objects.filter(plan__code="premium").update(superseded_at=database_now())
+    assert offered(account, "messages", 60) == ["basic"]
+    premium = Plan.objects.get(code="premium")
+    PlanVersion.objects.create(
+        plan=premium, number=99, currency="usd", fingerprint="changed", created_at=database_now()
+    )
+    assert offered(account, "messages", 60) == ["basic"], "the new version has no messages"
+
+
+@pytest.mark.req("QU-9")
+def test_a_refusal_looks_its_ways_up_in_few_statements(
+    catalog: StripeStandIn, django_assert_max_num_queries: Any
+):
+    account = person()
+    decision = refusal_of(account, 6)
+    refusal_details(decision)
+    with django_assert_max_num_queries(5):
+        assert len(refusal_details(decision)["remedies"]) == 2, "the plans; 6 a day are never free again"
 
 
 @pytest.mark.req("QU-8")
@@ -258,7 +285,6 @@ def test_refused_over_http_the_way_on_is_said(catalog: StripeStandIn):
 @pytest.mark.req("PC-3", "BI-6")
 def test_past_due_the_way_on_is_the_invoice_that_is_owed(catalog: StripeStandIn):
     from billing.demo import overdue
-    from common.clock import database_now
 
     account = person()
     ask(account, "basic")
