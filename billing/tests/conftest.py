@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import stripe
-from django.conf import settings as django_settings
 from django.db import connection
 
 from accounts.models import Account
 from accounts.tests.factories import account_of, make_person
 from billing.models import Plan, Price
-from billing.services import catalog_load, catalog_sync, payment_method_add, plan_changes_sweep
+from billing.services import payment_method_add, plan_changes_sweep
+from billing.tests.published import publish, sync
 from common.clock import database_now
 from quotas.engine.meter import meter
 from sandbox.stripe import StripeStandIn
@@ -45,21 +44,17 @@ def point_to(stand_in: StripeStandIn, settings: Any, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(stripe.HTTPClient, "MAX_DELAY", 0.02)
 
 
-def sync() -> None:
-    catalog_sync(catalog=catalog_load(Path(django_settings.CATALOG_FILE)), now=database_now())
-
-
 @pytest.fixture
 def catalog(db: None, stand_in: StripeStandIn) -> StripeStandIn:
     """The demo catalogue in the database and at the stand-in."""
-    sync()
+    publish(stand_in)
     return stand_in
 
 
 @pytest.fixture
 def trading(committed_db: None, stand_in: StripeStandIn) -> Iterator[StripeStandIn]:
     """As `catalog`, committed: the meter, which has a connection of its own, sees it."""
-    sync()
+    publish(stand_in)
     yield stand_in
     meter.close()
 
@@ -101,5 +96,5 @@ def travel(committed_db: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -
     """A stand-in whose clock is also the database's, and the catalogue."""
     with StripeStandIn(clock_dsn=os.environ["DATABASE_URL"]) as stand_in:
         point_to(stand_in, settings, monkeypatch)
-        sync()
+        publish(stand_in)
         yield Travel(stand_in)
