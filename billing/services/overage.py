@@ -160,7 +160,10 @@ def overage_affordable(
     *, account: Account, metric: str, units: int, terms: OverageTerms, now: datetime
 ) -> bool:
     """Whether so many units past the credits would be charged now: the cap allows it and nothing is left unpaid."""
-    unit_minor = (credit_price(account_id=account.pk, metric=metric, at=now) or 1) * terms.minor_per_credit
+    price = credit_price(account_id=account.pk, metric=metric, at=now)
+    if price is None:  # credits do not pay for it, so nothing is past them
+        return False
+    unit_minor = price * terms.minor_per_credit
     try:
         _check_paid(account)
         _check_size(terms.subscription, units * unit_minor, terms.currency)
@@ -250,9 +253,8 @@ def _open(work: _Work, terms: OverageTerms, held: Decision) -> OverageCharge:
     subscription = live_subscription(work.account.pk)
     if subscription is None or subscription.pk != terms.subscription.pk or _terms_of(subscription) is None:
         raise InsufficientCredits(decision=held)
-    price = credit_price(account_id=work.account.pk, metric=work.metric, at=work.now) or 1
     units = held.split.overage
-    unit_minor = price * terms.minor_per_credit
+    unit_minor = _price_held(held) * terms.minor_per_credit
     _check_paid(work.account)
     _check_size(subscription, units * unit_minor, terms.currency)
     _check_cap(subscription, units * unit_minor, terms.currency)
@@ -273,6 +275,14 @@ def _open(work: _Work, terms: OverageTerms, held: Decision) -> OverageCharge:
         request_id=work.request_id[:64],
         requested_at=work.now,
     )
+
+
+def _price_held(held: Decision) -> int:
+    """Credits for a unit, as the meter decided it; the right may have changed since."""
+    assert held.reservation_id is not None, "what is held has a reservation"
+    price = Reservation.objects.values_list("credits_per_unit", flat=True).get(pk=held.reservation_id)
+    assert price is not None, "what goes past credits is held at a price"
+    return price
 
 
 def _check_paid(account: Account) -> None:

@@ -14,7 +14,7 @@ from billing.tests.helpers import fault, forget_keys, no_faults, state, subscrip
 from billing.tests.stores import GENERATIONS, credits_of, items, moves, spend, store, take_back
 from common.clock import database_now
 from quotas.errors import InsufficientCredits, NoActiveSubscription
-from quotas.models import Bucket, Reservation, UsageRecord
+from quotas.models import Bucket, Entitlement, Reservation, UsageRecord
 from quotas.services import reservations_expire, wallet_grant
 from quotas.tests.test_races import at_once
 from quotas.values import Split
@@ -62,6 +62,32 @@ def test_past_the_credits_each_unit_costs_the_plans_rate(trading, stand_in, plan
     record = UsageRecord.objects.get(pk=made.record_id)
     assert (record.units, record.credit_units, record.overage_units) == (3, 1, 2)
     assert OverageCharge.objects.get().record_id == made.record_id
+
+
+@pytest.mark.req("CR-3", "CR-4")
+def test_the_price_is_the_one_the_meter_decided_by(trading, stand_in, monkeypatch):
+    """The plan's price in credits changes between the decision and the charge."""
+    account = store("growth", credits_left=0)
+    real = overage._open
+
+    def late(*asked):
+        Entitlement.objects.filter(account=account).update(credits_per_unit=50)
+        return real(*asked)
+
+    monkeypatch.setattr(overage, "_open", late)
+    made = spend(account, 2)
+    assert (made.charge.unit_minor, made.charge.amount_minor) == (14, 28)
+
+
+@pytest.mark.req("CR-3")
+def test_what_credits_do_not_pay_for_is_not_past_them(trading, stand_in):
+    account = store("growth", credits_left=0)
+    now = database_now()
+    terms = services.overage_terms(account=account, now=now)
+    for metric, may in ((GENERATIONS, True), ("messages", False)):
+        assert (
+            services.overage_affordable(account=account, metric=metric, units=1, terms=terms, now=now) is may
+        )
 
 
 @pytest.mark.req("CR-5", "CR-3")
