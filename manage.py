@@ -6,6 +6,11 @@ import sys
 
 
 def main() -> None:
+    try:
+        "".join(sys.argv).encode()
+    except UnicodeEncodeError:
+        sys.stderr.write("An argument is not UTF-8.\n")
+        sys.exit(2)
     if sys.argv[1:2] != ["runserver"]:
         # What a command says is on its standard output; beside it, on the other, only what went wrong, for people.
         os.environ["LOG_LEVEL"] = os.environ.get("COMMAND_LOG_LEVEL", "WARNING")

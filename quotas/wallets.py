@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from common import audit
@@ -48,8 +49,7 @@ def wallet_grant(
     was used for another grant.
     """
     _check_units(units)
-    if expires_at is not None and expires_at <= now:
-        raise ValidationError.of("expires_at", "past", _("The credits would have expired already."))
+    _check_expiry(expires_at, now)
     return _grant(
         EntryKind.GRANT,
         account_id=account_id,
@@ -106,18 +106,22 @@ def wallet_adjust(
 ) -> list[LedgerEntry]:
     """Give (`units` positive) or take (negative) credits by hand, with a reason; audited. The entries made.
 
-    What is taken comes from the grants that expire soonest; ValidationError when there is not that much.
+    What is taken comes from the grants that expire soonest; ValidationError when there is not that much, or what is
+    given would have expired. The same `request_id` again does nothing more; IdempotencyKeyReused where it asks for else.
     """
     _check_units(abs(units))
     if not reason.strip():
         raise ValidationError.of("reason", "required", _("Say why."))
     name = f"adjust:{request_id}"
     wallet = lock_wallet(account_id, now)
-    entries = LedgerEntry.objects.filter(request_id__startswith=name, account_id=account_id)
+    own = Q(request_id__startswith=name) | Q(request_id=f"grant:{name}")
+    entries = LedgerEntry.objects.filter(own, account_id=account_id).select_related("grant")
     if known := [entry for entry in entries.order_by("id") if _is_of(entry.request_id, name)]:
-        if sum(entry.units for entry in known) != units:
+        ends = {entry.grant.expires_at for entry in known if entry.grant and units > 0}
+        if sum(entry.units for entry in known) != units or ends - {expires_at}:
             raise IdempotencyKeyReused
         return known
+    _check_expiry(expires_at, now)
     if units > 0:
         grant = _grant(
             EntryKind.ADJUSTMENT,
@@ -220,6 +224,11 @@ def wallet_enter(
         occurred_at=now,
         **of,
     )
+
+
+def _check_expiry(expires_at: datetime | None, now: datetime) -> None:
+    if expires_at is not None and expires_at <= now:
+        raise ValidationError.of("expires_at", "past", _("The credits would have expired already."))
 
 
 def _check_units(units: int) -> None:

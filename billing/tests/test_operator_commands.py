@@ -69,16 +69,56 @@ def test_a_key_is_rotated(catalog):
     made = credential_create(
         account=account, name="Leaked", scopes=[Scope.PRODUCT], actor=None, now=database_now()
     )
-    assert run("rotate_key", made.credential.prefix, dry_run=True)["status"] == "active"
+    why = {"reason": "found in a log"}
+    assert run("rotate_key", made.credential.prefix, dry_run=True, **why)["status"] == "active"
     assert credential_authenticate(key=made.secret).pk == made.credential.pk
-    told = run("rotate_key", made.credential.prefix)
+    told = run("rotate_key", made.credential.prefix, **why)
     assert credential_authenticate(key=told["key"]).name == "Leaked"
     with pytest.raises(NotAuthenticated):
         credential_authenticate(key=made.secret)
     for wrong in (made.credential.prefix, "plr_test_none"):
         with pytest.raises(CommandError):
-            run("rotate_key", wrong)
+            run("rotate_key", wrong, **why)
     assert Credential.objects.filter(account=account).count() == 2
+    trail = AuditEntry.objects.get(action="credential.rotated")
+    assert (trail.actor_label, trail.reason) == ("operator", "found in a log")
+
+
+@pytest.mark.req("EN-2")
+@pytest.mark.parametrize("overlap", [-1, 604801, 10**18])
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_dry_run_refuses_what_the_run_would(catalog, overlap, dry_run):
+    made = credential_create(
+        account=store(None), name="One", scopes=[Scope.PRODUCT], actor=None, now=database_now()
+    )
+    with pytest.raises(CommandError, match="overlap_s"):
+        run("rotate_key", made.credential.prefix, overlap=overlap, reason="why so", dry_run=dry_run)
+    assert Credential.objects.count() == 1
+
+
+@pytest.mark.parametrize("given", [{"reason": " "}, {"key": ""}, {"key": "k" * 65}, {"reason": "r" * 201}])
+def test_money_is_not_moved_without_a_reason_and_a_name(catalog, given):
+    account = person()
+    with pytest.raises(CommandError):
+        change(account, "premium", **given)
+    with pytest.raises(CommandError):
+        run("grant", **({"account": str(account.pk), "units": "5", "reason": "sorry", "key": "1"} | given))
+    assert subscription(account).plan.code == "free"
+    assert not AuditEntry.objects.filter(action__in=("operator.plan_change", "wallet.adjusted")).exists()
+
+
+@pytest.mark.req("QU-9")
+def test_what_is_not_known_is_said(catalog):
+    account = person()
+    for asked in (
+        {"account": "nobody@palier.test", "metric": "messages"},
+        {"account": str(account.pk), "metric": "nonsense"},
+    ):
+        with pytest.raises(CommandError) as caught:
+            run("explain", **asked)
+        assert caught.value.returncode == 2
+    with pytest.raises(CommandError):
+        call_command("explain", f"--account={account.pk}", "--metric=messages", "--units=-5")
 
 
 @pytest.mark.req("AC-3")

@@ -1,6 +1,6 @@
 """Making, rotating, revoking and recognising API keys.
 
-`actor` is the person who acts, or the key by which it is done; the trail names it.
+`actor` is the person who acts, the key by which it is done, or who at a shell; the trail names it.
 """
 
 from __future__ import annotations
@@ -90,10 +90,11 @@ def credential_rotate(
     *,
     account_id: int,
     credential_id: UUID,
-    actor: User | Credential | None,
+    actor: User | Credential | str | None,
     overlap_s: int = 0,
     expires_at: datetime | None = None,
     form_key: str | None = None,
+    reason: str = "",
     now: datetime,
 ) -> MadeCredential:
     """Another key with the same name and scopes. The old one works for `overlap_s` more seconds, 0 to 7 days.
@@ -101,9 +102,9 @@ def credential_rotate(
     A key that was made for some time gets a successor for as long, unless `expires_at` says otherwise. NotFound,
     ScopeMissing; ValidationError when the key is revoked or expired already; KeyMadeAlready as in credential_create.
     """
-    overlap = timedelta(seconds=overlap_s)
-    if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
+    if not 0 <= overlap_s <= LONGEST_OVERLAP.total_seconds():
         raise ValidationError.of("overlap_s", "out_of_range", _("Give 0 to 604800 seconds."))
+    overlap = timedelta(seconds=overlap_s)
     lock_account(account_id)
     old = _locked(account_id, credential_id)
     _check_first(account_id, form_key)
@@ -122,7 +123,15 @@ def credential_rotate(
     )
     old.expires_at = min(now + overlap, old.expires_at or now + overlap)
     old.save(update_fields=["expires_at"])
-    _audit("credential.rotated", old, actor, now, successor=made.credential.prefix, overlap_s=overlap_s)
+    _audit(
+        "credential.rotated",
+        old,
+        actor,
+        now,
+        reason=reason,
+        successor=made.credential.prefix,
+        overlap_s=overlap_s,
+    )
     return made
 
 
@@ -199,7 +208,7 @@ def _insert(
     account_id: int,
     name: str,
     scopes: Collection[str],
-    actor: User | Credential | None,
+    actor: User | Credential | str | None,
     expires_at: datetime | None,
     now: datetime,
     rotated_from: Credential | None = None,
@@ -262,7 +271,7 @@ def _known_scopes(scopes: Iterable[str]) -> set[str]:
 
 def _check_holds(account_id: int, actor: Any, scopes: Collection[str]) -> None:
     """Nobody hands on more than they have: else a key or a person that may make keys could do everything."""
-    if actor is None:
+    if actor is None or isinstance(actor, str):  # an operator at a shell, who has the database itself
         return
     if isinstance(actor, Credential):
         held = sorted(actor.scopes)
@@ -289,7 +298,7 @@ def _clean_name(name: str) -> str:
 def _audit(
     action: str,
     credential: Credential,
-    actor: User | Credential | None,
+    actor: User | Credential | str | None,
     now: datetime,
     *,
     reason: str = "",

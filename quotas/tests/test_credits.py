@@ -8,7 +8,8 @@ from django.test.utils import CaptureQueriesContext
 
 from common import clock
 from common.errors import IdempotencyKeyReused, NotFound, ValidationError
-from quotas import errors
+from common.models import AuditEntry
+from quotas import errors, selectors
 from quotas.models import Bucket, Grant, LedgerEntry, Reservation, UsageDay, UsageRecord, Wallet
 from quotas.services import (
     LimitSpec,
@@ -389,3 +390,51 @@ def test_what_a_period_used_is_read_by_its_time_and_not_from_the_whole_ledger(ac
         plan = "\n".join(row[0] for row in cursor.fetchall())
         assert "ledger_by_time" in plan, plan
         transaction.set_rollback(True)  # it was written past the books
+
+
+def given_by_hand(account, *, units=5, ends=None):
+    return wallet_adjust(
+        account_id=account.id,
+        units=units,
+        request_id="one",
+        reason="sorry",
+        actor="test",
+        expires_at=ends,
+        now=clock.database_now(),
+    )
+
+
+@pytest.mark.req("OP-1")
+def test_credits_given_twice_are_given_and_told_once(account_paying):
+    account, ends = account_paying(), clock.database_now() + timedelta(days=9)
+    first, again = given_by_hand(account, ends=ends), given_by_hand(account, ends=ends)
+    assert [entry.pk for entry in first] == [entry.pk for entry in again]
+    assert AuditEntry.objects.filter(action="wallet.adjusted", account_id=account.pk).count() == 1
+    for other in ({"units": 6, "ends": ends}, {"ends": None}, {"units": -5}):
+        with pytest.raises(IdempotencyKeyReused):
+            given_by_hand(account, **other)
+    assert balance(account) == 5
+
+
+@pytest.mark.req("OP-1")
+def test_credits_that_would_have_expired_are_refused(account_paying):
+    account = account_paying()
+    before = rows_of(account)
+    with pytest.raises(ValidationError) as refused:
+        given_by_hand(account, ends=clock.database_now() - timedelta(seconds=1))
+    assert refused.value.details["fields"][0]["field"] == "expires_at"
+    assert rows_of(account) == before
+
+
+def test_a_right_that_ends_between_two_readings_is_no_price_of_one(account_paying, monkeypatch):
+    """The limits are read first, what a unit costs second."""
+    account = account_paying(10, price=3)
+    real = selectors.credit_price
+
+    def late(**asked):
+        give(account, LimitSpec(METRIC, "day", 0))
+        return real(**asked | {"at": clock.database_now()})
+
+    monkeypatch.setattr(selectors, "credit_price", late)
+    asked = usage_check(account_id=account.id, metric=METRIC, units=1)
+    assert (asked.allowed, asked.refusal, asked.credits_needed) == (False, Refusal.QUOTA_EXCEEDED, None)

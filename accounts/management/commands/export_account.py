@@ -13,6 +13,7 @@ from accounts.deletion import personal_data
 from accounts.models import User
 from common import audit, clock
 from common.api.envelope import to_json
+from common.management import arguments
 
 
 class Command(BaseCommand):
@@ -24,7 +25,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email", help="the person's e-mail address")
         parser.add_argument("file", type=Path, help="a new file")
-        parser.add_argument("--reason", required=True, help="why; for the trail")
+        parser.add_argument("--reason", required=True, type=arguments.reason, help="why; for the trail")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         person = User.objects.filter(email=options["email"].lower(), is_active=True).first()

@@ -14,6 +14,7 @@ from billing.errors import PaymentProviderUnavailable
 from billing.services import plan_change_preview, plan_change_request
 from common import audit, clock
 from common.errors import DomainError
+from common.management import arguments
 from common.management.refusals import refused
 from quotas.management.commands.explain import find_account
 
@@ -29,8 +30,13 @@ class Command(BaseCommand):
         parser.add_argument("--account", required=True, help="account number, or the owner's e-mail address")
         parser.add_argument("--plan", required=True, help="the plan's code")
         parser.add_argument("--interval", choices=Interval.values)
-        parser.add_argument("--reason", required=True, help="why; for the trail")
-        parser.add_argument("--key", required=True, help="a name for this change: the same key changes once")
+        parser.add_argument("--reason", required=True, type=arguments.reason, help="why; for the trail")
+        parser.add_argument(
+            "--key",
+            required=True,
+            type=arguments.key,
+            help="a name for this change: the same key changes once",
+        )
         parser.add_argument(
             "--dry-run", action="store_true", help="show what it would be and cost, change nothing"
         )
@@ -47,7 +53,7 @@ class Command(BaseCommand):
                     actor="operator",
                     account_id=account.pk,
                     action="operator.plan_change",
-                    subject=options["key"][:120],
+                    subject=options["key"],
                     reason=options["reason"],
                     data=asked,
                     now=now,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
-from datetime import UTC, datetime
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 from django.db import transaction
 
 from common import clock
 from common.errors import DomainError
+from common.management import arguments
 from common.management.refusals import refused
 from quotas.management.commands.explain import find_account
 from quotas.services import wallet_adjust
@@ -27,21 +27,21 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--account", required=True, help="account number, or the owner's e-mail address")
         parser.add_argument("--units", required=True, type=int, help="credits; negative: taken")
-        parser.add_argument("--expires", type=datetime.fromisoformat, help="an instant; default: never")
-        parser.add_argument("--reason", required=True, help="why; the customer sees it in the ledger")
+        parser.add_argument("--expires", type=arguments.instant, help="an instant; default: never")
         parser.add_argument(
-            "--key", required=True, help="a name for what it is for: the same key does it once"
+            "--reason", required=True, type=arguments.reason, help="why; the customer sees it in the ledger"
+        )
+        parser.add_argument(
+            "--key",
+            required=True,
+            type=arguments.key,
+            help="a name for what it is for: the same key does it once",
         )
         parser.add_argument("--dry-run", action="store_true", help="say what would be done, do nothing")
         parser.add_argument("--json", action="store_true", help="one JSON object")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         account, now = find_account(options["account"]), clock.now()
-        expires = options["expires"]
-        if expires is not None and expires.tzinfo is None:
-            expires = expires.replace(tzinfo=UTC)
-        if expires is not None and expires <= now:
-            raise CommandError("--expires is past.")
         try:
             with transaction.atomic():
                 entries = wallet_adjust(
@@ -50,7 +50,7 @@ class Command(BaseCommand):
                     request_id=f"command:{options['key']}",
                     reason=options["reason"],
                     actor="operator",
-                    expires_at=expires if options["units"] > 0 else None,
+                    expires_at=options["expires"] if options["units"] > 0 else None,
                     now=now,
                 )
                 balance = wallet_status(account_id=account.pk, at=now).balance_units

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
-from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +13,7 @@ from django.db import transaction
 from billing.services.overrides import limit_raise, limit_raise_end
 from common import clock
 from common.errors import DomainError
+from common.management import arguments
 from common.management.refusals import refused
 from quotas.enums import Window
 from quotas.management.commands.explain import find_account
@@ -34,11 +34,13 @@ class Command(BaseCommand):
         parser.add_argument("--window", required=True, choices=Window.values)
         parser.add_argument("--limit", type=int, help="how much it allows in all")
         parser.add_argument(
-            "--until", type=datetime.fromisoformat, help="an instant; UTC where no offset is given"
+            "--until", type=arguments.instant, help="an instant; UTC where no offset is given"
         )
         parser.add_argument("--end", action="store_true", help="take it back instead")
-        parser.add_argument("--reason", required=True, help="why; the customer is told")
-        parser.add_argument("--key", help="a name of your own: the same key raises once")
+        parser.add_argument(
+            "--reason", required=True, type=arguments.reason, help="why; the customer is told"
+        )
+        parser.add_argument("--key", type=arguments.key, help="a name of your own: the same key raises once")
         parser.add_argument("--dry-run", action="store_true", help="say what would be done, do nothing")
         parser.add_argument("--json", action="store_true", help="one JSON object")
 
@@ -56,7 +58,7 @@ class Command(BaseCommand):
             "metric": options["metric"],
             "window": done.window,
             "limit": None if options["end"] else done.limit_units,
-            "until": None if options["end"] else _utc(options["until"]).isoformat(),
+            "until": None if options["end"] else options["until"].isoformat(),
             "dry_run": options["dry_run"],
         }
         self.stdout.write(json.dumps(told) if options["json"] else _in_words(told))
@@ -68,10 +70,10 @@ def _raise(options: dict[str, Any]) -> Entitlement:
         metric=options["metric"],
         window=options["window"],
         limit_units=options["limit"],
-        until=_utc(options["until"]),
+        until=options["until"],
         reason=options["reason"],
         actor=ACTOR,
-        request_id=f"command:{options['key'] or uuid4()}"[:80],
+        request_id=f"command:{options['key'] or uuid4()}",
         now=clock.now(),
     )
 
@@ -85,10 +87,6 @@ def _end(options: dict[str, Any]) -> Entitlement:
         actor=ACTOR,
         now=clock.now(),
     )
-
-
-def _utc(at: datetime) -> datetime:
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _in_words(told: dict[str, Any]) -> str:

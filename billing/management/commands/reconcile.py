@@ -18,7 +18,7 @@ MAX_DIGITS = 18  # of an account's id
 class Command(BaseCommand):
     help = (
         "Compares customers, subscriptions, schedules, debts, open intents, invoices and limits with Stripe, both "
-        "ways, and names each difference. Exit code 0: none is left, 1: some are, 2: Stripe did not answer."
+        "ways, and names each difference. Exit code 0: none is left, 1: some are, 2: Stripe did not answer, or the account is not known."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -51,7 +51,7 @@ class Command(BaseCommand):
         found = list(Account.objects.filter(wanted).values_list("pk", flat=True)[:2])
         if len(found) != 1:
             raise CommandError(
-                f"{named}: {'no' if not found else 'more than one'} such account", returncode=3
+                f"{named}: {'no' if not found else 'more than one'} such account", returncode=2
             )
         return found[0]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -16,6 +16,7 @@ from django.db import transaction
 from common import clock
 from common.errors import DomainError
 from common.formats import price_text
+from common.management import arguments
 from enterprise.enums import Collection
 from enterprise.models import Contract
 from enterprise.rules.contracts import LimitTerms
@@ -76,7 +77,7 @@ class Command(BaseCommand):
         if verb == "list":
             rows = Contract.objects.prefetch_related("terms__limits").select_related("account")
             if options["account"]:
-                rows = rows.filter(account=_account(options["account"]))
+                rows = rows.filter(account=find_account(options["account"]))
             for contract in rows.order_by("account_id", "starts_at"):
                 self._tell(contract, now, options, whole=False)
             return
@@ -114,7 +115,7 @@ class Command(BaseCommand):
 
 def _create(options: dict[str, Any], now: datetime) -> Contract:
     return contract_create(
-        account=_account(options["account"]),
+        account=find_account(options["account"]),
         title=options["title"],
         currency=options["currency"],
         limits=_limits(options["limit"]),
@@ -150,13 +151,6 @@ def _end(options: dict[str, Any], now: datetime) -> Contract:
     at = _moment(options["at"]) if options["at"] else None
     contract_end(contract=contract, at=at, actor=ACTOR, reason=options["reason"], now=now)
     return contract
-
-
-def _account(text: str) -> Any:
-    try:
-        return find_account(text)
-    except CommandError as error:
-        raise CommandError(str(error), returncode=USAGE) from error
 
 
 def _contract(text: str) -> Contract:
@@ -198,12 +192,9 @@ def _limit(text: str) -> LimitTerms:
 
 def _moment(text: str) -> datetime:
     try:
-        at = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise CommandError(
-            f"{text} is no time: 2027-01-01 or 2027-01-01T00:00:00Z", returncode=USAGE
-        ) from error
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+        return arguments.instant(text)
+    except ArgumentTypeError as error:
+        raise CommandError(str(error), returncode=USAGE) from error
 
 
 def _why(error: DomainError) -> str:

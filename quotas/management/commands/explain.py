@@ -14,13 +14,16 @@ from django.db.models import Q
 from accounts.models import Account
 from common import clock
 from common.errors import DomainError
+from common.management import arguments
+from quotas import catalog
 from quotas.explain import explain, explain_request
+from quotas.values import MAX_UNITS
 
 
 class Command(BaseCommand):
     help = (
         "Say what the meter would decide for an account now, and every limit and record this rests on; or, by request "
-        "id, why a call was refused. Exit code 1: no refusal is known by that id."
+        "id, why a call was refused. Exit code 1: no refusal is known by that id; 2: the account or metric is not known."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -29,7 +32,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--request", metavar="ID", help="a refused request's id; then nothing else is needed"
         )
-        parser.add_argument("--units", type=int, default=1)
+        parser.add_argument("--units", type=arguments.count(MAX_UNITS), default=1)
         parser.add_argument("--json", action="store_true", help="one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002
@@ -40,11 +43,12 @@ class Command(BaseCommand):
             raise CommandError("Say --account and --metric, or --request.", returncode=2)
         account = find_account(options["account"])
         try:
+            catalog.metric_id(options["metric"])
             found = explain(
                 account_id=account.id, metric=options["metric"], units=options["units"], at=clock.now()
             )
         except DomainError as error:
-            raise CommandError(str(error.message)) from error
+            raise CommandError(str(error.message), returncode=2) from error
         self.stdout.write(json.dumps(found, default=str) if options["json"] else _in_words(found))
 
     def _request(self, request_id: str, *, as_json: bool) -> None:
@@ -58,15 +62,15 @@ class Command(BaseCommand):
 
 
 def find_account(text: str) -> Account:
-    """By number, owner's address or billing address. CommandError when there is not exactly one."""
-    if text.isdecimal():
+    """By number, owner's address or billing address. CommandError with exit code 2 when there is not exactly one."""
+    if text.isascii() and text.isdecimal():
         found = Account.objects.filter(pk=int(text))
     else:
         owner = Q(personal_owner__email__iexact=text) | Q(billing_email__iexact=text)
         found = Account.objects.filter(owner | Q(memberships__user__email__iexact=text)).distinct()
     accounts = list(found[:2])
     if len(accounts) != 1:
-        raise CommandError(f"{'no' if not accounts else 'more than one'} account for {text}")
+        raise CommandError(f"{'no' if not accounts else 'more than one'} account for {text}", returncode=2)
     return accounts[0]
 
 
