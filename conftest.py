@@ -4,5 +4,6 @@ pytest_plugins = [
     "tools.pytest_environment",
     "tools.pytest_databases",
     "tools.pytest_browser",
+    "tools.pytest_order",
     "tools.pytest_requirements",
 ]
