@@ -19,14 +19,12 @@ class Happening:
     """`act` answers what somebody was told. `agrees`: the reference follows, and can say how things must be then.
 
     `mirrors`: whether dj-stripe's copy is looked at too; only where Stripe tells of something that others do not.
-    `is_told_late`: whether also three days late, which without anything that happens meanwhile is like in order.
     """
 
     before: Callable[[World], Life]
     act: Callable[[Life], str | None]
     agrees: bool = True
     mirrors: bool = True
-    is_told_late: bool = True
 
 
 def life_with(*offers: str) -> Callable[[World], Life]:

@@ -10,7 +10,7 @@ from billing.enums import ChangeStatus
 from billing.tests.helpers import ask
 from common.errors import DomainError
 from tests.billing.arrivals import arrived
-from tests.billing.cases import PAYMENTS, PENDING, Case, cases
+from tests.billing.cases import Case, cases
 from tests.billing.reference import interval_of, plan_of
 from tests.billing.sequences import Happening
 from tests.billing.subscribers import Life
@@ -47,13 +47,11 @@ def of_case(case: Case) -> Happening:
     """The change is asked for; and the period lived to its end, unless the change has been made and the renewal is as
     any other.
     """
-    is_made = case.upgrades and case.pending == PENDING[0] and case.payment == PAYMENTS[0]
     return Happening(
         lambda world: arrived(world, case),
         lambda life: _changed(life, case),
         agrees=False,
         mirrors=False,
-        is_told_late=not is_made or case.moment == "after the switch",
     )
 
 

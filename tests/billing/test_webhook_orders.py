@@ -66,9 +66,7 @@ def test_the_order_makes_no_difference_to_a_change_of_plan(world, name: str):
 
 def _prove(proof: Proof) -> None:
     at_once = proof.told_at_once()
-    differences: list[str] = []
-    if proof.happening.is_told_late:
-        differences += _differences("three days late", proof.three_days_later(), proof.told_late())
+    differences = _differences("three days late", proof.three_days_later(), proof.told_late())
     for order, end in proof.told_at_the_end():
         differences += _differences(order, at_once, end)
     assert not differences, "\n".join(differences)
