@@ -17,6 +17,7 @@ from billing.errors import (
     ProviderRefused,
     RefusedCharge,
 )
+from billing.gateways.effects import effect_noted
 
 CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 12.0
@@ -46,7 +47,20 @@ log = structlog.get_logger(__name__)
 
 
 class PatientHttpClient(stripe.RequestsClient):
-    """The SDK does not try again when told that it asks too often; the same idempotency key makes that safe."""
+    """The SDK does not try again when told that it asks too often; the same idempotency key makes that safe. Each attempt
+    is noted for whoever watches what can have had an effect.
+    """
+
+    def request(
+        self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        try:
+            answer = super().request(method, url, headers, post_data)
+        except stripe.APIConnectionError as error:
+            effect_noted(method, url, error=error)
+            raise
+        effect_noted(method, url, status=answer[1])
+        return answer
 
     def _should_retry(
         self,

@@ -60,15 +60,16 @@ def charged_between(*, account_id: int, metric: str, currency: str, start: datet
     return charges.aggregate(sum=Sum("amount_minor"))["sum"] or 0
 
 
-def overage_waiting_minor(subscription: Subscription, period_start: datetime) -> int:
-    """What overage of that period waits for the subscription's next invoice, as far as we know."""
+def overage_waiting_minor(subscription: Subscription, period_start: datetime | None) -> int:
+    """What overage of that period (None: of any) waits for the subscription's next invoice, as far as we know."""
     waiting = OverageCharge.objects.filter(
         account_id=subscription.account_id,
         subscription=subscription,
-        period_start=period_start,
         status=ChargeStatus.ACCEPTED,
         stripe_invoice_id="",
     )
+    if period_start is not None:
+        waiting = waiting.filter(period_start=period_start)
     return waiting.aggregate(sum=Sum("amount_minor"))["sum"] or 0
 
 

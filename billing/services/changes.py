@@ -26,6 +26,7 @@ from billing.errors import (
     PlanChangeNotAllowed,
     QuoteStale,
 )
+from billing.gateways.effects import effects_watched
 from billing.locks import lock_account, lock_live_subscription
 from billing.models import PlanChange, Price, Subscription
 from billing.selectors import (
@@ -45,7 +46,7 @@ from billing.services.attempts import (
 from billing.services.awaiting import WaitsInTheWay, action_required, state_await_payer, way_made
 from billing.services.carry_out import carry_out
 from billing.services.converge import subscription_catch_up
-from billing.services.outcomes import change_fail, change_log, change_settle
+from billing.services.outcomes import change_fail, change_log, change_not_made, change_settle
 from billing.services.plan_credits import plan_credits_promptly
 from billing.services.preview import Preview, plan_change_preview
 from billing.services.quotes import Quote, quote_read
@@ -314,15 +315,11 @@ def plan_change_run(change: PlanChange) -> PlanChange:
         "to_price__version__plan",
     ).get(pk=change.pk)
     try:
-        with code_answered(change.stripe_promotion_id):
+        with effects_watched() as effects, code_answered(change.stripe_promotion_id):
             state, read_at = carry_out(change)
     except PaymentProviderUnavailable as error:
-        if error.outcome_known:
-            change_fail(change_id=change.pk, error=PaymentProviderUnavailable(details=_known(error)))
-            raise PaymentProviderUnavailable(
-                _("The payment service could not do this. Nothing was changed."),
-                details={"plan_change": str(change.pk), "status": ChangeStatus.FAILED.value},
-            ) from error
+        if error.outcome_known or not effects.possible:
+            raise change_not_made(change, error) from error
         log.error("plan_change_outcome_unknown", **change_log(change))
         raise unknown_outcome(change) from error
     except DomainError as error:
@@ -333,13 +330,6 @@ def plan_change_run(change: PlanChange) -> PlanChange:
     settled = change_settle(change_id=change.pk, state=state, read_at=read_at)
     plan_credits_promptly(account_id=settled.account_id)
     return settled
-
-
-def _known(error: PaymentProviderUnavailable) -> dict[str, str]:
-    return {
-        "provider_code": str(getattr(error, "provider_code", "")),
-        "param": str(getattr(error, "param", "")),
-    }
 
 
 def plan_change_await(change_id: UUID) -> PlanChange:

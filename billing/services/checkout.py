@@ -10,6 +10,7 @@ from django.db import transaction
 from accounts.models import Account, User
 from billing.enums import ChangeKind, ChangeStatus
 from billing.errors import PaymentProviderUnavailable, PlanChangeNotAllowed
+from billing.gateways.effects import effects_watched
 from billing.gateways.stripe import gateway
 from billing.locks import lock_account, lock_live_subscription
 from billing.models import PlanChange, Price
@@ -24,7 +25,7 @@ from billing.services.awaiting import (
 )
 from billing.services.carry_out import check_shown, step_key
 from billing.services.customers import customer_ensure
-from billing.services.outcomes import change_fail
+from billing.services.outcomes import change_fail, change_not_made
 from billing.services.starts import audience_check
 from billing.services.terms import code_answered, promotion_check, terms_of_change, trial_offered
 from billing.services.transitions import (
@@ -107,7 +108,7 @@ def checkout_begin(
         for _attempt in range(MOST_TRIES):
             change, is_new = way_made(partial(_open, asked, target))
             if is_new or _is_lost(change, now):
-                return _send(change, addresses, locale)
+                return _send(change, addresses, locale, is_first=is_new)
             if (visit := _same_visit(_sent(change))) is not None:
                 return visit
         raise unknown_outcome(change)
@@ -192,7 +193,8 @@ def _equal(pending: PlanChange | None, asked: Asked, target: Price) -> PlanChang
     return pending if is_same else None
 
 
-def _send(change: PlanChange, addresses: Addresses, locale: str) -> Visit:
+def _send(change: PlanChange, addresses: Addresses, locale: str, *, is_first: bool) -> Visit:
+    """`is_first`: nobody has asked Stripe for it before, so that what this try cannot have done is not done."""
     change = PlanChange.objects.select_related("account", "subscription", "to_price__version__plan").get(
         pk=change.pk
     )
@@ -200,8 +202,8 @@ def _send(change: PlanChange, addresses: Addresses, locale: str) -> Visit:
     needs_card = change.trial_days is None or change.to_price.version.plan.trial_needs_card
     try:
         terms = terms_of_change(change)
-        check_shown(change, terms)
-        with code_answered(change.stripe_promotion_id):
+        with effects_watched() as effects, code_answered(change.stripe_promotion_id):
+            check_shown(change, terms)
             session = gateway.checkout_create(
                 customer_id=customer_ensure(account=change.account),
                 price_id=stripe_price_of(change.to_price),
@@ -214,10 +216,9 @@ def _send(change: PlanChange, addresses: Addresses, locale: str) -> Visit:
                 key=step_key(change, "checkout"),
             )
     except PaymentProviderUnavailable as error:
-        if not error.outcome_known:
-            raise unknown_outcome(change) from error
-        change_fail(change_id=change.pk, error=error)
-        raise
+        if error.outcome_known or (is_first and not effects.possible):
+            raise change_not_made(change, error) from error
+        raise unknown_outcome(change) from error
     except DomainError as error:
         change_fail(change_id=change.pk, error=error)
         raise

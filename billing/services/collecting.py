@@ -10,6 +10,8 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, OuterRef
+from django.db.models.functions import Greatest
 
 from billing.enums import ChargeStatus, CollectionStatus
 from billing.errors import PaymentActionRequired, PaymentFailed, ProviderRefused
@@ -27,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 COLLECT = "billing.tasks.overage_collect"
 OPEN = (CollectionStatus.PENDING, CollectionStatus.UNPAID)
+LOOK_BACK = timedelta(days=30)
+BATCH = 100
 
 
 def collection_promise(charge: OverageCharge) -> None:
@@ -54,6 +58,29 @@ def overage_collect_before_end(subscription: Subscription) -> OverageCollection 
     return overage_collect(collection_id=collection.pk, least_minor=1)
 
 
+def overage_left_by_ends(*, now: datetime) -> list[OverageCollection]:
+    """Opens a collection for each ended subscription of which overage waits for an invoice that will not come: it was
+    ended elsewhere, or the charge was accepted while it ended. One that is open for the account already goes first.
+    """
+    asked = OverageCollection.objects.filter(
+        subscription=OuterRef("subscription"),
+        requested_at__gte=Greatest(OuterRef("settled_at"), OuterRef("subscription__ended_at")),
+    )
+    left = OverageCharge.objects.filter(
+        ~Exists(asked),
+        account=OuterRef("account"),
+        subscription=OuterRef("pk"),
+        status=ChargeStatus.ACCEPTED,
+        stripe_invoice_id="",
+        reversal_requested_at__isnull=True,
+    )
+    ended = Subscription.objects.filter(
+        Exists(left), ended_at__gte=now - LOOK_BACK, account__stripe_customer_id__isnull=False
+    )
+    found = [_collection_of(one) for one in ended.order_by("ended_at")[:BATCH]]
+    return [one for one in found if one.status == CollectionStatus.PENDING]
+
+
 @transaction.atomic
 def _collection_of(subscription: Subscription) -> OverageCollection:
     """The one that is open, or a new one."""
@@ -66,7 +93,7 @@ def _collection_of(subscription: Subscription) -> OverageCollection:
 
 def overage_collect(*, collection_id: UUID, least_minor: int | None = None) -> OverageCollection:
     """Makes the invoice and has it paid; called again, it goes on where it was. Less than `least_minor` is left waiting
-    (None: less than the declared threshold).
+    (None: less than the declared threshold, and nothing once the subscription has ended).
 
     Raises PaymentProviderUnavailable while Stripe does not answer. A refused card leaves the invoice open, and no
     further overage is charged until it is paid: by the payer, or by another try. There is one at each declared day of
@@ -78,7 +105,8 @@ def overage_collect(*, collection_id: UUID, least_minor: int | None = None) -> O
     if collection.status == CollectionStatus.UNPAID and not _is_tried_now(collection, database_now()):
         invoice = gateway.invoice_get(collection.stripe_invoice_id)
         return overage_collection_follow(collection, invoice) if invoice is not None else collection
-    least_minor = settings.OVERAGE_COLLECT_AT_MINOR if least_minor is None else least_minor
+    if least_minor is None:
+        least_minor = settings.OVERAGE_COLLECT_AT_MINOR if collection.subscription.is_live else 1
     invoice_id = collection.stripe_invoice_id or _invoice_of(collection, least_minor)
     if not invoice_id:
         return _close(collection, CollectionStatus.NOT_NEEDED)
@@ -128,7 +156,9 @@ def overage_collections_follow(invoice: InvoiceState) -> None:
 
 def _invoice_of(collection: OverageCollection, least_minor: int) -> str:
     """The draft made for this collection, now or by an earlier try; empty when nothing waits any more."""
-    customer_id = str(collection.account.stripe_customer_id)
+    if collection.account.stripe_customer_id is None:  # deleted at Stripe, with all that waited
+        return ""
+    customer_id = collection.account.stripe_customer_id
     found = gateway.overage_invoice_find(
         customer_id=customer_id,
         since=collection.requested_at - timedelta(minutes=5),
@@ -136,8 +166,7 @@ def _invoice_of(collection: OverageCollection, least_minor: int) -> str:
     )
     if found is None:
         _note_invoices(collection)
-        last = OverageCharge.objects.filter(account=collection.account).order_by("-requested_at").first()
-        if last is None or overage_waiting_minor(last.subscription, last.period_start) < least_minor:
+        if _waiting_minor(collection) < least_minor:
             return ""
         try:
             found = gateway.overage_invoice_create(
@@ -148,7 +177,7 @@ def _invoice_of(collection: OverageCollection, least_minor: int) -> str:
             )
         except ProviderRefused:
             _note_invoices(collection)  # an invoice of the subscription's own took the items in the meantime
-            if overage_waiting_minor(last.subscription, last.period_start):
+            if _waiting_minor(collection):
                 raise
             return ""
     _note_invoices(
@@ -157,6 +186,14 @@ def _invoice_of(collection: OverageCollection, least_minor: int) -> str:
     OverageCollection.objects.filter(pk=collection.pk).update(stripe_invoice_id=found)
     collection.stripe_invoice_id = found
     return found
+
+
+def _waiting_minor(collection: OverageCollection) -> int:
+    """What its invoice would ask for. After an end that is whatever is on none yet."""
+    if not collection.subscription.is_live:
+        return overage_waiting_minor(collection.subscription, None)
+    last = OverageCharge.objects.filter(account=collection.account).order_by("-requested_at").first()
+    return overage_waiting_minor(last.subscription, last.period_start) if last is not None else 0
 
 
 def _note_invoices(collection: OverageCollection) -> None:

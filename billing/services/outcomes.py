@@ -11,10 +11,11 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from billing import metrics
 from billing.enums import ENDED, Access, ChangeKind, ChangeStatus, SubscriptionStatus
-from billing.errors import Refused
+from billing.errors import PaymentProviderUnavailable, Refused
 from billing.gateways.values import InvoiceState, SubscriptionState
 from billing.locks import (
     lock_account,
@@ -225,6 +226,21 @@ def change_fail(*, change_id: UUID, error: DomainError) -> PlanChange:
             request_id=change.request_id,
         )
     return change
+
+
+def change_not_made(change: PlanChange, error: PaymentProviderUnavailable) -> PaymentProviderUnavailable:
+    """Records that Stripe has certainly done nothing of it, which leaves the way free for another try; what to tell."""
+    known = {name: str(getattr(error, name, "")) for name in ("provider_code", "param")}
+    change_fail(change_id=change.pk, error=PaymentProviderUnavailable(details=known))
+    text = (
+        _("The payment service could not do this. Nothing was changed.")
+        if error.outcome_known
+        else _(
+            "The payment service does not answer. Nothing was changed and nothing charged; try again in a minute."
+        )
+    )
+    details = {"plan_change": str(change.pk), "status": ChangeStatus.FAILED.value}
+    return PaymentProviderUnavailable(text, details=details)
 
 
 @transaction.atomic

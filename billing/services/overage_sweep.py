@@ -11,7 +11,7 @@ from billing.enums import ChargeStatus
 from billing.errors import OverageChargeFailed, PaymentProviderUnavailable
 from billing.gateways.client import LONGEST_CALL_S
 from billing.models import OverageCharge, OverageCollection
-from billing.services.collecting import OPEN, overage_collect
+from billing.services.collecting import OPEN, overage_collect, overage_left_by_ends
 from billing.services.overage_charges import (
     charge_log,
     overage_charge_accept,
@@ -52,7 +52,9 @@ class OverageReport:
 
 
 def overage_charges_sweep(*, now: datetime, settle_after: timedelta = SETTLE_AFTER) -> OverageReport:
-    """Resolves open charges, records those that were charged and not recorded, finishes reversals and collections."""
+    """Resolves open charges, records those that were charged and not recorded, finishes reversals and collections, and
+    collects what an end has left waiting.
+    """
     report = OverageReport()
     for charge in _open_charges(now):
         try:
@@ -61,7 +63,9 @@ def overage_charges_sweep(*, now: datetime, settle_after: timedelta = SETTLE_AFT
             log.warning("overage_still_open", error_type=type(error).__name__, **charge_log(charge))
             report.still_open.append(str(charge.pk))
     waiting = OverageCollection.objects.filter(status__in=OPEN, requested_at__lt=now - LOOK_AFTER)
-    for collection in waiting.order_by(F("settled_at").asc(nulls_first=True))[:BATCH]:
+    known = list(waiting.order_by(F("settled_at").asc(nulls_first=True))[:BATCH])
+    left = [one for one in overage_left_by_ends(now=now) if one not in known]
+    for collection in known + left:
         try:
             done = overage_collect(collection_id=collection.pk).status not in OPEN
         except PaymentProviderUnavailable:

@@ -24,6 +24,7 @@ from billing.errors import (
     confirm_remedies,
 )
 from billing.gateways.client import LONGEST_CALL_S
+from billing.gateways.effects import effects_watched
 from billing.gateways.stripe import gateway
 from billing.gateways.values import InvoiceState
 from billing.locks import lock_account
@@ -140,11 +141,12 @@ def _with_key(
 def _run(payment: InvoicePayment) -> None:
     """Asks Stripe and records what it says. An outcome that is not known leaves the intent open."""
     try:
-        invoice = gateway.invoice_pay(
-            invoice_id=payment.stripe_invoice_id,
-            payment_method_id=payment.payment_method_id or None,
-            key=f"invoice_payment:{payment.pk}:pay",
-        )
+        with effects_watched() as effects:
+            invoice = gateway.invoice_pay(
+                invoice_id=payment.stripe_invoice_id,
+                payment_method_id=payment.payment_method_id or None,
+                key=f"invoice_payment:{payment.pk}:pay",
+            )
     except (PaymentFailed, PaymentActionRequired) as error:
         attempt_refused(
             account_id=payment.account_id,
@@ -156,20 +158,22 @@ def _run(payment: InvoicePayment) -> None:
         )
         _refused(payment.pk, error)
     except PaymentProviderUnavailable as error:
-        _look(payment, error)
+        _look(payment, error, has_no_effect=error.outcome_known or not effects.possible)
     else:
         _settle(payment.pk, invoice)
 
 
-def _look(payment: InvoicePayment, error: PaymentProviderUnavailable) -> None:
-    """What happened is asked of Stripe once, at once; when that is of no help either, the sweeper goes on asking."""
+def _look(payment: InvoicePayment, error: PaymentProviderUnavailable, *, has_no_effect: bool) -> None:
+    """What happened is asked of Stripe once, at once; when that is of no help either, the sweeper goes on asking, unless
+    this payment has certainly not been made.
+    """
     try:
         invoice = gateway.invoice_get(payment.stripe_invoice_id)
     except PaymentProviderUnavailable:
-        return
+        invoice = None
     if invoice is not None and invoice.status == "paid":
         _settle(payment.pk, invoice)
-    elif error.outcome_known:
+    elif has_no_effect:
         _refused(payment.pk, error)
 
 

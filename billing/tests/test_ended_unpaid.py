@@ -11,8 +11,8 @@ from accounts.notifications.messages import message_of
 from billing.errors import PaymentProviderUnavailable, ProviderRefused
 from billing.gateways.client import api
 from billing.gateways.stripe import gateway
-from billing.models import InvoicePayment, Subscription
-from billing.services import invoice_pay, overdue_apply, plan_changes_sweep
+from billing.models import InvoicePayment, OverageCollection, Subscription
+from billing.services import carry_out, invoice_pay, overage_charges_sweep, overdue_apply, plan_changes_sweep
 from billing.services.drift_mending import subscription_end
 from billing.services.reconcile import reconcile
 from billing.services.waiving import WAIVE, unpaid_waive
@@ -27,7 +27,7 @@ from billing.tests.overdue import (
     refresh,
     stripe_id,
 )
-from billing.tests.stores import spend, store
+from billing.tests.stores import spend, store, take_back
 from billing.tests.test_credits_page import reader
 from billing.tests.test_leaving import leave
 from billing.tests.test_pages import browser_of
@@ -296,6 +296,64 @@ def test_what_is_used_until_a_planned_end_is_on_the_last_invoice(travel):
     refresh(account)
     afterwards()
     assert charged(travel) == [9900, 112]
+
+
+@pytest.mark.parametrize("card", [GOOD, REFUSED], ids=["paid", "refused"])
+def test_what_was_used_before_an_end_elsewhere_is_asked_for_after_it(travel, card):
+    """Stripe's dashboard makes no last invoice of what waits."""
+    account = store("growth", credits_left=0)
+    spend(account, 8)
+    new_card(account, card)
+    ended_at_the_dashboard(travel, account, None)
+    for _ in range(3):
+        overage_charges_sweep(now=database_now() + timedelta(minutes=1))
+    afterwards()
+    (used,) = (one for one in invoices(travel.stand_in) if one["total"] == 8 * 14)
+    assert used["status"] == ("paid" if card == GOOD else "open")
+    assert charged(travel) == [9900, 112][: 2 if card == GOOD else 1]
+    assert OverageCollection.objects.count() == 1
+
+
+@pytest.mark.parametrize("known", ["accepted", "pending"])
+def test_what_is_used_while_the_end_is_under_way_is_asked_for_after_it(travel, monkeypatch, known):
+    """A charge that comes between the collecting and the end; at Stripe, whether we have heard so or not."""
+    account = store("growth", credits_left=0)
+    spend(account, 8)
+    collect = carry_out.overage_collect_before_end
+
+    def rival(subscription):
+        done = collect(subscription)
+        if known == "pending":
+            fault(travel.stand_in, path="/v1/invoiceitems", method="POST", effect="drop_after", times=4)
+            fault(travel.stand_in, path="/v1/invoiceitems", method="GET", effect="error_before", times=4)
+        assert spend(account, 4, key="late").is_pending == (known == "pending")
+        no_faults(travel.stand_in)
+        return done
+
+    monkeypatch.setattr(carry_out, "overage_collect_before_end", rival)
+    cancel(account, "now")
+    for _ in range(3):
+        overage_charges_sweep(now=database_now() + timedelta(minutes=1))
+    afterwards()
+    assert charged(travel) == [9900, 112, 56]
+    assert [one["status"] for one in invoices(travel.stand_in)] == ["paid"] * 3
+    assert OverageCollection.objects.filter(status="paid").count() == 2
+
+
+def test_an_end_that_left_nothing_waiting_asks_for_nothing(travel):
+    """What waited is on the last invoice, or taken back."""
+    planned, gone = store("growth", credits_left=0), store("growth", credits_left=0)
+    cancel(planned)
+    spend(planned, 8)
+    take_back(gone, spend(gone, 8))
+    ended_at_the_dashboard(travel, gone, None)
+    travel.to(subscription(planned).current_period_end + timedelta(seconds=1), sweep=False)
+    refresh(planned)
+    before = charged(travel)
+    for _ in range(3):
+        assert overage_charges_sweep(now=database_now() + timedelta(minutes=1)).still_open == []
+    assert charged(travel) == before
+    assert list(OverageCollection.objects.values_list("account", "status")) == [(planned.pk, "not_needed")]
 
 
 # What is told -------------------------------------------------------------------------------------------------------
