@@ -1,6 +1,8 @@
 """What Celery does for billing. The rules are in services."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import wraps
 from uuid import UUID
 
 import stripe
@@ -42,7 +44,7 @@ from billing.services.waiving import WAIVE, unpaid_waive
 from billing.services.withdrawals import RECEIPT
 from billing.webhooks import APPLY, mirrored_with
 from common import clock
-from common.locks import locked
+from common.locks import locked, locked_unless_taken
 from common.outbox import Hopeless, outbox_task, promise
 
 UNIQUE_VIOLATION = "23505"  # PostgreSQL's: somebody else inserted the same object first
@@ -125,7 +127,24 @@ def card_keep(*, stripe_subscription_id: str) -> None:
     subscription_card_keep(stripe_subscription_id=stripe_subscription_id)
 
 
+def one_at_a_time(run: Callable[[], None]) -> Callable[[], None]:
+    """While a run of the sweep goes on, because Stripe is slow or silent, its next turns are left out: they would ask the same
+    and keep other workers from mails and events.
+    """
+
+    @wraps(run)
+    def turn() -> None:
+        with locked_unless_taken(f"sweep:{run.__name__}") as is_free:
+            if is_free:
+                run()
+            else:
+                log.warning("sweep_still_running", sweep=run.__name__)
+
+    return turn
+
+
 @shared_task(name="billing.tasks.plan_changes_sweep")
+@one_at_a_time
 def sweep() -> None:
     """Beat: resolves what was left open."""
     report = plan_changes_sweep(now=clock.now())
@@ -134,6 +153,7 @@ def sweep() -> None:
 
 
 @shared_task(name="billing.tasks.payments_sweep")
+@one_at_a_time
 def payments_sweep() -> None:
     """Beat: finds out what became of payments that nobody heard of again."""
     if settled := invoice_payments_sweep(now=clock.now()):
@@ -141,6 +161,7 @@ def payments_sweep() -> None:
 
 
 @shared_task(name="billing.tasks.overdue_apply")
+@one_at_a_time
 def overdue() -> None:
     """Beat: does what the overdue rules say is due."""
     report = overdue_apply(now=clock.now())
@@ -157,6 +178,7 @@ def remind() -> None:
 
 
 @shared_task(name="billing.tasks.refunds_sweep")
+@one_at_a_time
 def sweep_refunds() -> None:
     """Beat: carries out what is owed and was left open."""
     for report in (refunds_sweep(now=clock.now()), withdrawals_sweep(now=clock.now())):
@@ -171,6 +193,7 @@ def withdrawal_receipt(*, withdrawal_id: str) -> None:
 
 
 @shared_task(name="billing.tasks.reconcile")
+@one_at_a_time
 def reconcile_all() -> None:
     """Beat: compares everything with Stripe and mends what may be mended."""
     report = reconcile(now=clock.now(), mend=True)
@@ -196,6 +219,7 @@ def overage_collect(*, collection_id: str) -> None:
 
 
 @shared_task(name="billing.tasks.overage_sweep")
+@one_at_a_time
 def overage_sweep() -> None:
     """Beat: resolves overage charges that were left open."""
     report = overage_charges_sweep(now=clock.now())
@@ -204,6 +228,7 @@ def overage_sweep() -> None:
 
 
 @shared_task(name="billing.tasks.plan_credits_sweep")
+@one_at_a_time
 def plan_credits_sweep() -> None:
     """Beat: gives the credits that a crash, or an event that never came, has left owing."""
     sweep_plan_credits(now=clock.now())

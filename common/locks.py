@@ -23,6 +23,20 @@ def try_lock_in_transaction(name: str) -> bool:
 
 
 @contextmanager
+def locked_unless_taken(name: str) -> Iterator[bool]:
+    """As `locked`, without waiting: whether the block has the lock."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [name])
+        (taken,) = cursor.fetchone()
+    try:
+        yield bool(taken)
+    finally:
+        if taken:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [name])
+
+
+@contextmanager
 def locked(name: str) -> Iterator[None]:
     """Wait for the lock and hold it for the block, outside of a transaction: for work that talks to other services.
 

@@ -19,6 +19,7 @@ from billing.rules.overdue import OWING
 from billing.selectors.overdue import access_at, overdue_rule
 from billing.services.converge import subscription_refresh
 from billing.services.overdue import overdue_tell
+from billing.services.patience import Patience
 from common import audit
 from common.clock import database_now
 
@@ -45,12 +46,20 @@ def overdue_apply(*, now: datetime) -> OverdueReport:
         for subscription in rows:
             if _grade(subscription.account_id, subscription.pk, now):
                 report.graded.append(str(subscription.pk))
-    for rows in _overdue():
-        for subscription in rows:
-            rule = overdue_rule(subscription, now=now)
-            if rule is not None and rule.ends:
-                _end(subscription, now, report)
+    due = [one for rows in _overdue() for one in rows if _ends(one, now)]
+    patience = Patience()
+    for subscription in patience.rows(due):
+        try:
+            _end(subscription, now, report)
+        except PaymentProviderUnavailable as error:
+            patience.heard(error)
+            report.still_open.append(str(subscription.pk))
     return report
+
+
+def _ends(subscription: Subscription, now: datetime) -> bool:
+    rule = overdue_rule(subscription, now=now)
+    return rule is not None and rule.ends
 
 
 def _overdue() -> Iterator[list[Subscription]]:
@@ -98,16 +107,11 @@ def _end(subscription: Subscription, now: datetime, report: OverdueReport) -> No
     ).exists():
         report.still_open.append(str(subscription.pk))
         return
-    try:
-        subscription_refresh(stripe_subscription_id=stripe_id)
-        subscription.refresh_from_db()
-        rule = overdue_rule(subscription, now=now)
-        if not subscription.is_live or rule is None or not rule.ends:
-            return
-        _end_at_provider(subscription, stripe_id)
-    except PaymentProviderUnavailable:
-        report.still_open.append(str(subscription.pk))
+    subscription_refresh(stripe_subscription_id=stripe_id)
+    subscription.refresh_from_db()
+    if not subscription.is_live or not _ends(subscription, now):
         return
+    _end_at_provider(subscription, stripe_id)
     audit.record(
         actor=None,
         account_id=subscription.account_id,

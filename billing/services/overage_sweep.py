@@ -20,6 +20,7 @@ from billing.services.overage_charges import (
     overage_item_find,
 )
 from billing.services.overage_reversals import overage_charge_reverse
+from billing.services.patience import Patience
 from billing.signals import overage_charge_resolved
 from quotas.errors import MeteringRefused, MeterUnavailable
 
@@ -55,20 +56,22 @@ def overage_charges_sweep(*, now: datetime, settle_after: timedelta = SETTLE_AFT
     """Resolves open charges, records those that were charged and not recorded, finishes reversals and collections, and
     collects what an end has left waiting.
     """
-    report = OverageReport()
-    for charge in _open_charges(now):
+    report, patience = OverageReport(), Patience()
+    for charge in patience.rows(_open_charges(now)):
         try:
             _resolve(charge, report, now, settle_after)
         except RESOLVED_LATER as error:
+            patience.heard(error)
             log.warning("overage_still_open", error_type=type(error).__name__, **charge_log(charge))
             report.still_open.append(str(charge.pk))
     waiting = OverageCollection.objects.filter(status__in=OPEN, requested_at__lt=now - LOOK_AFTER)
     known = list(waiting.order_by(F("settled_at").asc(nulls_first=True))[:BATCH])
     left = [one for one in overage_left_by_ends(now=now) if one not in known]
-    for collection in known + left:
+    for collection in patience.rows(known + left):
         try:
             done = overage_collect(collection_id=collection.pk).status not in OPEN
-        except PaymentProviderUnavailable:
+        except PaymentProviderUnavailable as error:
+            patience.heard(error)
             done = False
         (report.collected if done else report.still_open).append(str(collection.pk))
     return report

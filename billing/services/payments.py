@@ -34,6 +34,7 @@ from billing.services.card_choices import card_choice_open, card_choices_promptl
 from billing.services.converge import subscription_refresh
 from billing.services.customers import payment_method_use
 from billing.services.invoices import invoice_get
+from billing.services.patience import Patience
 from billing.services.recorded import attempt_refused, attempts_refresh
 from billing.services.waiving import invoice_is_waived, subscription_has_ended
 from common import audit
@@ -295,16 +296,18 @@ def invoice_payments_sweep(*, now: datetime, settle_after: timedelta = SETTLE_AF
     """
     settled = []
     waiting = InvoicePayment.objects.filter(status=PaymentStatus.PENDING, requested_at__lt=now - LOOK_AFTER)
-    for payment in waiting.order_by("requested_at")[:BATCH]:
+    patience = Patience()
+    for payment in patience.rows(waiting.order_by("requested_at")[:BATCH]):
         try:
             invoice = gateway.invoice_get(payment.stripe_invoice_id)
-        except PaymentProviderUnavailable:
+        except PaymentProviderUnavailable as error:
+            patience.heard(error)
             continue
         if invoice is not None and invoice.status == "paid":
             _settle(payment.pk, invoice)
         elif payment.requested_at < now - settle_after:
-            error = PaymentProviderUnavailable(details={"resolved": "not_paid_at_provider"})
-            _record(payment.pk, PaymentStatus.FAILED, error)
+            unpaid = PaymentProviderUnavailable(details={"resolved": "not_paid_at_provider"})
+            _record(payment.pk, PaymentStatus.FAILED, unpaid)
         else:
             continue
         settled.append(str(payment.pk))

@@ -15,6 +15,7 @@ from billing.gateways.stripe import gateway
 from billing.models import PlanChange, Subscription
 from billing.rules.changes import credits_granted
 from billing.selectors import terms_of
+from billing.services.patience import Patience
 from common.clock import database_now
 from quotas.enums import GrantSource
 from quotas.models import Grant
@@ -137,16 +138,23 @@ def plan_credits_sweep(*, now: datetime) -> int:
         )
         .select_related("plan_version__plan")
     )
-    given = 0
-    for subscription in due.order_by("-current_period_start").iterator(chunk_size=BATCH):
-        owing = [
-            request_id
-            for _source, units, request_id in _owed(subscription)
-            if units > 0 and not Grant.objects.filter(request_id=request_id).exists()
-        ]
-        if owing:
-            try:
-                given += plan_credits_ensure(account_id=subscription.account_id, now=now)
-            except PaymentProviderUnavailable:
-                log.warning("plan_credits_wait", account=subscription.account_id)
+    accounts = {
+        one.account_id
+        for one in due.order_by("-current_period_start").iterator(chunk_size=BATCH)
+        if _owes(one)
+    }
+    given, patience = 0, Patience()
+    for account_id in patience.rows(accounts):
+        try:
+            given += plan_credits_ensure(account_id=account_id, now=now)
+        except PaymentProviderUnavailable as error:
+            patience.heard(error)
+            log.warning("plan_credits_wait", account=account_id)
     return given
+
+
+def _owes(subscription: Subscription) -> bool:
+    return any(
+        units > 0 and not Grant.objects.filter(request_id=request_id).exists()
+        for _source, units, request_id in _owed(subscription)
+    )

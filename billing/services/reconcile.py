@@ -25,6 +25,9 @@ from common.clock import database_now
 
 log = structlog.get_logger(__name__)
 
+MOST_SILENCES = 3
+"""So many accounts in a row of which Stripe said nothing: the rest would hear nothing either."""
+
 
 @dataclass
 class ReconcileReport:
@@ -44,7 +47,7 @@ class ReconcileReport:
 def reconcile(*, now: datetime, account_id: int | None = None, mend: bool = False) -> ReconcileReport:
     """Compares one account or all; mends what can be mended when told to. Changes nothing otherwise.
 
-    Raises PaymentProviderUnavailable when Stripe cannot even be asked what runs there.
+    Raises PaymentProviderUnavailable when Stripe cannot even be asked what runs there, or falls silent on the way.
     """
     report = ReconcileReport()
     disputed = _disputes(now, account_id)
@@ -53,6 +56,7 @@ def reconcile(*, now: datetime, account_id: int | None = None, mend: bool = Fals
         accounts = accounts.filter(pk=account_id)
     else:
         report.found += _strangers()
+    silences = 0
     for account in accounts.iterator():
         report.accounts += 1
         try:
@@ -60,8 +64,12 @@ def reconcile(*, now: datetime, account_id: int | None = None, mend: bool = Fals
             report.found += found
             if mend:
                 report.mended += _mended(account, found, now)
-        except PaymentProviderUnavailable:
+            silences = 0
+        except PaymentProviderUnavailable as error:
             report.unanswered.append(account.pk)
+            silences += not error.outcome_known
+            if silences == MOST_SILENCES:
+                raise
     report.found += disputed
     if mend:
         report.mended += _disputes_mended(disputed, now, account_id)

@@ -21,6 +21,7 @@ from billing.gateways.values import CreditNoteState, InvoiceState
 from billing.locks import lock_account
 from billing.models import Refund
 from billing.services.invoices import invoice_get
+from billing.services.patience import Patience
 from common import audit
 from common.clock import database_now
 from common.errors import IdempotencyKeyReused, ValidationError
@@ -221,14 +222,15 @@ class RefundSweep:
 
 def refunds_sweep(*, now: datetime, ask_again_after: timedelta = ASK_AGAIN_AFTER) -> RefundSweep:
     """Resolves refunds whose request died or never heard from Stripe; those of a withdrawal follow with it."""
-    report = RefundSweep()
+    report, patience = RefundSweep(), Patience()
     waiting = Refund.objects.filter(
         status=RefundStatus.PENDING, withdrawal=None, last_tried_at__lt=now - LOOK_AFTER
     )
-    for refund in waiting.order_by("last_tried_at")[:BATCH]:
+    for refund in patience.rows(waiting.order_by("last_tried_at")[:BATCH]):
         try:
             settled = refund_resolve(refund, now=now, ask_again_after=ask_again_after)
-        except PaymentProviderUnavailable:
+        except PaymentProviderUnavailable as error:
+            patience.heard(error)
             settled = refund
         bucket = {RefundStatus.DONE.value: report.done, RefundStatus.FAILED.value: report.failed}
         bucket.get(settled.status, report.still_open).append(str(refund.pk))

@@ -4,8 +4,11 @@ Each is resolved by asking Stripe, never by guessing. What Stripe does not show 
 call can be under way any more.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import structlog
 from django.db.models import Q, QuerySet
@@ -20,6 +23,7 @@ from billing.services.awaiting import change_follow
 from billing.services.converge import subscription_refresh
 from billing.services.endings import plan_change_take_back
 from billing.services.outcomes import change_fail, change_log
+from billing.services.patience import Patience
 from billing.services.readings import Shown
 
 log = structlog.get_logger(__name__)
@@ -46,16 +50,32 @@ class SweepReport:
 
 def plan_changes_sweep(*, now: datetime, settle_after: timedelta = SETTLE_AFTER) -> SweepReport:
     """Resolves open intents and undos, and asks for subscriptions whose period is over. Call it as often as you like."""
-    report = SweepReport()
-    for change in _open_changes(now):
-        _resolve(change, report, now, settle_after)
-    for change in PlanChange.objects.filter(
+    report, patience = SweepReport(), Patience()
+    for change in patience.rows(_open_changes(now)):
+        with _kept_open(change.pk, report, patience):
+            _resolve(change, report, now, settle_after)
+    undos = PlanChange.objects.filter(
         status=ChangeStatus.SCHEDULED, undo_requested_at__lt=now - LOOK_AFTER
-    ).select_related("subscription")[:BATCH]:
-        _finish_undo(change, report)
-    for subscription in overdue_subscriptions(now)[:BATCH]:
-        _refresh(subscription, report)
+    ).select_related("subscription")
+    for change in patience.rows(undos[:BATCH]):
+        with _kept_open(change.pk, report, patience):
+            plan_change_take_back(change)
+            report.undone.append(str(change.pk))
+    for subscription in patience.rows(overdue_subscriptions(now)[:BATCH]):
+        with _kept_open(subscription.pk, report, patience):
+            subscription_refresh(stripe_subscription_id=str(subscription.stripe_subscription_id))
+            report.refreshed.append(str(subscription.pk))
     return report
+
+
+@contextmanager
+def _kept_open(row_id: UUID, report: SweepReport, patience: Patience) -> Iterator[None]:
+    """While Stripe does not answer the row stays as it is."""
+    try:
+        yield
+    except PaymentProviderUnavailable as error:
+        patience.heard(error)
+        report.still_open.append(str(row_id))
 
 
 def _open_changes(now: datetime) -> QuerySet[PlanChange]:
@@ -80,11 +100,7 @@ def overdue_subscriptions(now: datetime) -> QuerySet[Subscription]:
 
 
 def _resolve(change: PlanChange, report: SweepReport, now: datetime, settle_after: timedelta) -> None:
-    try:
-        done, reading = change_follow(change)
-    except PaymentProviderUnavailable:
-        report.still_open.append(str(change.pk))
-        return
+    done, reading = change_follow(change)
     if done.status == ChangeStatus.FAILED:
         report.failed.append(str(change.pk))
     elif done.status != ChangeStatus.PENDING:
@@ -122,21 +138,3 @@ def _give_up(change: PlanChange) -> None:
     )
     change_fail(change_id=change.pk, error=error)
     log.warning("plan_change_did_not_happen", **change_log(change))
-
-
-def _finish_undo(change: PlanChange, report: SweepReport) -> None:
-    try:
-        plan_change_take_back(change)
-    except PaymentProviderUnavailable:
-        report.still_open.append(str(change.pk))
-    else:
-        report.undone.append(str(change.pk))
-
-
-def _refresh(subscription: Subscription, report: SweepReport) -> None:
-    try:
-        subscription_refresh(stripe_subscription_id=str(subscription.stripe_subscription_id))
-    except PaymentProviderUnavailable:
-        report.still_open.append(str(subscription.pk))
-    else:
-        report.refreshed.append(str(subscription.pk))

@@ -29,6 +29,7 @@ from billing.rules.withdrawal import Spell, deadline, spread, unused_of_invoice
 from billing.selectors import audience_of, change_in_flight, live_subscription, scheduled_change
 from billing.services.converge import subscription_catch_up
 from billing.services.endings import plan_change_undo, subscription_cancel
+from billing.services.patience import Patience
 from billing.services.refunds import refund_resolve, refund_run, refundable
 from billing.services.waiving import unpaid_waive
 from common import audit, outbox
@@ -291,15 +292,16 @@ class WithdrawalSweep:
 
 def withdrawals_sweep(*, now: datetime) -> WithdrawalSweep:
     """Carries on what a crash or a silent Stripe left open. Call it as often as you like."""
-    report = WithdrawalSweep()
+    report, patience = WithdrawalSweep(), Patience()
     waiting = Withdrawal.objects.filter(
         completed_at__isnull=True, last_tried_at__lt=now - LOOK_AFTER
     ).select_related("account", "user")
-    for withdrawal in waiting.order_by("last_tried_at")[:BATCH]:
+    for withdrawal in patience.rows(waiting.order_by("last_tried_at")[:BATCH]):
         Withdrawal.objects.filter(pk=withdrawal.pk).update(last_tried_at=now)
         try:
             done = withdrawal_run(withdrawal, sweeping_at=now)
         except (PaymentProviderUnavailable, PlanChangeNotAllowed) as error:
+            patience.heard(error)
             log.warning("withdrawal_still_open", withdrawal=str(withdrawal.pk), code=error.code)
             done = withdrawal
         (report.completed if done.completed_at else report.still_open).append(str(withdrawal.pk))
