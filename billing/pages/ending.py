@@ -1,6 +1,7 @@
 """Ending a subscription: cancelling, taking that back, and withdrawing from the contract."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -36,6 +37,7 @@ from billing.services import (
     subscription_resume,
     withdrawal_make,
     withdrawal_offer,
+    withdrawal_until,
 )
 from billing.services.exceeding import stored_exceeding
 from billing.services.receipts import receipt_context
@@ -221,15 +223,44 @@ def withdraw(request: HttpRequest) -> HttpResponse:
     except WithdrawalNotAllowed as error:
         messages.warning(request, str(error.message))
         return redirect("account_billing")
-    context = {
+    except PaymentProviderUnavailable as error:
+        return _not_heard(request, account, error)
+    amounts = {
         "offer": offer,
         "paid": {"amount_minor": offer.paid_minor, "currency": offer.currency},
         "refund": {"amount_minor": offer.refund_minor, "currency": offer.currency},
-        "loss": loss_of(account, offer.subscription),
+    }
+    return _show_withdraw(request, account, offer.subscription, offer.deadline, amounts)
+
+
+def _not_heard(request: HttpRequest, account: Account, error: PaymentProviderUnavailable) -> HttpResponse:
+    """The page without the sums, and with the button: nobody misses the last day because Stripe is away."""
+    subscription = live_subscription(account.pk)
+    until = withdrawal_until(subscription, account=account, now=clock.now())
+    if subscription is None or until is None:
+        raise error
+    unheard = {"unheard": error.message if request.method == "POST" else ""}
+    return _show_withdraw(request, account, subscription, until, unheard, status=error.status)
+
+
+def _show_withdraw(
+    request: HttpRequest,
+    account: Account,
+    subscription: Subscription,
+    until: datetime,
+    more: dict[str, Any],
+    *,
+    status: int = 200,
+) -> HttpResponse:
+    context = {
+        "contract": subscription,
+        "deadline": until,
+        "loss": loss_of(account, subscription),
         "form_key": new_key(),
         "crumbs": [(_("Billing"), reverse("account_billing")), (_("Withdrawal"), "")],
+        **more,
     }
-    return render(request, "pages/withdraw.html", context)
+    return render(request, "pages/withdraw.html", context, status=status)
 
 
 @require_safe

@@ -25,13 +25,14 @@ from billing.gateways.stripe import gateway
 from billing.gateways.values import InvoiceState
 from billing.locks import lock_account, lock_live_subscription
 from billing.models import Refund, Subscription, Withdrawal
-from billing.rules.withdrawal import Spell, deadline, spread, unused_of_invoice
+from billing.rules.withdrawal import Spell, spread, unused_of_invoice
 from billing.selectors import audience_of, change_in_flight, live_subscription, scheduled_change
 from billing.services.converge import subscription_catch_up
 from billing.services.endings import plan_change_undo, subscription_cancel
 from billing.services.patience import Patience
 from billing.services.refunds import refund_resolve, refund_run, refundable
 from billing.services.waiving import unpaid_waive
+from billing.services.withdrawal_period import withdrawal_end, withdrawal_unheard
 from common import audit, outbox
 from common.clock import database_now
 from quotas.serialize import instant
@@ -70,7 +71,7 @@ def withdrawal_offer(*, account: Account, now: datetime) -> WithdrawalOffer:
     return WithdrawalOffer(
         subscription=subscription,
         at=now,
-        deadline=deadline(subscription.started_at),
+        deadline=withdrawal_end(subscription, now=now),
         paid_minor=sum(room),
         refund_minor=sum(parts),
         currency=subscription.price.currency,
@@ -86,7 +87,7 @@ def withdrawal_until(
         _check(account, subscription, now)
     except WithdrawalNotAllowed:
         return None
-    return deadline(subscription.started_at) if subscription else None
+    return withdrawal_end(subscription, now=now) if subscription else None
 
 
 def _check(account: Account, subscription: Subscription | None, now: datetime) -> None:
@@ -97,7 +98,7 @@ def _check(account: Account, subscription: Subscription | None, now: datetime) -
         )
     if subscription is None or subscription.stripe_subscription_id is None:
         raise _nothing(account)
-    end = deadline(subscription.started_at)
+    end = withdrawal_end(subscription, now=now)
     if now >= end:
         raise WithdrawalNotAllowed(
             _("The 14 days to withdraw are over. You can still cancel the subscription."),
@@ -140,13 +141,24 @@ def withdrawal_make(*, account: Account, user: User | None, request_id: str, now
     """Withdraws: declared at once, then carried out. What Stripe does not answer in time is carried out later.
 
     Raises WithdrawalNotAllowed, after which nothing has changed. Asked for again while the first is being carried
-    out, it is the same one.
+    out, it is the same one. PaymentProviderUnavailable where it cannot be declared, because Stripe does not say what was
+    paid: it is on record then that it was asked for, and nothing else is changed.
     """
     open_one = Withdrawal.objects.filter(account=account, completed_at__isnull=True).first()
     if open_one is None:
-        offer = withdrawal_offer(account=account, now=now)
+        offer = _heard_offer(account, user, now)
         open_one = _open(account, user, request_id, offer)
     return _carry_on(open_one)
+
+
+def _heard_offer(account: Account, user: User | None, now: datetime) -> WithdrawalOffer:
+    try:
+        return withdrawal_offer(account=account, now=now)
+    except PaymentProviderUnavailable as error:
+        subscription = live_subscription(account.pk)
+        if subscription is None or withdrawal_until(subscription, account=account, now=now) is None:
+            raise
+        raise withdrawal_unheard(subscription, user=user, now=now) from error
 
 
 @transaction.atomic

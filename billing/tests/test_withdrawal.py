@@ -27,6 +27,7 @@ from billing.tests.helpers import (
     state,
     subscription,
 )
+from billing.tests.test_pages import browser_of, form_of
 from billing.tests.test_races import at_once
 from common import outbox
 from common.clock import database_now
@@ -34,6 +35,7 @@ from common.models import AuditEntry
 
 pytestmark = pytest.mark.req("BI-8")
 
+PAGE = "/account/billing/withdraw/"
 START = datetime(2026, 11, 1, tzinfo=UTC)
 
 
@@ -312,12 +314,69 @@ def test_a_silent_stripe_leaves_it_declared_and_it_is_finished_later(catalog, ef
     assert len(state(catalog)["credit_notes"]) == 1
 
 
+def unheard(account, stand_in):
+    """Asked for while Stripe does not say what was paid."""
+    before = everything(account, stand_in)
+    fault(stand_in, path="/v1/invoices", method="GET", effect="error_before", times=4)
+    with pytest.raises(PaymentProviderUnavailable) as raised:
+        withdraw(account)
+    no_faults(stand_in)
+    assert everything(account, stand_in) == before
+    assert not Withdrawal.objects.exists()
+    return raised.value
+
+
 def test_nothing_is_declared_when_the_amounts_cannot_be_read(catalog):
+    """Nothing is half done; pressed again it is one withdrawal and one refund."""
     account = person()
     ask(account, "premium")
-    fault(catalog, path="/v1/invoices", method="GET", effect="error_before", times=4)
-    with pytest.raises(PaymentProviderUnavailable):
-        withdraw(account)
+    for _ in range(2):
+        assert "Confirm again in a minute" in str(unheard(account, catalog).message)
+    done = withdraw(account)
+    assert done.completed_at is not None
+    assert given_back(catalog) == done.refund_minor > 0
+    assert len(state(catalog)["credit_notes"]) == len(state(catalog)["refunds"]) == 1
+    assert Withdrawal.objects.count() == 1
+
+
+def test_who_asked_in_time_and_was_not_heard_may_ask_again_for_some_days(travel):
+    account = person()
+    ask(account, "basic")
+    end = deadline(subscription(account).started_at)
+    travel.to(end - timedelta(minutes=1))
+    unheard(account, travel.stand_in)
+    travel.to(end + timedelta(days=2))
+    unheard(account, travel.stand_in)  # which gives no more days
+    assert withdrawal_offer(account=account, now=database_now()).deadline > database_now()
+    travel.to(end + timedelta(days=3, minutes=1))
+    assert refused(account, travel.stand_in) == "too_late"
+    assert Withdrawal.objects.count() == 0
+
+
+def test_who_asks_too_late_is_told_so_though_stripe_is_silent(travel):
+    account = person()
+    ask(account, "basic")
+    travel.to(deadline(subscription(account).started_at))
+    fault(travel.stand_in, path="/v1/invoices", method="GET", effect="error_before", times=4)
+    assert refused(account, travel.stand_in) == "too_late"
+
+
+def test_the_page_keeps_its_button_while_stripe_is_silent(catalog):
+    account = person()
+    ask(account, "basic")
+    client = browser_of(account)
+    fault(catalog, path="/v1/invoices", method="GET", effect="error_before", times=8)
+    seen = client.get(PAGE)
+    assert seen.status_code == 503
+    text = seen.content.decode()
+    assert "we cannot show the sums" in text
+    pressed = client.post(PAGE, form_of(text, PAGE))
     no_faults(catalog)
-    assert not Withdrawal.objects.exists()
-    assert subscription(account).plan.code == "premium"
+    assert pressed.status_code == 503
+    text = pressed.content.decode()
+    assert "you have not withdrawn yet" in text
+    assert (
+        "You have withdrawn from Basic"
+        in client.post(PAGE, form_of(text, PAGE), follow=True).content.decode()
+    )
+    assert given_back(catalog) == Withdrawal.objects.get().refund_minor == 500
