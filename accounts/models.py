@@ -77,7 +77,8 @@ class User(AbstractBaseUser, PermissionsMixin):
         constraints: ClassVar = [models.UniqueConstraint(Lower("email"), name="user_email_once")]
 
     def __str__(self) -> str:
-        return self.email
+        """Names nobody: pages of the administration write it for everybody who may see the row that points here."""
+        return f"user {self.pk}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.email = self.email.strip().lower()
@@ -130,7 +131,8 @@ class Account(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.name
+        """Names nobody, as a user's does."""
+        return f"account {self.pk}"
 
     @property
     def email(self) -> str:

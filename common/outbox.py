@@ -30,6 +30,7 @@ from psycopg.types.json import Jsonb
 
 from common import broker, clock
 from common.database import DatabaseClock
+from common.discreet import error_text
 from common.metrics import outbox_runs_total
 from common.models import OutboxMessage
 from common.request_id import bound_request_id, current_request_id, request_id_from
@@ -248,7 +249,7 @@ def _done(message: OutboxMessage, now: datetime) -> None:
 def _failed(message: OutboxMessage, error: Exception, now: datetime) -> Outcome:
     parked = message.attempts >= MAX_ATTEMPTS or isinstance(error, Hopeless)
     OutboxMessage.objects.filter(pk=message.pk, done_at=None).update(
-        last_error=f"{type(error).__name__}: {error}"[:500],
+        last_error=error_text(error)[:500],
         parked_at=now if parked else None,
         due_at=now + backoff(message.attempts),
         locked_until=None,

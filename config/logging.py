@@ -5,6 +5,8 @@ from typing import Any
 
 import structlog
 
+from common.discreet import discreet
+
 SHARED_PROCESSORS: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -19,6 +21,14 @@ def add_request_id(_logger: Any, _method: str, event: dict[str, Any]) -> dict[st
     request = getattr(event.get("_record"), "request", None)
     if request_id := getattr(request, "request_id", ""):
         event.setdefault("request_id", request_id)
+    return event
+
+
+def discreet_exceptions(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """What exceptions say, without the values and addresses that databases and mail servers quote."""
+    for one in event.get("exception") or ():
+        if isinstance(one, dict):
+            one["exc_value"] = discreet(one["exc_value"])
     return event
 
 
@@ -42,7 +52,9 @@ def build_logging(*, debug: bool, fmt: str, level: str) -> dict[str, Any]:
     )
     # Frames' local variables are left out: they may hold passwords, keys and personal data.
     transform = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-    exceptions = [] if fmt == "console" else [structlog.processors.ExceptionRenderer(transform)]
+    exceptions = (
+        [] if fmt == "console" else [structlog.processors.ExceptionRenderer(transform), discreet_exceptions]
+    )
     return {
         "version": 1,
         "disable_existing_loggers": False,

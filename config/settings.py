@@ -6,6 +6,7 @@ checks in config/checks.py, not silently corrected here.
 
 import logging
 from datetime import timedelta
+from operator import attrgetter
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -155,6 +156,7 @@ LOGIN_REDIRECT_URL = "/account/"  # for who has an account: accounts.access.star
 LOGOUT_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_USER_DISPLAY = attrgetter("email")
 ACCOUNT_FORMS = {
     "login": "accounts.forms.LoginForm",
     "signup": "accounts.forms.SignupForm",

@@ -1,6 +1,6 @@
 """What is shown to staff and changed by nobody here."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
@@ -17,11 +17,23 @@ class ReadOnly(admin.ModelAdmin):
     """Lists and pages without add, change, delete or bulk actions, also for superusers: services change things.
 
     A list that takes long to sort or search is ended: a large table must not keep the database from customers.
+    `of_people`: fields that name somebody, shown to those who may see people.
     """
+
+    of_people: ClassVar[tuple[str, ...]] = ()
 
     actions = None
     list_per_page = 50
     show_full_result_count = False  # counting a large table takes seconds
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        return [name for name in super().get_list_display(request) if name not in self._hidden(request)]
+
+    def get_exclude(self, request: HttpRequest, obj: models.Model | None = None) -> tuple[str, ...]:
+        return (*(super().get_exclude(request, obj) or ()), *self._hidden(request))
+
+    def _hidden(self, request: HttpRequest) -> tuple[str, ...]:
+        return () if request.user.has_perm("accounts.view_user") else self.of_people
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
         return False

@@ -8,7 +8,8 @@ from enterprise.models import Contract, Credential
 
 @admin.register(Contract)
 class ContractAdmin(ReadOnly):
-    list_display = ("title", "account_id", "collection", "period_months", "starts_at", "ends_at")
+    of_people = ("title",)
+    list_display = ("public_id", "title", "account_id", "collection", "period_months", "starts_at", "ends_at")
     search_fields = ("=public_id", "=account_id")
     search_help_text = "A contract's id, or an account's number"
     ordering = ("-starts_at",)

@@ -5,9 +5,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from accounts.admin.story import Finder, Found, Panel, Table, register
+from django.urls import reverse
+
+from accounts.admin.people import UUID_TEXT
+from accounts.admin.story import Finder, Found, Link, Panel, Table, register
 from accounts.models import Account
-from enterprise.models import Credential
+from enterprise.models import Contract, Credential
 from enterprise.selectors.contracts import contract_at, period_at, terms_at, terms_of
 
 KEY = re.compile(r"(plr_(?:test|live)_[0-9A-Za-z]{1,20})(?:_[0-9A-Za-z]*)?", re.ASCII)
@@ -22,14 +25,22 @@ def by_key(text: str) -> Iterable[Found]:
     return (Found(row.account_id, f"API key {row.prefix}") for row in rows)
 
 
+def by_contract(text: str) -> Iterable[Found]:
+    if UUID_TEXT.fullmatch(text):
+        rows = Contract.objects.filter(public_id=text)
+        yield from (Found(row.account_id, f"contract {row.public_id}") for row in rows)
+
+
 def contract_panel(account: Account, now: datetime) -> Table | None:
     contract = contract_at(account.pk, now)
     if contract is None:
         return None
     start, end = period_at(contract, now)
     rows: list[tuple[Any, Any]] = [
-        ("Contract", contract.title),
-        ("Id", contract.public_id),
+        (
+            "Contract",
+            Link(str(contract.public_id), reverse("admin:enterprise_contract_change", args=[contract.pk])),
+        ),
         (
             "Runs",
             f"{contract.starts_at:%Y-%m-%d} – {f'{contract.ends_at:%Y-%m-%d}' if contract.ends_at else 'further notice'}",
@@ -63,6 +74,7 @@ def _state(key: Credential, now: datetime) -> str:
 
 register(
     Finder("key", "enterprise.view_credential", by_key),
+    Finder("contract", "enterprise.view_contract", by_contract),
     Panel("contract", "Contract", "enterprise.view_contract", contract_panel, order=15),
     Panel("keys", "API keys", "enterprise.view_credential", keys_panel, order=70),
 )

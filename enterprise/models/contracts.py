@@ -44,7 +44,7 @@ class Contract(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.title
+        return f"contract {self.public_id}"
 
 
 class ContractTerms(models.Model):

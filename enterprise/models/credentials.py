@@ -55,7 +55,7 @@ class Credential(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.prefix})"
+        return self.prefix
 
     @property
     def caller(self) -> str:

@@ -44,7 +44,7 @@ class Invitation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.email
+        return f"invitation {self.pk}"
 
 
 class Closing(models.Model):

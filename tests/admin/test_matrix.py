@@ -11,6 +11,7 @@ import pytest
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.utils import flatten_fieldsets
+from django.db import models
 from django.test import RequestFactory
 
 from accounts.admin import boards, story
@@ -21,7 +22,8 @@ from tests.personal_data import PERSONAL
 pytestmark = [pytest.mark.req("OP-1"), pytest.mark.django_db]
 
 # Who belongs to the people and is shown as such; beside what a column's name tells (tests.personal_data).
-NAMES = {"accounts.Account.name", "accounts.Contract.title", "accounts.Notification.context"}
+NAMES = {"accounts.Account.name", "enterprise.Contract.title", "accounts.Notification.context"}
+MARK = "Lovelace"
 SECRET = re.compile(r"(.*_)?(password|secret|hash|token|payload|private|otp|signature)(_.*)?$")
 CARDS = re.compile(r"(.*_)?(last4|brand|exp_year|exp_month)$")
 SEES_PEOPLE = {role for role, rights in ROLES.items() if "accounts.view_user" in rights}
@@ -63,6 +65,41 @@ def class_of(label: str, name: str) -> str:
     if PERSONAL.fullmatch(name) or f"{label}.{name}" in NAMES:
         return "person"
     return "plain"
+
+
+def texts_of(model: type[models.Model]) -> Iterator[str]:
+    """What pages write of such a row where another one points to it, with a mark in every text that it has."""
+    row = model(
+        **{
+            field.name: MARK
+            for field in model._meta.concrete_fields
+            if isinstance(field, models.CharField | models.TextField) and not field.choices
+        }
+    )
+    yield str(row)
+
+
+def test_a_row_that_points_to_somebody_names_nobody(staff):
+    """A field that is plain by its name is shown by the words of what it points to."""
+    pointed_to = {
+        model._meta.get_field(name).related_model
+        for model, name in ((apps.get_model(label), name) for label, name in fields_shown(staff["operator"]))
+        if name in {field.name for field in model._meta.get_fields()}
+        and model._meta.get_field(name).is_relation
+    }
+    people = {apps.get_model("accounts", "Account"), User}
+    assert people <= pointed_to
+    for model in people | {
+        apps.get_model("enterprise", "Contract"),
+        apps.get_model("enterprise", "Invitation"),
+    }:
+        assert not [text for text in texts_of(model) if MARK in text], model
+
+
+def test_every_name_is_that_of_a_field():
+    for name in NAMES:
+        label, field = name.rsplit(".", 1)
+        apps.get_model(label)._meta.get_field(field)
 
 
 def test_there_is_something_to_see(staff):

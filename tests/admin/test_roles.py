@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
@@ -15,9 +16,9 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from accounts.admin import story
 from accounts.admin.roles import ROLES, roles_install
 from accounts.models import Account, AccountKind, Notification, User
-from billing.models import PaymentAttempt
+from billing.models import PaymentAttempt, PlanChange
 from common import audit, clock
-from enterprise.models import Credential
+from enterprise.models import Contract, Credential
 from quotas.models import RefusedCall
 from quotas.services import wallet_grant
 
@@ -239,6 +240,37 @@ def test_fields(staff, account, role):
     page = answer.content.decode()
     for text, roles in FIELDS.items():
         assert (text in page) is (role in roles or role == "superuser"), text
+
+
+@pytest.mark.parametrize("role", ["operator"])
+def test_no_page_of_a_row_names_anybody_to_who_may_not_see_people(staff, account, role):
+    """Lists, pages and histories of whatever there is a row of, also where the row only points to the person."""
+    now, ada = clock.now(), account.personal_owner
+    PlanChange.objects.create(
+        account=account,
+        user=ada,
+        kind="start",
+        status="failed",
+        error_code="declined",
+        settled_at=now,
+        requested_at=now,
+        proration_at=now,
+    )
+    Contract.objects.create(
+        account=account, title="Lovelace 2027", currency="usd", starts_at=now, created_at=now
+    )
+    client, opened = client_of(staff[role]), set()
+    for model in admin.site._registry:
+        meta, row = model._meta, model._default_manager.first()
+        base = f"/admin/{meta.app_label}/{meta.model_name}/"
+        for path in (base, *([f"{base}{row.pk}/change/", f"{base}{row.pk}/history/"] if row else [])):
+            answer = client.get(path)
+            if answer.status_code != 200:
+                assert answer.status_code == 403, path
+                continue
+            opened.add(meta.label)
+            assert not re.search("lovelace|ada@", answer.content.decode(), re.IGNORECASE), path
+    assert {"billing.PlanChange", "enterprise.Contract", "quotas.Grant", "quotas.LedgerEntry"} <= opened
 
 
 @pytest.mark.parametrize("role", ROLES)

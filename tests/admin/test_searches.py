@@ -33,6 +33,7 @@ QUOTED = {
     "card": ["4242"],
     "key": ["plr_test_abc"],
     "invoice": ["ABCD-0001"],
+    "contract": ["0b5a9a6e-6a5a-4d3c-8f0e-1f4b8f8d2a11"],
 }
 SMALL = {
     "billing_unpaidinvoice",  # what is owed at this moment
