@@ -86,6 +86,17 @@ def price_text(price_minor: Decimal, currency: str) -> str:
     return money_text(0, currency, short=True).replace("0", figure, 1)
 
 
+def mean_text(total: int, parts: int) -> str:
+    """The mean: whole from ten on, below with one decimal, so that little is not told as nothing."""
+    if total >= 10 * parts:
+        return number_text(round(total / parts))
+    tenths = round(total * 10 / parts)
+    point = "," if is_french() else "."
+    if total and not tenths:
+        return f"<{NBSP}0{point}1"
+    return f"{tenths // 10}{point}{tenths % 10}" if tenths % 10 else number_text(tenths // 10)
+
+
 def percent_text(part: int, whole: int) -> str:
     """The share in whole per cent, rounded down so that 100 % is only said of a full one."""
     share = 100 if whole <= 0 else part * 100 // whole
@@ -156,6 +167,12 @@ def moment_texts(ats: Iterable[datetime], *, now: datetime) -> list[str]:
         pattern = near.get((day - today).days, other)
         texts.append(pattern % {"date": days[day], "time": times[hour]})
     return texts
+
+
+def instant_text(at: datetime) -> str:
+    """3 December 2026 at 00:00 (CET): true whenever it is read, as what is sent and kept has to be."""
+    when = _("%(date)s at %(time)s") % {"date": date_text(at), "time": time_text(at)}
+    return f"{when} ({timezone.localtime(at).tzname()})"
 
 
 def utc_text(at: datetime, *, now: datetime) -> str:

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from accounts.notifications import Action, Message, message
 from accounts.notifications.messages import Context
 from common import clock
-from common.formats import is_french, moment_text, number_text
+from common.formats import instant_text, is_french, number_text
 from quotas.enums import Window
 
 FULL = 100
@@ -58,7 +58,10 @@ def _what_follows(context: Context, *, full: bool) -> str:
         return _("What goes beyond the limit is charged as agreed.")
     if context["window"] == Window.CAPACITY:
         return _("Deleting one makes room.") if full else _("At the limit, deleting one makes room.")
-    reset = moment_text(datetime.fromisoformat(context["reset_at"]), now=clock.now())
+    reset_at = datetime.fromisoformat(context["reset_at"])
+    reset = {"moment": instant_text(reset_at)}
+    if reset_at <= clock.now():
+        return _("It has started again since: %(moment)s.") % reset
     if full:
-        return _("Further calls are refused until it starts again: %(moment)s.") % {"moment": reset}
-    return _("It starts again: %(moment)s.") % {"moment": reset}
+        return _("Further calls are refused until it starts again: %(moment)s.") % reset
+    return _("It starts again: %(moment)s.") % reset

@@ -5,8 +5,10 @@ accounts, the next one each time: a set in Redis can be lost, and then they are 
 known by its cause, in the database, so looking twice tells once. Why so: docs/adr/0031.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 import structlog
@@ -83,6 +85,11 @@ class Passed:
     source: str
 
     @property
+    def whose(self) -> tuple[int, int]:
+        """Of which counter, and who is told."""
+        return self.bucket_id, self.user_id
+
+    @property
     def cause(self) -> str:
         return f"quota:{self.bucket_id}:{self.threshold}"
 
@@ -131,7 +138,7 @@ def _tell_all(sql: str, whose: dict[str, Any], now: datetime, limit: int) -> int
     told = 0
     while True:
         found = _passed(sql, whose | known)
-        told += sum(_tell(one, now) for one in found)
+        told += sum(_tell(list(one), now) for _, one in groupby(found, key=lambda passed: passed.whose))
         if len(found) < limit:
             return told
 
@@ -143,14 +150,24 @@ def _passed(sql: str, parameters: dict[str, Any]) -> list[Passed]:
 
 
 @transaction.atomic
-def _tell(passed: Passed, now: datetime) -> int:
-    told = notify(
-        kind=passed.kind,
-        template="quota_threshold",
-        cause=passed.cause,
-        context=passed.context(),
-        account=Account(pk=passed.account_id),
-        users=[User.objects.get(pk=passed.user_id)],
-        now=now,
-    )
-    return len(told)
+def _tell(passed: Sequence[Passed], now: datetime) -> int:
+    """Tell one person of what one counter has passed, the lowest first; how many were told.
+
+    Several thresholds may be found passed in one look. They are told a moment apart, so that the inbox has them in
+    their order, the highest on top; and together, so that two who look at once cannot mix theirs.
+    """
+    user = User.objects.get(pk=passed[0].user_id)
+    told = 0
+    for one in sorted(passed, key=lambda passed: passed.threshold):
+        told += len(
+            notify(
+                kind=one.kind,
+                template="quota_threshold",
+                cause=one.cause,
+                context=one.context(),
+                account=Account(pk=one.account_id),
+                users=[user],
+                now=now + timedelta(microseconds=one.threshold),
+            )
+        )
+    return told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from django.urls import resolve
 from accounts.models import Notification, User
 from accounts.notifications.mail import mail_of
 from accounts.notifications.messages import templates
+from common import clock
 
 PLAN = {"en": "Premium", "fr": "Premium", "interval": "month"}
 BASIC = {"en": "Basic", "fr": "Basique", "interval": "month"}
@@ -156,3 +158,23 @@ def test_every_mail_reads_right(template: str):
             for address in re.findall(r'href="http://[^/"]+(/[^"]*)"', html):
                 resolve(RequestFactory().get(address).path_info)
         assert not STRAIGHT_QUOTE.search(french.subject + str(french.body))
+
+
+@pytest.mark.django_db
+@pytest.mark.req("NO-1", "NO-3")
+def test_what_is_said_of_a_limit_is_true_whenever_it_is_read():
+    """A mail is read the day after, and the inbox keeps what was told: so no "tomorrow", and no reset to come still."""
+    at = clock.now()
+    for template, context in (
+        ("quota_threshold", LIMIT | {"reset_at": (at + timedelta(hours=20)).isoformat()}),
+        ("quota_threshold", LIMIT | {"used": 1000, "reset_at": (at + timedelta(hours=4)).isoformat()}),
+        ("limit_raised", RAISED | {"until": (at + timedelta(days=1)).isoformat()}),
+    ):
+        for language in ("en", "fr"):
+            body = str(mail(template, context, language).body)
+            assert re.search(r"\b20\d\d\b.*\(CES?T\)", body), body
+            assert not re.search("today|tomorrow|aujourd’hui|demain", body), body
+    past = LIMIT | {"used": 1000, "reset_at": (at - timedelta(days=1)).isoformat()}
+    body = str(mail("quota_threshold", past, "en").body)
+    assert "It has started again since" in body
+    assert "are refused" not in body

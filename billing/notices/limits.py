@@ -7,8 +7,7 @@ from django.utils.translation import gettext as _
 
 from accounts.notifications import Action, Message, message
 from accounts.notifications.messages import Context
-from common import clock
-from common.formats import is_french, moment_text, number_text
+from common.formats import instant_text, is_french, number_text
 
 
 @message("limit_raised")
@@ -17,7 +16,7 @@ def limit_raised(context: Context) -> Message:
     words = {
         "metric": context["metric_fr"] if is_french() else context["metric_en"],
         "limit": number_text(context["limit"]),
-        "moment": moment_text(datetime.fromisoformat(context["until"]), now=clock.now()),
+        "moment": instant_text(datetime.fromisoformat(context["until"])),
         "reason": context["reason"],
     }
     return Message(

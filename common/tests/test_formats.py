@@ -188,3 +188,28 @@ def test_days_and_months_of_an_axis(day, english, french):
         with translation.override(language):
             shown = (formats.short_day_text(day), formats.month_text(day, short=True))
             assert tuple(map(_shown, shown)) == texts
+
+
+@pytest.mark.parametrize(
+    ("total", "parts", "english", "french"),
+    [
+        (0, 30, "0", "0"),
+        (1, 30, "<~0.1", "<~0,1"),
+        (5, 30, "0.2", "0,2"),
+        (30, 30, "1", "1"),
+        (299, 30, "10", "10"),
+        (444, 30, "15", "15"),
+    ],
+)
+def test_a_mean_of_little_is_not_nothing(total: int, parts: int, english: str, french: str):
+    with translation.override("en"):
+        assert _shown(formats.mean_text(total, parts)) == english
+    with translation.override("fr"):
+        assert _shown(formats.mean_text(total, parts)) == french
+
+
+def test_an_instant_is_whole_whenever_it_is_read():
+    with timezone.override("Europe/Paris"), translation.override("en"):
+        assert _shown(formats.instant_text(NOW)) == "21~November~2026 at 14:05 (CET)"
+    with timezone.override("Europe/Paris"), translation.override("fr"):
+        assert _shown(formats.instant_text(NOW)) == "le 21~novembre~2026 à 14~h~05 (CET)"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
 from django.core import mail
 from django.db import connection
 
+from accounts.inbox import inbox
 from accounts.models import Membership, Notification, Role, User
 from accounts.notifications.messages import message_of
 from accounts.tests.factories import account_of as own_account
@@ -71,6 +73,22 @@ def test_each_threshold_once_as_it_is_passed(person):
     use(person)
     touched.add([own_account(person).pk])
     assert look() == [80, 95, 100]
+
+
+def test_several_passed_in_one_look_are_told_in_their_order(person):
+    """Whatever ids they get, the mails and the inbox have them ascending, the newest the highest."""
+    person.usage_thresholds = [95, 20, 60]
+    person.save()
+    use(person, 100)
+    thresholds_notify(now=clock.database_now())
+    assert [one.context["threshold"] for one in inbox(person)] == [100, 95, 60, 20]
+    assert [outbox.run_due(now=clock.now()), len(mail.outbox)] == [4, 4]
+    assert [found for one in mail.outbox for found in re.findall(r"\d+(?=%)|reached", one.subject)] == [
+        "20",
+        "60",
+        "95",
+        "reached",
+    ]
 
 
 def test_sixty_four_at_once_over_all_three(person):
