@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from time import perf_counter
 
-from django.http import HttpRequest, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponseNotAllowed, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.middleware.common import CommonMiddleware
 from django.utils.cache import patch_vary_headers
@@ -18,6 +18,7 @@ from common.request_id import HEADER, bound_request_id, request_id_from
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 FIRST_ERROR_STATUS = 400
+SAFE = ("GET", "HEAD")
 SECRET_IN_PATH = re.compile(r"(/(?:key|confirm-email|webhook|invitation)/)[^/]+")
 
 
@@ -105,7 +106,11 @@ class JsonErrorsMiddleware:
 
 
 class PageErrorsMiddleware:
-    """A DomainError that a page's view raises is shown as a page, and so is that a method is not for an address."""
+    """A DomainError that a page's view raises is shown as a page, and so is that a method is not for an address.
+
+    An address that takes only what a form sends is opened all the same: by the way back from the sign-in, by the
+    language switch on the form's answer, by the address bar. That leads to the page the form stands on.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -113,6 +118,8 @@ class PageErrorsMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
         if isinstance(response, HttpResponseNotAllowed) and not is_api_path(request.path_info):
+            if response["Allow"] == "POST" and request.method in SAFE and not answers_json(request):
+                return HttpResponseRedirect(pages.page_above(request.path_info))
             page = pages.render_error(request, MethodNotAllowed())
             page["Allow"] = response["Allow"]
             return page

@@ -3,8 +3,10 @@
 import sys
 
 import structlog
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import select_template
+from django.urls import is_valid_path
 from django.utils.html import format_html
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
@@ -63,8 +65,19 @@ def _last_resort(error: errors.DomainError) -> str:
     )
 
 
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
-    return render_error(request, errors.MalformedRequest())
+def page_above(path: str) -> str:
+    """The nearest address above this one that there is; at last the front page."""
+    above = path
+    while above not in ("", "/"):
+        above = above.rstrip("/").rpartition("/")[0] + "/"
+        if is_valid_path(above):
+            return above
+    return "/"
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    too_large = isinstance(exception, RequestDataTooBig)
+    return render_error(request, errors.PayloadTooLarge() if too_large else errors.MalformedRequest())
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from accounts.models import Account, User
-from accounts.selectors import account_of
+from accounts.selectors import account_of, person_of
 from billing.pages.access import signed_in
 from billing.pages.forms import key_of, new_key
 from billing.pages.overview import quotas_context
@@ -96,7 +96,7 @@ def _show(
     status: int = 200,
     refused: MeteringRefused | None = None,
 ) -> HttpResponse:
-    quotas = quotas_context(account, metric=METRIC)
+    quotas = quotas_context(account, reader=person_of(request), metric=METRIC)
     context: dict[str, Any] = {
         "form": form,
         "talk": _talk(request, account),

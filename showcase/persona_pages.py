@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.models import Account
-from accounts.selectors import account_of
+from accounts.selectors import account_of, person_of
 from billing.pages.access import signed_in
 from billing.pages.forms import key_of, new_key
 from billing.pages.overview import quotas_context
@@ -119,7 +119,7 @@ def _show(
     refused: MeteringRefused | None = None,
 ) -> HttpResponse:
     rows = [(persona, _traits_text(persona)) for persona in personas(account.pk)[:MAX_SHOWN]]
-    quotas = quotas_context(account, metric=PERSONAS)
+    quotas = quotas_context(account, reader=person_of(request), metric=PERSONAS)
     room = any(meter.remaining is None or meter.remaining > 0 for meter in quotas["meters"])
     context: dict[str, Any] = {
         "form": form,

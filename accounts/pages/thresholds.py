@@ -1,5 +1,6 @@
 """The percentages of a limit at which a person wants to be told, as a field."""
 
+import re
 from typing import Any
 
 from django import forms
@@ -8,9 +9,12 @@ from django.utils.translation import gettext_lazy
 
 from accounts.rules import LARGEST_THRESHOLD, MOST_THRESHOLDS, SMALLEST_THRESHOLD
 
+NUMBERS = re.compile(r"[^\s,;]+")
+"""What stands between commas, semicolons or spaces."""
+
 
 class ThresholdsField(forms.CharField):
-    """`80, 95`: whole numbers, in any order, once each. Gives a list of them, in order."""
+    """`80, 95` or `80 ; 95 %`: whole numbers, in any order, once each. Gives a list of them, in order."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -27,8 +31,7 @@ class ThresholdsField(forms.CharField):
         return ", ".join(str(one) for one in value) if isinstance(value, list) else value
 
     def clean(self, value: Any) -> Any:
-        parts = [part.strip().rstrip("%").strip() for part in super().clean(value).split(",")]
-        given = [part for part in parts if part]
+        given = NUMBERS.findall(super().clean(value).replace("%", " "))
         if len(given) > MOST_THRESHOLDS or not all(_is_threshold(part) for part in given):
             raise forms.ValidationError(
                 _("Give up to five whole numbers from 1 to 100, with commas between.")

@@ -47,7 +47,8 @@ def test_the_way_back_stays_here(client: Client, target: str):
 
 
 def test_it_takes_a_post(client: Client):
-    assert client.get("/preferences/").status_code == 405
+    answer = client.get("/preferences/")
+    assert (answer.status_code, answer["Location"]) == (302, "/")
 
 
 @pytest.mark.req("AC-2", "AC-6")

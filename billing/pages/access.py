@@ -1,5 +1,5 @@
 """Who may see an account's pages."""
 
-from accounts.access import signed_in
+from accounts.access import is_part, signed_in
 
-__all__ = ["signed_in"]
+__all__ = ["is_part", "signed_in"]

@@ -1,6 +1,6 @@
 """Quotas as they stand on a page: names, shares and states in words, made from the meter's bounds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from billing.pages.words import Names, window_heading
 from common.formats import moment_text, number_text, percent_text
 from quotas.enums import Mode, Source, Window
 from quotas.pace import pace_of
-from quotas.values import Bound
+from quotas.values import NEAR_SHARE, Bound
 
 FULL = 100
 
@@ -19,6 +19,8 @@ FULL = 100
 class Meter:
     """One quota. `share`: whole per cent of the limit, at most 100; None where unlimited.
 
+    `state` is the meter's own, but that it is near from the lowest of the reader's own alerts on. `alert`: the highest
+    of those that it has passed.
     `raised_until`: support has raised it until then. `pace` says where its use will be at the window's end; its tone is `near` when that is past the limit.
     """
 
@@ -40,6 +42,7 @@ class Meter:
     pace: str = ""
     pace_tone: str = ""
     by_credits: bool = False
+    alert: int | None = None
 
     @property
     def key(self) -> str:
@@ -62,6 +65,13 @@ class Meter:
         return "near" if self.charges and self.state == "reached" else self.state
 
     @property
+    def near_text(self) -> str:
+        """What is said of a limit that is near: below the share that is near for everybody, which alert was passed."""
+        if self.alert is None or (self.share or 0) >= NEAR_SHARE * FULL:
+            return _("Nearly used up")
+        return _("Past your alert at %(share)s") % {"share": percent_text(self.alert, FULL)}
+
+    @property
     def is_capacity(self) -> bool:
         return self.window == Window.CAPACITY
 
@@ -77,8 +87,8 @@ class Meter:
         }
 
 
-def meter_of(bound: Bound, names: Names, *, now: datetime | None = None) -> Meter:
-    """Without `now` nothing is said of the pace."""
+def meter_of(bound: Bound, names: Names, *, now: datetime | None = None, alerts: Sequence[int] = ()) -> Meter:
+    """Without `now` nothing is said of the pace. `alerts`: the percentages at which the reader wants to be told."""
     pace, tone = _pace(bound, now) if now else ("", "")
     return Meter(
         metric=bound.metric,
@@ -91,7 +101,7 @@ def meter_of(bound: Bound, names: Names, *, now: datetime | None = None) -> Mete
         reserved=bound.reserved,
         overage_units=bound.overage_units,
         share=_share(bound.used + bound.reserved, bound.limit),
-        state=bound.state,
+        state=_state(bound, alerts),
         reset_at=bound.reset_at,
         charges=bound.mode == Mode.OVERAGE,
         source=str(Source(bound.source).label),
@@ -99,14 +109,17 @@ def meter_of(bound: Bound, names: Names, *, now: datetime | None = None) -> Mete
         pace=pace,
         pace_tone=tone,
         by_credits=bound.mode == Mode.CREDITS,
+        alert=max((alert for alert in alerts if _passed(bound, alert)), default=None),
     )
 
 
-def meters_of(bounds: Iterable[Bound], names: Names, *, now: datetime | None = None) -> list[Meter]:
+def meters_of(
+    bounds: Iterable[Bound], names: Names, *, now: datetime | None = None, alerts: Sequence[int] = ()
+) -> list[Meter]:
     """One for each bound, metrics in the catalogue's order, the shortest window of each first."""
     order = {code: index for index, code in enumerate(names)}
     ranked = sorted(bounds, key=lambda bound: order.get(bound.metric, len(order)))
-    return [meter_of(bound, names, now=now) for bound in ranked]
+    return [meter_of(bound, names, now=now, alerts=alerts) for bound in ranked]
 
 
 def _pace(bound: Bound, now: datetime) -> tuple[str, str]:
@@ -127,6 +140,17 @@ def _pace(bound: Bound, now: datetime) -> tuple[str, str]:
             ) % words, "near"
         return _("At this pace the limit is reached %(moment)s.") % words, "near"
     return _("At this pace %(units)s by then.") % words, ""
+
+
+def _state(bound: Bound, alerts: Sequence[int]) -> str:
+    """Who has set alerts is warned from the lowest on; who has set none, from the meter's own share on."""
+    if bound.state == "reached" or bound.limit is None or bound.mode == Mode.CREDITS or not alerts:
+        return bound.state
+    return "near" if _passed(bound, min(alerts)) else "ok"
+
+
+def _passed(bound: Bound, alert: int) -> bool:
+    return bound.limit is not None and (bound.used + bound.reserved) * FULL >= bound.limit * alert
 
 
 def _share(taken: int, limit: int | None) -> int | None:

@@ -13,7 +13,7 @@ from accounts.models import Account
 from accounts.selectors import account_of, person_of
 from billing.errors import PaymentActionRequired, PaymentFailed, PaymentProviderUnavailable
 from billing.gateways.values import InvoiceState
-from billing.pages.access import signed_in
+from billing.pages.access import is_part, signed_in
 from billing.pages.forms import key_of, new_key, safe_next
 from billing.selectors import live_subscription
 from billing.selectors.overdue import overdue_notice
@@ -37,7 +37,7 @@ def banner_context(request: HttpRequest) -> dict[str, Any]:
     notice = overdue_notice(live_subscription(account.pk), now=now)
     if notice is None:
         return {}
-    alone = request.headers.get("HX-Request") == "true"
+    alone = is_part(request)
     here = reverse("account_overview") if alone else request.get_full_path()
     return {"notice": notice, "form_key": new_key(), "here": here}
 
@@ -46,7 +46,9 @@ def banner_context(request: HttpRequest) -> dict[str, Any]:
 @signed_in
 @ratelimited("global", "user")
 def banner(request: HttpRequest) -> HttpResponse:
-    """The banner alone, which a page that is looked at asks for again; empty once all is paid."""
+    """The banner alone, which a page that is looked at asks for again; empty once all is paid. For who opens it, billing."""
+    if not is_part(request):
+        return redirect("account_billing")
     response = render(request, "components/overdue_banner.html", banner_context(request))
     response["Cache-Control"] = "no-store"
     return response

@@ -5,12 +5,12 @@ from typing import Any
 import structlog
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from accounts.models import Account
-from accounts.selectors import account_of
-from billing.pages.access import signed_in
+from accounts.models import Account, User
+from accounts.selectors import account_of, person_of
+from billing.pages.access import is_part, signed_in
 from billing.pages.changes import change_rows
 from billing.pages.forms import new_key
 from billing.pages.meters import meters_of
@@ -35,7 +35,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "waiting": waiting_of(account),
         "changes": change_rows(plan_change_history(account.pk)[:RECENT]),
         "form_key": new_key(),
-        **quotas_context(account),
+        **quotas_context(account, reader=person_of(request)),
     }
     return render(request, "pages/overview.html", context)
 
@@ -44,13 +44,16 @@ def overview(request: HttpRequest) -> HttpResponse:
 @signed_in
 @ratelimited("global", "user")
 def quotas(request: HttpRequest) -> HttpResponse:
-    """The quotas alone, which the overview asks for again while it is looked at."""
-    response = render(request, "components/quotas.html", quotas_context(account_of(request)))
+    """The quotas alone, which the overview asks for again while it is looked at; for who opens it, the overview."""
+    if not is_part(request):
+        return redirect("account_overview")
+    context = quotas_context(account_of(request), reader=person_of(request))
+    response = render(request, "components/quotas.html", context)
     response["Cache-Control"] = "no-store"
     return response
 
 
-def quotas_context(account: Account, metric: str | None = None) -> dict[str, Any]:
+def quotas_context(account: Account, *, reader: User, metric: str | None = None) -> dict[str, Any]:
     """What the quotas' template needs. That they cannot be read does not take the rest of the page with it."""
     now = clock.now()
     try:
@@ -58,4 +61,5 @@ def quotas_context(account: Account, metric: str | None = None) -> dict[str, Any
     except (DatabaseError, ServiceUnavailable):
         logger.exception("quotas_unreadable", account_id=account.pk)
         return {"meters": [], "bounds": [], "meters_error": True, "now": now}
-    return {"meters": meters_of(bounds, metric_names(), now=now), "bounds": bounds, "now": now}
+    meters = meters_of(bounds, metric_names(), now=now, alerts=reader.usage_thresholds)
+    return {"meters": meters, "bounds": bounds, "now": now}

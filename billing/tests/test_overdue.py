@@ -327,7 +327,7 @@ def test_where_the_bank_asks_the_banner_leads_to_confirming(travel):
     invoice_id = open_invoice(account)
     attempts_refresh(invoice_id=invoice_id)  # as its events do
     client = browser_of(account)
-    banner = client.get("/account/billing/overdue/").content.decode()
+    banner = client.get("/account/billing/overdue/", headers={"HX-Request": "true"}).content.decode()
     assert "Your bank wants you to confirm the payment of €5.00 for Basic" in banner
     confirm = f"/account/billing/pay/{invoice_id}/confirm/"
     assert f'href="{confirm}"' in banner
@@ -336,7 +336,9 @@ def test_where_the_bank_asks_the_banner_leads_to_confirming(travel):
     pay_elsewhere(invoice_id, payment_method=new_card(account, GOOD))
     refresh(account)
     assert client.get(confirm)["Location"] == f"/account/billing/invoices/{invoice_id}/"
-    assert client.get("/account/billing/overdue/").content.decode().strip() == ""
+    assert (
+        client.get("/account/billing/overdue/", headers={"HX-Request": "true"}).content.decode().strip() == ""
+    )
 
 
 @pytest.mark.req("BI-6", "NO-2")
@@ -355,7 +357,9 @@ def test_where_the_bank_asks_the_mail_leads_to_confirming_too(travel):
 def test_a_refused_card_is_not_to_be_confirmed(travel):
     account, _failed_at = overdue_person(travel)
     attempts_refresh(invoice_id=open_invoice(account))
-    banner = browser_of(account).get("/account/billing/overdue/").content.decode()
+    banner = (
+        browser_of(account).get("/account/billing/overdue/", headers={"HX-Request": "true"}).content.decode()
+    )
     assert "did not go through" in banner
     assert "/confirm/" not in banner
 

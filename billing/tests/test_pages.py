@@ -185,6 +185,26 @@ def test_a_part_of_a_page_never_holds_the_sign_in_form(catalog: StripeStandIn, c
     assert (answer.status_code, answer["HX-Refresh"], answer.content) == (204, "true", b"")
 
 
+@pytest.mark.req("AC-6")
+@pytest.mark.parametrize(
+    ("part", "page"), [("/account/quotas/", "/account/"), ("/account/billing/overdue/", "/account/billing/")]
+)
+def test_a_part_of_a_page_is_never_alone_on_the_screen(catalog: StripeStandIn, part: str, page: str):
+    client = browser_of(person())
+    assert client.get(part)["Location"] == page
+    asked = client.get(part, headers={"HX-Request": "true"})
+    assert (asked.status_code, "<html" in asked.content.decode()) == (200, False)
+
+
+@pytest.mark.req("AC-1")
+def test_a_form_sent_after_the_session_ended_is_said_to_have_done_nothing(
+    catalog: StripeStandIn, client: Client
+):
+    answer = client.post("/account/usage/thresholds/", {"usage_thresholds": "50"}, follow=True)
+    assert answer.redirect_chain == [("/accounts/login/?next=/account/usage/thresholds/", 302)]
+    assert "nothing was changed" in answer.content.decode()
+
+
 @pytest.mark.req("AC-7")
 def test_too_many_previews_get_a_page_that_says_when(catalog: StripeStandIn, settings):
     _rate, key = settings.RATE_LIMITS["plan_change"]

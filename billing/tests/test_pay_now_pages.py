@@ -64,12 +64,14 @@ def test_the_banner_says_what_and_is_gone_once_it_is_paid(travel):
     refused = client.post(action, {"key": "0" * 32}, follow=True).content.decode()
     assert "The payment was refused" in refused
     new_card(account, GOOD)
-    assert client.get("/account/billing/overdue/").content.decode().strip()
+    assert client.get("/account/billing/overdue/", headers={"HX-Request": "true"}).content.decode().strip()
     paid = client.post(action, {"key": "1" * 32}, follow=True).content.decode()
     assert "Paid: €5.00. Your plan is whole again." in paid
     for path in PAGES:
         assert "did not go through" not in client.get(path).content.decode()
-    assert client.get("/account/billing/overdue/").content.decode().strip() == ""
+    assert (
+        client.get("/account/billing/overdue/", headers={"HX-Request": "true"}).content.decode().strip() == ""
+    )
     assert standing(account) == CURED
 
 

@@ -10,9 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import pytest
+from django import forms
 from django.test import Client
 
 from accounts.models import Account, User
+from accounts.pages.thresholds import ThresholdsField
 from accounts.tests.factories import account_of, make_person
 from billing.pages.usage import keys as usage_keys
 from billing.pages.usage.filters import filters_of, presets_of
@@ -225,6 +227,28 @@ def test_thresholds_of_ones_own(catalog: StripeStandIn):
     assert user.usage_thresholds == [50, 90]
 
 
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [("80 ; 95 %", [80, 95]), ("95 80", [80, 95]), ("50%,,", [50]), (" ", []), ("", [])],
+)
+def test_thresholds_as_people_type_them(typed: str, kept: list[int]):
+    assert ThresholdsField().clean(typed) == kept
+
+
+@pytest.mark.parametrize("typed", ["80.5", "0", "101", "-5", "eighty", "1 2 3 4 5 6", "٨٠", "8\x000"])
+def test_what_is_no_threshold_is_refused(typed: str):
+    with pytest.raises(forms.ValidationError):
+        ThresholdsField().clean(typed)
+
+
+@pytest.mark.parametrize(("typed", "said"), [("90", "at these percentages"), ("", "and not before")])
+def test_what_saving_thresholds_means_is_said(catalog: StripeStandIn, typed: str, said: str):
+    client = browser_of(person())
+    assert (
+        said in client.post(f"{PAGE}thresholds/", {"usage_thresholds": typed}, follow=True).content.decode()
+    )
+
+
 def test_the_pace_and_the_reset_are_said(catalog: StripeStandIn, monkeypatch: pytest.MonkeyPatch):
     account = person()
     usage_consume(account_id=account.pk, metric="messages", units=3)
@@ -237,7 +261,7 @@ def test_who_has_no_plan_still_sees_what_was_used(catalog: StripeStandIn):
     account = nobody(person())
     used(account, (1, 7, None))
     html = browser_of(account).get(PAGE).content.decode()
-    assert "No quotas yet" in html
+    assert "No limits yet" in html
     assert "<dt>In all</dt><dd>7<" in html
 
 

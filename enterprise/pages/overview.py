@@ -13,7 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from accounts.models import Account
+from accounts.models import Account, User
+from accounts.selectors import person_of
 from billing.pages.meters import meters_of
 from billing.pages.plan_now import plan_now_of
 from billing.pages.wallet import balance_of
@@ -71,12 +72,12 @@ def overview(request: HttpRequest, place: Place) -> HttpResponse:
         "standing": standing_of(place.account, now),
         "plan_now": plan_now_of(place.account),
         "crumbs": [(_("Organisation"), "")],
-        **use_context(place.account),
+        **use_context(place.account, reader=person_of(request)),
     }
     return render_place(request, place, "overview", context)
 
 
-def use_context(account: Account) -> dict[str, Any]:
+def use_context(account: Account, *, reader: User) -> dict[str, Any]:
     """What was used and what it costs. That it cannot be read does not take the rest of the page with it."""
     try:
         summary = usage_summary(account=account, metric=None)
@@ -88,7 +89,7 @@ def use_context(account: Account) -> dict[str, Any]:
     names = metric_names()
     keys = key_uses(summary.by_credential)
     return {
-        "meters": meters_of(bounds, names),
+        "meters": meters_of(bounds, names, alerts=reader.usage_thresholds),
         "summary": summary,
         "metric_name": names.get(summary.metric, summary.metric),
         "costs": amounts_of(summary),

@@ -165,10 +165,10 @@ def told(client: Client, method: str, route: str, ids: dict[str, str]) -> tuple[
     """Status, where it leads, and what it says, without what is new each time and without the ids themselves."""
     path = "/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda found: ids[found[1]], route)
     answer = getattr(client, method)(path, FORMS.get(route, {}))
-    said = answer.content.decode().replace(answer["X-Request-Id"], "")
+    said, leads = answer.content.decode().replace(answer["X-Request-Id"], ""), answer.get("Location", "")
     for one in ids.values():
-        said = said.replace(one, "")
-    return answer.status_code, answer.get("Location", ""), CHANGING.sub("", said)
+        said, leads = said.replace(one, ""), leads.replace(one, "")
+    return answer.status_code, leads, CHANGING.sub("", said)
 
 
 def everything() -> list[Any]:
@@ -196,7 +196,8 @@ def test_foreign_is_unknown(trading: Any, stand_in: Any, route: str) -> None:  #
         foreign = told(client, method, route, own)
         assert foreign == told(client, method, route, unknown), method
         answers[method] = foreign[0]
-    assert set(answers.values()) <= {404, 405}, answers
+    assert set(answers.values()) <= {302, 404, 405}, answers  # 302: a form's address leads to its page
+    assert answers["post"] in {404, 405}, answers
     assert 404 in answers.values(), answers
     assert everything() == before
     assert state(stand_in) == at_stripe

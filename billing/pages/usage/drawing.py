@@ -25,6 +25,7 @@ from common.charts import (
 )
 from common.formats import (
     date_text,
+    mean_text,
     moment_texts,
     month_text,
     number_text,
@@ -42,6 +43,8 @@ STEPS = {Granularity.HOUR: HOUR_STEPS, Granularity.DAY: DAY_STEPS, Granularity.M
 WINDOWS = {Granularity.HOUR: Window.HOUR, Granularity.DAY: Window.DAY, Granularity.MONTH: Window.MONTH}
 FEW_HOURS = 48
 """Up to so many, the axis names hours; beyond, days."""
+LONGEST_COUNTED = 62
+"""Up to so many, a span is said in days: nobody reckons with 356 of them."""
 MUCH_MORE = 10
 """From so many times on, “times as much” says more than per cent."""
 
@@ -205,7 +208,9 @@ def _total(account_id: int, filters: Filters, total: int) -> Fact:
 
 
 def _compared(total: int, before: int, days: int) -> str:
-    span = ngettext("the day before", "the %(days)s days before", days) % {"days": number_text(days)}
+    span = _("the same span before")
+    if days <= LONGEST_COUNTED:
+        span = ngettext("the day before", "the %(days)s days before", days) % {"days": number_text(days)}
     words = {"span": span, "before": number_text(before)}
     if before == 0:
         return _("none in %(span)s") % words if total else ""
@@ -234,11 +239,11 @@ def _peak(split: SplitUse, granularity: Granularity) -> list[Fact]:
 
 
 def _mean(split: SplitUse, granularity: Granularity, now: datetime) -> Fact:
-    """Of what has begun; rounded to whole units, as they are counted."""
+    """Of what has begun."""
     labels = {
         Granularity.HOUR: _("An hour, on average"),
         Granularity.DAY: _("A day, on average"),
         Granularity.MONTH: _("A month, on average"),
     }
     begun = max(sum(start <= now for start in split.starts), 1)
-    return Fact(labels[granularity], number_text(round(split.total / begun)))
+    return Fact(labels[granularity], mean_text(split.total, begun))

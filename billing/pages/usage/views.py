@@ -19,6 +19,7 @@ from accounts.pages.thresholds import ThresholdsForm
 from accounts.selectors import account_of, person_of
 from accounts.settings import settings_update
 from billing.pages.access import signed_in
+from billing.pages.meters import FULL
 from billing.pages.overview import quotas_context
 from billing.pages.usage.drawing import drawn, key_name
 from billing.pages.usage.filters import Filters, filters_of, presets_of
@@ -63,9 +64,15 @@ def usage_thresholds(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _page(request, form, status=422)
     settings_update(user=person_of(request), changes=form.cleaned_data)
-    messages.success(request, _("Saved. You are told at these percentages from now on."))
+    messages.success(request, _saved_text(form.cleaned_data["usage_thresholds"]))
     query = request.META.get("QUERY_STRING", "")
     return HttpResponseRedirect(reverse("account_usage") + (f"?{query}" if query else ""))
+
+
+def _saved_text(thresholds: Sequence[int]) -> str:
+    if any(one < FULL for one in thresholds):
+        return _("Saved. You are told at these percentages from now on.")
+    return _("Saved. You are told when a limit is reached, and not before.")
 
 
 @require_safe
@@ -146,7 +153,7 @@ def usage_context(request: HttpRequest, account: Account, addresses: Mapping[str
     context = {
         "query": request.META.get("QUERY_STRING", ""),
         "addresses": {what: reverse(name) for what, name in addresses.items()},
-        **quotas_context(account),
+        **quotas_context(account, reader=person_of(request)),
     }
     names = _shown_metrics()
     if not names or context.get("meters_error"):

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.test import Client, override_settings
+from django.urls import resolve
 
 from common import errors
 from tests.api.envelopes.probe import assert_error
@@ -36,9 +37,38 @@ def test_others_get_the_page(client: Client, accept: str) -> None:
 
 
 def test_a_method_that_a_page_does_not_have_is_told_on_a_page(client: Client) -> None:
-    response = client.get("/preferences/")
+    response = client.delete("/preferences/")
     assert (response.status_code, response["Allow"]) == (405, "POST")
     assert "<html" in response.content.decode()
+
+
+@pytest.mark.req("AC-7")
+def test_a_form_too_large_is_said_to_be(client: Client) -> None:
+    answer = client.post("/accounts/login/", {"login": "x" * 1_100_000})
+    assert answer.status_code == 413
+    assert "make it shorter" in answer.content.decode()
+
+
+@pytest.mark.req("AC-7")
+@pytest.mark.parametrize(
+    ("address", "page"),
+    [
+        ("/preferences/", "/"),
+        ("/account/usage/thresholds/", "/account/usage/"),
+        ("/account/billing/changes/undo/", "/account/billing/"),
+        ("/account/billing/pay/in_1/", "/account/billing/"),
+        ("/account/notifications/read/", "/account/notifications/"),
+        ("/organisation/credits/cap/", "/organisation/credits/"),
+        ("/organisation/members/1/role/", "/organisation/members/"),
+    ],
+)
+def test_where_only_a_form_is_taken_one_comes_to_the_page_it_stands_on(
+    client: Client, address: str, page: str
+) -> None:
+    """As after the sign-in, or with the language switch on the answer to a form that was wrong."""
+    assert resolve(page)
+    answer = client.get(address)
+    assert (answer.status_code, answer["Location"]) == (302, page)
 
 
 def test_readiness_keeps_its_own_form(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
