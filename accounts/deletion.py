@@ -4,12 +4,14 @@ The wish is a row first. From then on the person cannot sign in. Then what costs
 Stripe), then one transaction erases. A crash between two of these leaves the row, and a promise carries it out.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import structlog
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.models import Account, AccountDeletion, Membership, Role, User
@@ -37,6 +39,12 @@ def deletion_consequences(user: User) -> list[str]:
     return [line for holder in holders() if holder.lost for line in holder.lost(who)]
 
 
+def deletion_obstacle(user: User) -> str:
+    """Why this person cannot be deleted yet, in a sentence; nothing where they can."""
+    orphans = _orphans(user, list(_owned(user)))
+    return _orphans_text(orphans) if orphans else ""
+
+
 def account_delete(*, user: User, password: str, request_id: str, now: datetime) -> AccountDeletion:
     """Forget this person. `done_at` is None when something outside (Stripe) has to be waited for; it goes on by itself.
 
@@ -51,25 +59,30 @@ def account_delete(*, user: User, password: str, request_id: str, now: datetime)
         return deletion
 
 
-def _check_no_orphans(user: User) -> None:
-    """An organisation must not be left without an owner; one who is leaving too is none.
+def _owned(user: User) -> QuerySet[Account]:
+    return Account.objects.filter(memberships__user=user, memberships__role=Role.OWNER)
 
-    The organisations stay locked until the wish is written, so that of its last two owners only one can leave.
-    """
-    owned = Account.objects.filter(memberships__user=user, memberships__role=Role.OWNER)
-    locked = list(Account.objects.select_for_update(no_key=True).filter(pk__in=owned).order_by("pk"))
+
+def _orphans(user: User, owned: Sequence[Account]) -> list[str]:
+    """The names of those organisations that would be left without an owner; one who is leaving too is none."""
     others = Membership.objects.filter(role=Role.OWNER, user__is_active=True).exclude(user=user)
-    kept = set(others.filter(account__in=locked).values_list("account_id", flat=True))
-    orphans = sorted(account.name for account in locked if account.pk not in kept)
-    if orphans:
-        raise PermissionDenied(
-            _(
-                "You are the last owner of %(names)s. Make another member an owner first, or close the organisation, on"
-                " the page of its members."
-            )
-            % {"names": ", ".join(orphans)},
-            details={"organisations": orphans},
-        )
+    kept = set(others.filter(account__in=owned).values_list("account_id", flat=True))
+    return sorted(account.name for account in owned if account.pk not in kept)
+
+
+def _orphans_text(orphans: Sequence[str]) -> str:
+    told = _(
+        "You are the last owner of %(names)s. Make another member an owner first, or close the organisation, on"
+        " the page of its members."
+    )
+    return told % {"names": ", ".join(orphans)}
+
+
+def _check_no_orphans(user: User) -> None:
+    """The organisations stay locked until the wish is written, so that of its last two owners only one can leave."""
+    locked = list(Account.objects.select_for_update(no_key=True).filter(pk__in=_owned(user)).order_by("pk"))
+    if orphans := _orphans(user, locked):
+        raise PermissionDenied(_orphans_text(orphans), details={"organisations": orphans})
 
 
 @transaction.atomic

@@ -38,7 +38,7 @@ class Role(models.TextChoices):
 class Permission(models.TextChoices):
     """What a role may let somebody do for an organisation."""
 
-    VIEW = "view", _("See limits, use, costs, contract and members")
+    VIEW = "view", _("See limits, usage, costs, contract and members")
     KEYS = "keys", _("Make, rotate and revoke API keys")
     MEMBERS = "members", _("Invite, change and remove members")
     BILLING = "billing", _("Change the plan, pay, set the spend cap")

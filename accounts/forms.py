@@ -8,6 +8,8 @@ from django.utils.translation import gettext_lazy as _
 
 EMAIL, PASSWORD = _("Email"), _("Password")
 NEW, AGAIN = _("New password"), _("New password, once more")
+ALLAUTHS = (_("Authenticator code"), _("Forgot your password?"))
+"""Texts of allauth's own that our French replaces: theirs has straight quotes and wide spaces."""
 
 
 class Labelled:

@@ -37,13 +37,13 @@ KEYWORDS: dict[str, tuple[int | tuple[int, str], ...] | None] = {
     "pgettext_lazy": ((1, "c"), 2),
     "npgettext": ((1, "c"), 2, 3),
 }
-HEADER = "French texts of Palier. Non-breaking spaces stand before : ; ! ? and inside guillemets."
+HEADER = "French texts of Palier. Non-breaking spaces stand before : and inside guillemets, narrow ones before ; ! ?."
 HEADER_NOISE = re.compile(
     rb'"(POT-Creation-Date|PO-Revision-Date|Last-Translator|Report-Msgid-Bugs-To|Language-Team|Generated-By):[^"]*"\n'
 )
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]|%%|<[^>]+>")
-# Plain spaces where French wants a non-breaking one, and straight quotes that should be typographic.
-BAD_SETTING = re.compile(r"[^\s\u00a0\u202f] [:;!?»%€]|« |[^\u00a0\u202f ][!?;»]|\w'\w|\.\.\.")
+# Plain or wide spaces where French wants a non-breaking or narrow one, and straight quotes that should be typographic.
+BAD_SETTING = re.compile(r"[^\s\u00a0\u202f] [:;!?»%€]|« |[^\u00a0\u202f ][!?;»]|\u00a0[;!?]|\w'\w|\.\.\.")
 
 
 def sources() -> Iterator[Path]:

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.access import signed_in
-from accounts.deletion import account_delete, deletion_consequences, personal_data
+from accounts.deletion import account_delete, deletion_consequences, deletion_obstacle, personal_data
 from accounts.selectors import person_of
 from common import clock
 from common.api.envelope import to_json
@@ -56,10 +56,14 @@ def deletion(request: HttpRequest) -> HttpResponse:
             )
         except ValidationError:
             form.add_error("password", str(_("This is not your current password.")))
-        except PermissionDenied as error:
-            form.add_error(None, str(error.message))
+        except PermissionDenied:
+            form.add_error(None, _("Nothing was deleted. See above what has to be done first."))
         else:
             logout(request)
             return render(request, "pages/deleted.html", {"done": done.done_at is not None})
-    context = {"form": form, "consequences": deletion_consequences(user)}
+    context = {
+        "form": form,
+        "consequences": deletion_consequences(user),
+        "obstacle": deletion_obstacle(user),
+    }
     return render(request, "pages/deletion.html", context, status=422 if form.is_bound else 200)

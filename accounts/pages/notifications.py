@@ -11,10 +11,12 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.access import signed_in
+from accounts.enums import Channel
 from accounts.inbox import inbox, inbox_item
 from accounts.notifications import notification_read, notifications_read_all
 from accounts.notifications.services import unsubscribe, unsubscribe_kind
 from accounts.pages.preferences import own_address
+from accounts.rules import chosen_way
 from accounts.selectors import person_of
 from common import clock
 from common.errors import NotFound
@@ -67,7 +69,8 @@ def unsubscribed(request: HttpRequest, token: str) -> HttpResponse:
     """Asks, and on the answer turns this kind of mail off. Looking alone changes nothing: mail scanners look."""
     try:
         user, kind = unsubscribe(token=token) if request.method == "POST" else unsubscribe_kind(token)
-    except NotFound as error:
-        return render_error(request, error)
-    context = {"kind": kind.label, "done": request.method == "POST", "email": user.email}
+    except NotFound:
+        return render(request, "pages/unsubscribe.html", {"is_unknown": True}, status=404)
+    is_off = not chosen_way(user.notifications, kind, Channel.EMAIL)
+    context = {"kind": kind.label, "done": is_off, "email": user.email}
     return render(request, "pages/unsubscribe.html", context)

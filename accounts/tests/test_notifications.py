@@ -239,6 +239,8 @@ def test_turned_off_from_a_mail_without_signing_in(person: User, client: Client)
     assert answer.status_code == 200
     person.refresh_from_db()
     assert person.notifications == {KIND: {"email": False}}
+    for again in (answer, client.get(path)):
+        assert "You get no more mails of this kind" in again.content.decode()
     tell(person, cause="change:2")
     later()
     assert len(mail.outbox) == 1
@@ -252,7 +254,10 @@ def test_a_forged_link_turns_nothing_off(person: User, client: Client, what: str
         "another kind": unsubscribe_token(user_id=person.pk, kind="no_such_kind"),
         "nobody": unsubscribe_token(user_id=0, kind=KIND),
     }[what]
-    assert client.post(reverse("notification_unsubscribe", args=[token])).status_code == 404
+    address = reverse("notification_unsubscribe", args=[token])
+    assert client.post(address).status_code == 404
+    shown = client.get(address)
+    assert (shown.status_code, reverse("account_settings_page") in shown.content.decode()) == (404, True)
     person.refresh_from_db()
     assert person.notifications == {}
 

@@ -97,6 +97,11 @@ class PreviewPage:
         return not self.quote
 
     @property
+    def grows(self) -> bool:
+        """Whether any limit becomes larger."""
+        return any(row.move == "up" for row in self.quota_changes)
+
+    @property
     def shown(self) -> str:
         return str(self.due_now["amount_minor"])
 

@@ -24,6 +24,7 @@ from billing.services.sweep import SETTLE_AFTER
 from billing.tests.conftest import person
 from billing.tests.helpers import ask, fault, no_faults, only, state
 from billing.tests.test_checkout import visit
+from billing.tests.test_pages import browser_of
 from billing.tests.test_payer import BEGINNINGS, asked, pay
 from common import clock, outbox
 from common.errors import PermissionDenied, ValidationError
@@ -161,6 +162,8 @@ def test_an_organisations_last_owner_stays(catalog):
     assert "or close the organisation" in str(raised.value.message)
     assert raised.value.details == {"organisations": ["Acme"]}
     assert not AccountDeletion.objects.exists()
+    told_before = browser_of(account).get("/account/deletion/").content.decode()
+    assert "You are the last owner of Acme." in told_before
     other = person().personal_owner
     Membership.objects.create(account=organisation, user=other, role=Role.OWNER)
     User.objects.filter(pk=other.pk).update(is_active=False)

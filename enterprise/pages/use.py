@@ -24,7 +24,7 @@ def use(request: HttpRequest, place: Place) -> HttpResponse:
     """What is asked for stands in the address, so it can be kept and sent on to another member."""
     context = {
         "tab": "use",
-        "crumbs": [(_("Organisation"), reverse("organisation")), (_("Use"), "")],
+        "crumbs": [(_("Organisation"), reverse("organisation")), (_("Usage"), "")],
         **usage_context(request, place.account, ADDRESSES),
     }
     failed = "filters" in context and context["filters"].errors
