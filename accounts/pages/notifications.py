@@ -66,11 +66,14 @@ def notifications_read(request: HttpRequest) -> HttpResponse:
 @csrf_exempt  # a mail program sends the one-click request; the signed address is what allows it
 @require_http_methods(["GET", "HEAD", "POST"])
 def unsubscribed(request: HttpRequest, token: str) -> HttpResponse:
-    """Asks, and on the answer turns this kind of mail off. Looking alone changes nothing: mail scanners look."""
+    """Asks, and on the answer turns this kind of mail off. Looking alone changes nothing: mail scanners look.
+
+    Who comes again finds it done, not asked anew.
+    """
     try:
         user, kind = unsubscribe(token=token) if request.method == "POST" else unsubscribe_kind(token)
     except NotFound:
         return render(request, "pages/unsubscribe.html", {"is_unknown": True}, status=404)
-    is_off = not chosen_way(user.notifications, kind, Channel.EMAIL)
+    is_off = request.method == "POST" or not chosen_way(user.notifications, kind, Channel.EMAIL)
     context = {"kind": kind.label, "done": is_off, "email": user.email}
     return render(request, "pages/unsubscribe.html", context)
