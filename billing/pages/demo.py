@@ -13,7 +13,7 @@ ABOUT: dict[str, Promise] = {
     "premium": _("Premium, paid"),
     "near": _("Basic, 48 of 50 messages used"),
     "pastdue": _("Basic, last payment failed"),
-    "nosub": _("no plan at all"),
+    "nosub": _("No plan at all"),
 }
 
 
