@@ -15,6 +15,7 @@ from common.api import (
     StrictChoiceField,
     StrictIntegerField,
 )
+from common.plain_text import plain_line
 from common.timezones import timezone_names
 
 MAX_PASSWORD = 4096
@@ -65,7 +66,7 @@ class NotificationChoicesField(serializers.Field[Any, Any, Any, Any]):
 
 
 class SettingsRequest(ApiSerializer):
-    display_name = StrictCharField(max_length=80, allow_blank=True)
+    display_name = StrictCharField(max_length=80, allow_blank=True, validators=[plain_line])
     language = StrictChoiceField(choices=Language.choices)
     timezone = StrictCharField(max_length=64, help_text="A name of the IANA time zone database.")
     theme = StrictChoiceField(choices=Theme.choices)

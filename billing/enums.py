@@ -43,7 +43,7 @@ class ChangeStatus(models.TextChoices):
     PENDING = "pending", _("in progress")
     SCHEDULED = "scheduled", _("scheduled")
     APPLIED = "applied", _("done")
-    UNDONE = "undone", _("undone")
+    UNDONE = "undone", _("taken back")
     FAILED = "failed", _("failed")
 
 

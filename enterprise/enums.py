@@ -7,8 +7,8 @@ from django.utils.translation import gettext_lazy as _
 class Scope(models.TextChoices):
     """What a key lets its holder do."""
 
-    USAGE_WRITE = "usage:write", _("Record usage")
-    USAGE_READ = "usage:read", _("Read usage")
+    USAGE_WRITE = "usage:write", _("Count use")
+    USAGE_READ = "usage:read", _("Read use")
     PRODUCT = "product", _("Call the product")
     BILLING_WRITE = "billing:write", _("Change the plan")
     CREDENTIALS_WRITE = "credentials:write", _("Manage API keys")

@@ -42,8 +42,11 @@ HEADER_NOISE = re.compile(
     rb'"(POT-Creation-Date|PO-Revision-Date|Last-Translator|Report-Msgid-Bugs-To|Language-Team|Generated-By):[^"]*"\n'
 )
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]|%%|<[^>]+>")
-# Plain or wide spaces where French wants a non-breaking or narrow one, and straight quotes that should be typographic.
-BAD_SETTING = re.compile(r"[^\s\u00a0\u202f] [:;!?»%€]|« |[^\u00a0\u202f ][!?;»]|\u00a0[;!?]|\w'\w|\.\.\.")
+# Plain or wide spaces where French wants a non-breaking or narrow one, straight quotes that should be typographic, and
+# sentences without a space between, as where a text stands twice.
+BAD_SETTING = re.compile(
+    r"[^\s\u00a0\u202f] [:;!?»%€]|« |[^\u00a0\u202f ][!?;»]|\u00a0[;!?]|\w'\w|\.\.\.|[a-zà-ÿ][.!?][A-ZÀ-Ý]"
+)
 
 
 def sources() -> Iterator[Path]:

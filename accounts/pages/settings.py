@@ -18,6 +18,7 @@ from accounts.pages.thresholds import ThresholdsField
 from accounts.preferences import PREFERENCE_FIELDS, remember
 from accounts.selectors import person_of
 from accounts.settings import settings_json, settings_update
+from common.plain_text import plain_line
 from common.timezones import timezone_names
 
 
@@ -28,6 +29,7 @@ class SettingsForm(forms.Form):
         label=gettext_lazy("Name"),
         max_length=80,
         required=False,
+        validators=[plain_line],
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
     )
     language = forms.ChoiceField(label=gettext_lazy("Language"), choices=Language.choices)

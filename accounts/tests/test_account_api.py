@@ -7,7 +7,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.core import mail
 from django.test import Client
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accounts.enums import Channel, NotificationKind
@@ -95,6 +95,8 @@ def test_patch_changes_only_what_it_names(api: Api) -> None:
         ("display_name", "x" * 81),
         ("display_name", 7),
         ("display_name", None),
+        ("display_name", "Ada\nBcc: all@example.test"),
+        ("display_name", "\u202egnp.exe"),
         ("language", "de"),
         ("language", ["fr"]),
         ("timezone", "Mars/Olympus"),
@@ -203,6 +205,7 @@ choices = st.dictionaries(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(stored_choices=choices, changes=choices)
 def test_merging_choices_keeps_what_is_not_named(stored_choices: Any, changes: Any) -> None:
     merged = merged_choices(stored_choices, changes)

@@ -28,7 +28,7 @@ def test_there_is_something_to_translate():
 
 @pytest.mark.parametrize(
     "text",
-    ["Vraiment ?", "Ainsi : cela", "« ceci »", "l'eau", "20,00 €", "Attendez...", "Vraiment?"],
+    ["Vraiment ?", "Ainsi : cela", "« ceci »", "l'eau", "20,00 €", "Attendez...", "Vraiment?", "Fini.Fini."],
 )
 def test_bad_setting_is_found(text):
     assert messages.BAD_SETTING.search(text)
