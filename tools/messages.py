@@ -37,6 +37,7 @@ KEYWORDS: dict[str, tuple[int | tuple[int, str], ...] | None] = {
     "pgettext_lazy": ((1, "c"), 2),
     "npgettext": ((1, "c"), 2, 3),
 }
+WIDE = re.compile("\u00a0(?=[;!?])")
 HEADER = "French texts of Palier. Non-breaking spaces stand before : and inside guillemets, narrow ones before ; ! ?."
 HEADER_NOISE = re.compile(
     rb'"(POT-Creation-Date|PO-Revision-Date|Last-Translator|Report-Msgid-Bugs-To|Language-Team|Generated-By):[^"]*"\n'
@@ -91,10 +92,13 @@ def committed() -> Catalog:
 
 
 def update() -> None:
-    """Merge the sources' strings into the .po."""
+    """Merge the sources' strings into the .po, and make the wide spaces before ; ! ? narrow."""
     catalog = committed() if PO.exists() else Catalog(locale=LOCALE)
     catalog.update(extracted(), no_fuzzy_matching=True, update_creation_date=False)
     catalog.obsolete.clear()
+    for message in catalog:
+        texts = tuple(WIDE.sub("\u202f", text) for text in _texts(message.string))
+        message.string = texts if message.pluralizable else texts[0]
     PO.write_bytes(po_bytes(catalog))
 
 
