@@ -8,9 +8,9 @@ from typing import Any
 from django.db import connection
 
 from common.books import check
+from quotas import ledger_books
 
 REMEDY = "manage.py rebuild_counters --account {account}"
-LEDGER_REMEDY = "manage.py mend_ledger --account {account}"
 
 USED = """
 SELECT b.account_id, m.code, b."window", b.starts_at, b.used_units, coalesce(r.units, 0)
@@ -105,75 +105,13 @@ def _rows(query: str) -> list[tuple[Any, ...]]:
         return cursor.fetchall()
 
 
-BALANCES = """
-SELECT account_id, w.balance_units, coalesce(e.units, 0), coalesce(g.units, 0)
-FROM quotas_wallet w
-FULL JOIN (SELECT account_id, sum(units) AS units FROM quotas_ledgerentry GROUP BY 1) AS e USING (account_id)
-FULL JOIN (SELECT account_id, sum(remaining_units) AS units FROM quotas_grant GROUP BY 1) AS g USING (account_id)
-WHERE w.balance_units IS DISTINCT FROM coalesce(e.units, 0) OR w.balance_units IS DISTINCT FROM coalesce(g.units, 0)
-"""
-
-GRANTS = """
-SELECT g.account_id, g.id, g.remaining_units, coalesce(e.units, 0)
-FROM quotas_grant g
-LEFT JOIN (SELECT grant_id, sum(units) AS units FROM quotas_ledgerentry GROUP BY 1) AS e ON e.grant_id = g.id
-WHERE g.remaining_units <> coalesce(e.units, 0)
-"""
-
-RUNNING = """
-SELECT account_id, id, balance_units, running FROM (
-  SELECT account_id, id, balance_units, sum(units) OVER (PARTITION BY account_id ORDER BY id) AS running
-  FROM quotas_ledgerentry) AS l
-WHERE balance_units <> running
-"""
-
-# What the ledger says was paid with credits, and past them, for each record; open reservations hold credits too.
-SPLITS = """
-WITH paid AS (
-  SELECT coalesce(e.record_id, r.record_id) AS record_id, -sum(e.units) AS credits, sum(e.overage_units) AS overage
-  FROM quotas_ledgerentry e LEFT JOIN quotas_reservation r ON r.id = e.reservation_id
-  WHERE e.kind IN ('use', 'overage', 'reversal') AND coalesce(e.record_id, r.record_id) IS NOT NULL GROUP BY 1
-)
-SELECT u.account_id, m.code, u.id, u.credit_units, u.overage_units, coalesce(p.credits, 0), coalesce(p.overage, 0)
-FROM quotas_usagerecord u JOIN quotas_metric m ON m.id = u.metric_id LEFT JOIN paid p ON p.record_id = u.id
-WHERE (u.credit_units <> 0 OR p.credits <> 0 OR p.overage <> 0)
-  AND ((u.credit_units = 0) <> (coalesce(p.credits, 0) = 0) OR sign(u.credit_units) <> sign(coalesce(p.credits, 0))
-       OR u.overage_units <> coalesce(p.overage, 0))
-"""
-
-HELD = """
-SELECT r.account_id, r.id, r.status, r.credit_units * r.credits_per_unit,
-  coalesce(r.settled_credit_units, 0) * r.credits_per_unit, coalesce(e.held, 0)
-FROM quotas_reservation r
-LEFT JOIN (SELECT reservation_id, -sum(units) AS held FROM quotas_ledgerentry
-           WHERE grant_id IS NOT NULL GROUP BY 1) AS e ON e.reservation_id = r.id
-WHERE r.credits_per_unit IS NOT NULL AND coalesce(e.held, 0)
-  <> CASE r.status WHEN 'open' THEN r.credit_units WHEN 'settled' THEN r.settled_credit_units ELSE 0 END
-     * r.credits_per_unit
-"""
-
-
 @check("quotas.balance_equals_ledger")
 def balance_equals_ledger() -> Iterator[str]:
     """A wallet's balance is the sum of its ledger, and of what is left of its grants; each entry says the sum so far."""
-    for account, balance, ledger, grants in _rows(BALANCES):
-        yield f"account {account}: the wallet says {'nothing' if balance is None else balance}, its ledger {ledger}, its grants {grants} ({LEDGER_REMEDY.format(account=account)})"
-    for account, grant, remaining, ledger in _rows(GRANTS):
-        yield f"account {account}: grant {grant} says {remaining} left, its entries {ledger} ({LEDGER_REMEDY.format(account=account)})"
-    for account, entry, said, running in _rows(RUNNING):
-        yield f"account {account}: ledger entry {entry} says {said} after it, the entries so far sum to {running} ({LEDGER_REMEDY.format(account=account)})"
+    yield from ledger_books.balances()
 
 
 @check("quotas.splits_equal_ledger")
 def splits_equal_ledger() -> Iterator[str]:
     """What a record says was paid with credits or past them is what the ledger says; so it is for reservations."""
-    for account, metric, record, by_credits, overage, paid, past in _rows(SPLITS):
-        yield (
-            f"account {account}: record {record} of {metric} says {by_credits} units by credits and {overage} past them, "
-            f"the ledger {paid} credits and {past} units ({LEDGER_REMEDY.format(account=account)})"
-        )
-    for account, reservation, status, held, settled, taken in _rows(HELD):
-        yield (
-            f"account {account}: reservation {reservation} ({status}) holds {held} credits, settled {settled}, "
-            f"the ledger says {taken}"
-        )
+    yield from ledger_books.splits()

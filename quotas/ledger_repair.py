@@ -9,54 +9,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import F, Sum
 
 from accounts.locks import lock_account
 from common import audit
 from quotas.enums import EntryKind, GrantSource
+from quotas.ledger_books import ledger_findings
+from quotas.ledger_missing import Missing, MissingPast, movements_missing, overage_missing, taken_from
 from quotas.ledger_rules import Entry, Lost, Mending, mending
-from quotas.models import Grant, LedgerEntry, UsageRecord, Wallet
+from quotas.models import Grant, LedgerEntry, Wallet
 
 TRIGGER = "quotas_ledgerentry_append_only"
+ANEW = "written anew: the entry was lost"
+LAST = 2**63 - 1
 FREE_ID = """
 SELECT n FROM generate_series(%(after)s::bigint + 1, %(before)s::bigint - 1) AS n
 WHERE NOT EXISTS (SELECT 1 FROM quotas_ledgerentry WHERE id = n) ORDER BY n LIMIT 1
 """
-# Records that were paid with credits, or went past them, of which no entry is left.
-UNPAID = """
-WITH entered AS (
-  SELECT coalesce(l.record_id, r.record_id) AS record_id, bool_or(l.units < 0) AS paid, bool_or(l.overage_units > 0) AS past
-  FROM quotas_ledgerentry l LEFT JOIN quotas_reservation r ON r.id = l.reservation_id
-  WHERE l.account_id = %(account)s GROUP BY 1
-)
-SELECT u.id, r.id,
-  CASE WHEN u.credit_units > 0 AND e.paid IS NOT TRUE
-    THEN u.credit_units * coalesce(r.credits_per_unit, price.credits) ELSE 0 END,
-  CASE WHEN u.overage_units > 0 AND e.past IS NOT TRUE THEN u.overage_units ELSE 0 END
-FROM quotas_usagerecord u LEFT JOIN entered e ON e.record_id = u.id
-LEFT JOIN quotas_reservation r ON r.record_id = u.id AND r.account_id = u.account_id
-LEFT JOIN LATERAL (SELECT max(credits_per_unit) AS credits FROM quotas_entitlement
-  WHERE account_id = u.account_id AND metric_id = u.metric_id AND valid_from <= u.occurred_at
-    AND (valid_until IS NULL OR valid_until > u.occurred_at)) AS price ON true
-WHERE u.account_id = %(account)s AND u.kind <> 'reverse'
-  AND (u.credit_units > 0 AND e.paid IS NOT TRUE OR u.overage_units > 0 AND e.past IS NOT TRUE)
-ORDER BY u.id
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class _Unpaid:
-    """A record, what paid credits for it, and what of that the ledger does not know.
-
-    `credit_count` None: it was paid with credits, and nothing that is left says how many a unit cost.
-    """
-
-    record_id: int
-    reservation_id: UUID | None
-    credit_count: int | None
-    past_units: int
 
 
 @dataclass(slots=True)
@@ -69,37 +40,41 @@ class LedgerMended:
 
 @transaction.atomic
 def ledger_mend(*, account_id: int, actor: Any, dry_run: bool = False, now: datetime) -> LedgerMended:
-    """Make the account's entries, grants and wallet agree. Where something is unclear, nothing of the account is changed."""
+    """Make the account's entries, grants and wallet agree. Where that does not make all of it right, nothing is changed."""
     lock_account(account_id)
     wallet = Wallet.objects.select_for_update().filter(account_id=account_id).first()
     told = LedgerMended()
     rows = list(LedgerEntry.objects.filter(account_id=account_id).order_by("id"))
-    grants = {one.pk: one for one in Grant.objects.select_for_update().filter(account_id=account_id)}
-    anew: list[str] = []
+    spent_first = F("expires_at").asc(nulls_last=True), "id"
+    owned = Grant.objects.select_for_update().filter(account_id=account_id).order_by(*spent_first)
+    grants = {one.pk: one for one in owned}
+    lines: list[str] = []
     if wallet is None:
         if not rows and not grants:
             return told
         left = sum(grant.remaining_units for grant in grants.values())
         wallet = Wallet.objects.create(account_id=account_id, balance_units=left, updated_at=now)
-        anew = [f"the wallet is made anew with {left}, as its grants say"]
-    unpaid = _unpaid(account_id)
+        lines = [f"the wallet is made anew with {left}, as its grants say"]
+    missing = movements_missing(account_id)
     found = mending(
         [Entry(one.pk, one.units, one.balance_units, one.grant_id) for one in rows],
         remaining={pk: grant.remaining_units for pk, grant in grants.items()},
         wallet=wallet.balance_units,
-        owed=[one.credit_count for one in unpaid if one.credit_count],
+        owed=[one.units for one in missing if one.units],
         has_room=lambda after, before: _free_id(after, before) is not None,
     )
-    unpriced = [
+    unclear = found.unclear + [
         f"record {one.record_id} was paid with credits, no entry is left of it, and no right says its price"
-        for one in unpaid
-        if one.credit_count is None
+        for one in missing
+        if one.units is None
     ]
-    told.unclear = [f"account {account_id}: {line}" for line in [*found.unclear, *unpriced]]
-    if told.unclear:
+    if not unclear:
+        lines += _write(wallet, found, grants, missing, now)
+        unclear = [one.removeprefix(f"account {account_id}: ") for one in ledger_findings(account_id)]
+    if unclear:
         transaction.set_rollback(True)
+        told.unclear = [f"account {account_id}: {line}" for line in unclear]
         return told
-    lines = [*anew, *_write(wallet, found, grants, unpaid, now)]
     told.done = [f"account {account_id}: {line}" for line in lines]
     for line in told.done:
         audit.record(actor=actor, account_id=account_id, action="ledger.mended", reason=line, now=now)
@@ -107,29 +82,11 @@ def ledger_mend(*, account_id: int, actor: Any, dry_run: bool = False, now: date
     return told
 
 
-def _unpaid(account_id: int) -> list[_Unpaid]:
-    with connection.cursor() as cursor:
-        cursor.execute(UNPAID, {"account": account_id})
-        return [
-            _Unpaid(pk, held, None if owed is None else int(owed), int(past))
-            for pk, held, owed, past in cursor.fetchall()
-        ]
-
-
 def _write(
-    wallet: Wallet,
-    found: Mending,
-    grants: dict[int, Grant],
-    unpaid: list[_Unpaid],
-    now: datetime,
+    wallet: Wallet, found: Mending, grants: dict[int, Grant], missing: list[Missing], now: datetime
 ) -> list[str]:
     lines = _overwrite(found)
-    without_entry = list(unpaid)
-    for lost in found.lost:
-        of = next((one for one in without_entry if one.credit_count == -lost.units), None)
-        if of is not None:
-            without_entry.remove(of)  # each record has its own entry, also where two cost the same
-        lines.append(_write_anew(wallet, lost, grants[lost.grant_id], of, now))
+    lines += [_write_anew(wallet, lost, grants[lost.grant_id], missing, now) for lost in found.lost]
     for grant_id, left in found.remaining.items():
         Grant.objects.filter(pk=grant_id).update(remaining_units=left)
         lines.append(f"grant {grant_id} has {left} left, as its entries say")
@@ -137,12 +94,7 @@ def _write(
         Wallet.objects.filter(pk=wallet.pk).update(balance_units=found.wallet)
         lines.append(f"the wallet has {found.wallet}, as its ledger says")
     balance = wallet.balance_units if found.wallet is None else found.wallet
-    for one in unpaid:
-        if one.past_units:
-            made = _past_credits(wallet.account_id, one, balance, now)
-            lines.append(
-                f"entry {made.pk} written anew: {one.past_units} units past the credits for record {one.record_id}"
-            )
+    lines += [_past_credits(wallet.account_id, one, balance) for one in overage_missing(wallet.account_id)]
     return lines
 
 
@@ -162,26 +114,31 @@ def _overwrite(found: Mending) -> list[str]:
     return lines
 
 
-def _write_anew(wallet: Wallet, lost: Lost, grant: Grant, of: _Unpaid | None, now: datetime) -> str:
-    """The entry that was lost; `of`: the record it paid for, if it was for one."""
-    before = (
-        LedgerEntry.objects.filter(account_id=wallet.account_id, pk__lte=lost.after_id)
-        .order_by("-pk")
-        .first()
-    )
+def _write_anew(wallet: Wallet, lost: Lost, grant: Grant, missing: list[Missing], now: datetime) -> str:
+    """The entry that was lost, as the books say what it was: of an operation, of the grant's begin, or of its end."""
+    pk = _free_id(lost.after_id, lost.before_id)
+    entries = LedgerEntry.objects.filter(account_id=wallet.account_id)
+    before = (entries if pk is None else entries.filter(pk__lt=pk)).order_by("-pk").first()
+    after = None if lost.before_id is None else entries.get(pk=lost.before_id)
     entry = LedgerEntry(
-        id=_free_id(lost.after_id, lost.before_id),
+        id=pk,
         account_id=wallet.account_id,
         grant=grant,
         units=lost.units,
         balance_units=(before.balance_units if before else 0) + lost.units,
-        reason="written anew: the entry was lost",
+        reason=ANEW,
     )
+    of = taken_from(
+        missing,
+        lost.units,
+        after=before.occurred_at if before else None,
+        before=after.occurred_at if after else None,
+    )
+    spent = grant.entries.filter(pk__lt=pk or LAST).aggregate(sum=Sum("units"))["sum"] or 0
     if of is not None:
-        used = UsageRecord.objects.get(pk=of.record_id)
-        entry.kind, entry.metric_id, entry.occurred_at = EntryKind.USE, used.metric_id, used.occurred_at
-        entry.request_id, entry.reservation_id = f"mended:use:{of.record_id}", of.reservation_id
-        entry.record_id = None if of.reservation_id else of.record_id
+        entry.kind, entry.metric_id, entry.occurred_at = of.kind, of.metric_id, of.occurred_at
+        entry.request_id, entry.credential_id = f"{of.name}:{grant.pk}", of.credential_id
+        entry.record_id, entry.reservation_id = of.record_id, of.reservation_id
     elif (
         lost.units == grant.units
         and not grant.entries.filter(request_id=f"grant:{grant.request_id}").exists()
@@ -190,11 +147,19 @@ def _write_anew(wallet: Wallet, lost: Lost, grant: Grant, of: _Unpaid | None, no
         entry.kind = EntryKind.ADJUSTMENT if by_support else EntryKind.GRANT
         entry.request_id = f"grant:{grant.request_id}"
         entry.reason, entry.occurred_at = grant.reason, grant.granted_at
+    elif (
+        grant.expires_at is not None
+        and spent + lost.units == 0
+        and grant.expires_at <= (after.occurred_at if after else now)
+    ):
+        times = grant.entries.filter(kind=EntryKind.EXPIRY).count()
+        entry.kind, entry.request_id = EntryKind.EXPIRY, f"expiry:{grant.pk}:{times}"
+        entry.occurred_at = max(grant.expires_at, before.occurred_at if before else grant.expires_at)
     else:
         entry.kind, entry.request_id = EntryKind.ADJUSTMENT, f"mended:{grant.pk}:{lost.after_id}:{lost.units}"
         entry.occurred_at = before.occurred_at if before else now
     entry.save(force_insert=True)
-    return f"entry {entry.pk} written anew: {lost.units:+} of grant {grant.pk}"
+    return f"entry {entry.pk} written anew: {entry.kind} {lost.units:+} of grant {grant.pk}"
 
 
 def _free_id(after: int, before: int | None) -> int | None:
@@ -207,18 +172,19 @@ def _free_id(after: int, before: int | None) -> int | None:
     return None if row is None else int(row[0])
 
 
-def _past_credits(account_id: int, one: _Unpaid, balance: int, now: datetime) -> LedgerEntry:
-    used = UsageRecord.objects.get(pk=one.record_id)
-    return LedgerEntry.objects.create(
+def _past_credits(account_id: int, one: MissingPast, balance: int) -> str:
+    made = LedgerEntry.objects.create(
         account_id=account_id,
         kind=EntryKind.OVERAGE,
-        request_id=f"mended:overage:{one.record_id}",
+        request_id=one.name,
         units=0,
-        overage_units=one.past_units,
+        overage_units=one.units,
         balance_units=balance,
-        metric_id=used.metric_id,
-        credential_id=used.credential_id,
+        metric_id=one.metric_id,
+        credential_id=one.credential_id,
         record_id=one.record_id,
-        reason="written anew: the entry was lost",
-        occurred_at=now,
+        reservation_id=one.reservation_id,
+        reason=ANEW,
+        occurred_at=one.occurred_at,
     )
+    return f"entry {made.pk} written anew: {one.units} units past the credits for record {one.record_id}"

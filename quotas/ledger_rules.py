@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,14 @@ def mending(
     owed: Sequence[int],
     has_room: Callable[[int, int], bool],
 ) -> Mending:
-    """`entries` in order; `remaining` by grant; `owed`: credits of records of which the ledger knows nothing.
+    """`entries` in order; `remaining` by grant, in the order in which grants are spent; `owed`: what operations moved, minus is
+    taken, of which the ledger has no entry.
 
     `has_room`: whether between two entries' numbers one is free, as it is where an entry was.
     """
     found, running, before = Mending(), 0, 0
     short = _short(entries, remaining)
-    for entry, after in zip(entries, [*entries[1:], None], strict=True):
+    for entry, after in zip_longest(entries, entries[1:]):
         wanted = after.balance - after.units if after is not None else wallet
         if running + entry.units == entry.balance:
             running = entry.balance
@@ -78,7 +80,7 @@ def mending(
             )
             running = entry.balance
         before = entry.id
-    _end(found, running=running, wallet=wallet, before=before, short=short)
+    _end(found, running=running, wallet=wallet, before=before, short=short, owed=owed)
     if not found.unclear:
         found.remaining = {grant: remaining[grant] - left for grant, left in short.items() if left}
     return found
@@ -102,15 +104,14 @@ def _moved(
     short: dict[int, int],
     owed: Sequence[int],
 ) -> None:
-    """Either this entry moved `missing` more than it says, or one before it is gone that moved as much."""
-    of_grants = [grant for grant, left in short.items() if left == missing]
+    """Either this entry moved `missing` more than it says, or entries before it are gone that moved as much."""
+    whose = _of_grants(short, missing, owed)
     own = entry.grant_id is not None and short.get(entry.grant_id) == missing
     turns = entry.units * (entry.units + missing) <= 0  # what was given was never taken
-    likely_gone = not own or turns or -missing in owed
+    likely_gone = not own or turns or missing in owed
     if gone_after is not None and likely_gone:
-        if len(of_grants) == 1:
-            found.lost.append(Lost(missing, of_grants[0], gone_after, entry.id))
-            short[of_grants[0]] = 0
+        if whose:
+            _lose(found, whose, short, after=gone_after, before=entry.id)
         else:
             found.unclear.append(
                 f"entry {entry.id}: one is gone before it, {missing:+}, and no grant tells whose"
@@ -122,14 +123,34 @@ def _moved(
         found.unclear.append(f"entry {entry.id}: {missing:+} before it, and no grant tells whose")
 
 
-def _end(found: Mending, *, running: int, wallet: int, before: int, short: dict[int, int]) -> None:
+def _of_grants(short: Mapping[int, int], missing: int, owed: Sequence[int]) -> dict[int, int]:
+    """By grant: what entries moved that are gone and sum to `missing`. Empty where it is not determined.
+
+    One grant that lacks as much; or all that lack anything, together, as one operation moved it that spent several.
+    """
+    of_one = {grant: left for grant, left in short.items() if left == missing}
+    if of_one:
+        return of_one if len(of_one) == 1 else {}
+    of_all = {grant: left for grant, left in short.items() if left}
+    return of_all if missing in owed and sum(of_all.values()) == missing else {}
+
+
+def _lose(
+    found: Mending, whose: Mapping[int, int], short: dict[int, int], *, after: int, before: int | None
+) -> None:
+    for grant, units in whose.items():
+        found.lost.append(Lost(units, grant, after, before))
+        short[grant] = 0
+
+
+def _end(
+    found: Mending, *, running: int, wallet: int, before: int, short: dict[int, int], owed: Sequence[int]
+) -> None:
     if wallet == running:
         return
-    missing = wallet - running
-    of_grants = [grant for grant, left in short.items() if left == missing]
-    if len(of_grants) == 1:
-        found.lost.append(Lost(missing, of_grants[0], before, None))
-        short[of_grants[0]] = 0
+    whose = _of_grants(short, wallet - running, owed)
+    if whose:
+        _lose(found, whose, short, after=before, before=None)
     elif not any(short.values()):
         found.wallet = running
     else:

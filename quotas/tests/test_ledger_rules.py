@@ -50,7 +50,7 @@ def test_what_an_entry_moved(at):
 def test_an_entry_that_is_gone(at):
     gone = BOOK[at]
     left = [one for one in BOOK if one is not gone]
-    found = mend(left, owed=[-gone.units])
+    found = mend(left, owed=[gone.units])
     assert [(one.units, one.grant_id) for one in found.lost] == [(gone.units, gone.grant_id)]
     assert found.lost[0].before_id == (BOOK[at + 1].id if at < 4 else None)
     assert (found.units, found.balances, found.remaining, found.unclear) == ({}, {}, {}, [])
@@ -64,9 +64,28 @@ def test_of_two_grants_that_lack_as_much_none_is_chosen():
         Entry(14, -1, 98, 1),
         Entry(16, -1, 92, 1),  # and before this one five of grant 1
     ]
-    found = mend(left, remaining={1: 92, 2: 0}, wallet=92, owed=[5, 5])
+    found = mend(left, remaining={1: 92, 2: 0}, wallet=92, owed=[-5, -5])
     assert len(found.unclear) == 2
     assert (found.units, found.lost) == ({}, [])
+
+
+def test_an_entry_of_several_that_one_operation_made():
+    """The next entry is of the same grant: it could have moved as much more, did the operation not say otherwise."""
+    left = [Entry(10, 50, 50, 1), Entry(12, -3, 40, 1)]
+    assert mend(left, remaining={1: 40}, wallet=40).units == {12: -10}
+    found = mend(left, remaining={1: 40}, wallet=40, owed=[-7])
+    assert ([(one.units, one.grant_id) for one in found.lost], found.units) == ([(-7, 1)], {})
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_all_entries_of_one_operation(last):
+    left = [Entry(10, 50, 50, 1), Entry(11, 40, 90, 2), *([] if last else [Entry(16, -1, 75, 2)])]
+    end = {2: 34 + last, 1: 41 - last}
+    wanted = [(2, end[2] - 40 + (not last)), (1, end[1] - 50)]
+    found = mend(left, remaining=end, wallet=sum(end.values()), owed=[sum(units for _, units in wanted)])
+    assert [(one.grant_id, one.units) for one in found.lost] == wanted
+    assert not found.unclear
+    assert mend(left, remaining=end, wallet=sum(end.values())).unclear, "no operation says so"
 
 
 def test_a_grant_and_the_wallet():
