@@ -51,7 +51,7 @@ class PatientHttpClient(stripe.RequestsClient):
     is noted for whoever watches what can have had an effect.
     """
 
-    def request(
+    def request(  # type: ignore[override]  # as the SDK's own client overrides it
         self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None
     ) -> tuple[bytes, int, Mapping[str, str]]:
         try:
