@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from django.db.models import Sum
 
-from billing.errors import AlreadySubscribed, DuplicatePlanChange
-from billing.models import OverageCharge, OverageCollection, PlanChange
+from billing.errors import AlreadySubscribed, DuplicatePlanChange, NoLiveSubscription
+from billing.models import OverageCharge, OverageCollection, PlanChange, Subscription
 from billing.services import overage_charge_reverse, payment_method_make_default, payment_methods_list
 from billing.services.collecting import COLLECT, overage_collect
-from billing.tests.helpers import ask, start
+from billing.tests.helpers import ask, cancel, start
 from billing.tests.stores import credits_of, moves, spend, store
 from common.clock import database_now
 from common.models import OutboxMessage
@@ -193,12 +193,39 @@ def _is_upgraded_once(scene: Scene, done: bool) -> None:
     assert credits_of(scene.account) == (400 if done else 0)
 
 
+def _spent_before_the_end(world: World) -> Scene:
+    scene = _spent(world)
+    scene.before["taken"] = scene.taken()
+    return scene
+
+
+def _end(scene: Scene) -> bool:
+    scene.world.tick()
+    return cancel(scene.account, "now").change.status == "applied"
+
+
+def _has_ended(scene: Scene) -> bool:
+    return not Subscription.objects.filter(account=scene.account, ended_at=None).exists()
+
+
+def _is_ended_and_collected_once(scene: Scene, done: bool) -> None:
+    """Of an end that did not come the use may have been asked for all the same: it is due."""
+    taken, used = scene.taken() - scene.before["taken"], 14 * UNITS
+    assert taken == used if done else taken in (0, used)
+    assert _waiting_items(scene) == ([] if taken else [used])
+    statuses = [one["status"] for one in scene.there("subscription")]
+    assert statuses == ["canceled" if done else "active"]
+
+
 OVERAGE_FLOWS = {
     "charge overage": MoneyFlow(_without_credits, _spend, _is_spent, _is_charged_and_counted_once),
     "collect overage": MoneyFlow(_to_be_collected, _collect, _is_collected, _is_collected_once),
     "collect refused overage": MoneyFlow(_refused, _collect, _is_collected, _is_paid_once),
     "take overage back": MoneyFlow(_spent, _reverse, _is_reversed, _is_taken_back_once),
     "take collected overage back": MoneyFlow(_spent_and_collected, _reverse, _is_reversed, _is_credited_once),
+    "end with overage": MoneyFlow(
+        _spent_before_the_end, _end, _has_ended, _is_ended_and_collected_once, (NoLiveSubscription,)
+    ),
     "start of an organisation": MoneyFlow(
         _store_to_start, _start, _has_started, _is_paid_and_credited_once, (AlreadySubscribed,)
     ),
