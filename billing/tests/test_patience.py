@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import psycopg
 import pytest
+from django.db import connection
 
 from billing import tasks
 from billing.errors import PaymentProviderUnavailable, ProviderRefused
@@ -22,6 +24,7 @@ from common.clock import database_now
 
 pytestmark = pytest.mark.req("CR-8")
 MANY = 200
+WAITS = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)"
 
 
 def _gone_through(error: Exception) -> int:
@@ -95,6 +98,7 @@ def test_a_turn_is_left_out_while_another_worker_is_at_it(db, monkeypatch):
     runs = []
     turn = tasks.one_at_a_time(lambda: runs.append(1))
     name = "sweep:<lambda>"
+    monkeypatch.setattr(tasks, "current_task", object())
     with psycopg.connect(os.environ["DATABASE_URL"]) as other:
         other.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [name])
         turn()
@@ -102,3 +106,25 @@ def test_a_turn_is_left_out_while_another_worker_is_at_it(db, monkeypatch):
     turn()
     turn()
     assert runs == [1, 1]
+
+
+def test_who_runs_a_sweep_by_hand_waits_and_leaves_nothing_out(db):
+    """The sandbox's clock goes on only when the work of a moment is done, whatever a worker is at."""
+    runs = []
+    name = "sweep:<lambda>"
+    with psycopg.connect(os.environ["DATABASE_URL"]) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [name])
+        turn = pool.submit(_in_a_thread, tasks.one_at_a_time(lambda: runs.append(1)))
+        while not other.execute(WAITS).fetchone()[0]:
+            assert not turn.done()
+        assert runs == []
+        other.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [name])
+        turn.result()
+    assert runs == [1]
+
+
+def _in_a_thread(turn) -> None:
+    try:
+        turn()
+    finally:
+        connection.close()
