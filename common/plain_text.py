@@ -12,6 +12,9 @@ BREAKING = frozenset({"Cc", "Zl", "Zp"})
 """Control characters, and those that end a line or a paragraph."""
 
 
+HIDDEN = _("Use one line of plain characters, without hidden ones.")
+
+
 def is_plain_line(text: str) -> bool:
     """Whether it is one line of what can be seen."""
     return not any(one in TURNING or unicodedata.category(one) in BREAKING for one in text)
@@ -20,6 +23,4 @@ def is_plain_line(text: str) -> bool:
 def plain_line(text: str) -> None:
     """As a validator of forms and of the API. ValidationError with the code `hidden_characters`."""
     if not is_plain_line(text):
-        raise ValidationError(
-            _("Use one line of plain characters, without hidden ones."), code="hidden_characters"
-        )
+        raise ValidationError(HIDDEN, code="hidden_characters")

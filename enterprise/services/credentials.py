@@ -23,6 +23,7 @@ from accounts.models import Account, User
 from common import audit
 from common.clock import database_now
 from common.errors import NotFound, ValidationError
+from common.plain_text import HIDDEN, is_plain_line
 from enterprise import metrics
 from enterprise.enums import CredentialStatus, KeyFailure, Scope
 from enterprise.errors import InvalidApiKey, KeyMadeAlready, ScopeMissing
@@ -284,8 +285,10 @@ def _check_holds(account_id: int, actor: Any, scopes: Collection[str]) -> None:
 
 def _clean_name(name: str) -> str:
     cleaned = " ".join(name.split())
-    if not cleaned or "\0" in name:
+    if not cleaned:
         raise ValidationError.of("name", "blank", _("Give the key a name."))
+    if not is_plain_line(cleaned):
+        raise ValidationError.of("name", "hidden_characters", str(HIDDEN))
     if len(cleaned) > MAX_NAME_LENGTH:
         raise ValidationError.of(
             "name",

@@ -16,6 +16,7 @@ from accounts.roles import may_give
 from accounts.services import account_create_organisation
 from common import audit
 from common.errors import ValidationError
+from common.plain_text import HIDDEN, is_plain_line
 from enterprise.errors import RoleMissing
 from enterprise.models import Invitation
 from enterprise.selectors.members import membership_get, role_checked, role_in
@@ -28,8 +29,10 @@ MAX_NAME_LENGTH = 120
 def organisation_create(*, name: str, owner: User, now: datetime) -> Account:
     """An organisation of somebody who is signed in; they are its first owner. ValidationError."""
     cleaned = " ".join(name.split())
-    if not cleaned or "\0" in cleaned or len(cleaned) > MAX_NAME_LENGTH:
+    if not cleaned or len(cleaned) > MAX_NAME_LENGTH:
         raise ValidationError.of("name", "invalid", _("Give it a name of at most 120 characters."))
+    if not is_plain_line(cleaned):
+        raise ValidationError.of("name", "hidden_characters", str(HIDDEN))
     User.objects.select_for_update(no_key=True).get(
         pk=owner.pk
     )  # two at once are counted one after the other

@@ -99,7 +99,8 @@ def test_a_form_pressed_twice_at_once_makes_one_key(committed_db: None) -> None:
     ("change", "words"),
     [
         ({"name": ""}, "Give the key a name."),
-        ({"name": "a\0b"}, "Give the key a name."),
+        ({"name": "a\0b"}, "without hidden ones"),
+        ({"name": "\u202egnp.exe"}, "without hidden ones"),
         ({"name": "x" * 81}, "80"),
         ({"scopes": []}, "Name at least one scope"),
         ({"scopes": ["everything"]}, "Name at least one scope"),

@@ -157,11 +157,18 @@ def test_making_an_organisation(db: None, monkeypatch: Any) -> None:
     person = make_person()
     account = organisation_create(name="  New \t Org ", owner=person, now=now())
     assert (account.name, place(account, person).role) == ("New Org", Role.OWNER)
-    for name in ("", " ", "a\0b", "x" * 121):
+    hidden = "hidden_characters"
+    for name, code in (
+        ("", "invalid"),
+        (" ", "invalid"),
+        ("x" * 121, "invalid"),
+        ("a\0b", hidden),
+        ("\u202ea", hidden),
+    ):
         refused(
             ValidationError,
             lambda name=name: organisation_create(name=name, owner=person, now=now()),
-            "invalid",
+            code,
         )
     monkeypatch.setattr("enterprise.services.members.MOST_OWNED", 1)
     refused(ValidationError, lambda: organisation_create(name="B", owner=person, now=now()), "too_many")
