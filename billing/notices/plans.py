@@ -91,8 +91,12 @@ def payment_overdue(context: Context) -> Message:
         _("We do not try again by ourselves."),
     )
     refused = _("The payment of %(amount)s for %(plan)s, due on %(date)s, did not go through.") % words
+    if context["full_until"]:
+        subject = _("Your payment for %(plan)s failed") % words
+    else:
+        subject = _("%(plan)s is not paid: you have the free limits now") % words
     return Message(
-        subject=_("Your payment for %(plan)s failed") % words,
+        subject=subject,
         lines=[refused, access, again],
         action=Action(_("Pay now, or use another card"), reverse("account_overview")),
     )

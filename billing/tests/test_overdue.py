@@ -263,7 +263,9 @@ def test_people_are_told_once_for_each_state(travel):
     apply()
     apply()
     _, later = Notification.objects.filter(kind="payment_failed").order_by("created_at")
-    assert "free limits until it is paid" in message_of(later.template, later.context).lines[1]
+    reduced = message_of(later.template, later.context)
+    assert reduced.subject == "Basic is not paid: you have the free limits now"
+    assert "free limits until it is paid" in reduced.lines[1]
 
 
 def test_a_late_reading_does_not_take_a_payment_back(travel):
