@@ -340,6 +340,27 @@ def test_what_is_used_while_the_end_is_under_way_is_asked_for_after_it(travel, m
     assert OverageCollection.objects.filter(status="paid").count() == 2
 
 
+def test_an_invoice_that_stripe_refuses_after_an_end_is_waited_for(travel, monkeypatch):
+    """Until an invoice of Stripe's own has taken what waits; it is asked for once."""
+    account = store("growth", credits_left=0)
+    spend(account, 8)
+    there = stripe_id(account)
+    ended_at_the_dashboard(travel, account, None)
+
+    def refuse(_self, **_what):
+        raise ProviderRefused(provider_code="invoice_no_subscription_line_items")
+
+    with monkeypatch.context() as refusal:
+        refusal.setattr(gateway.__class__, "overage_invoice_create", refuse)
+        for _ in range(2):
+            assert len(overage_charges_sweep(now=database_now() + timedelta(minutes=1)).still_open) == 1
+    api().invoices.create({"customer": account.stripe_customer_id, "subscription": there})
+    for _ in range(2):
+        assert overage_charges_sweep(now=database_now() + timedelta(minutes=1)).still_open == []
+    assert [one.status for one in OverageCollection.objects.all()] == ["not_needed"]
+    assert sorted(one["total"] for one in invoices(travel.stand_in)) == [112, 9900]
+
+
 def test_an_end_that_left_nothing_waiting_asks_for_nothing(travel):
     """What waited is on the last invoice, or taken back."""
     planned, gone = store("growth", credits_left=0), store("growth", credits_left=0)
