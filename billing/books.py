@@ -13,6 +13,7 @@ from accounts.models import Account
 from billing.enums import IN_FLIGHT, ChangeStatus, ChargeStatus, PaymentStatus, RefundStatus
 from billing.models import InvoicePayment, OverageCharge, PlanChange, Refund, Subscription, Withdrawal
 from billing.selectors import scheduled_changes
+from billing.selectors.entitled import entitled_as
 from billing.selectors.plans import TermsOnce
 from billing.services.entitlements import entitled_phases
 from common import books
@@ -68,7 +69,10 @@ def _wrongly_entitled(account_ids: Sequence[int], terms: TermsOnce, now: datetim
         )
         given = phases[0].terms if phases else None
         allowed = (
-            {(one.metric, one.window): (one.limit_units, one.mode) for one in given.all_limits}
+            {
+                (one.metric, one.window): (one.limit_units, one.mode, one.credits_per_unit)
+                for one in given.all_limits
+            }
             if given
             else {}
         )
@@ -82,17 +86,24 @@ def _wrongly_entitled(account_ids: Sequence[int], terms: TermsOnce, now: datetim
                 f"account {account_id}: the features in force are not the plan's "
                 f"({REMEDY.format(account=account_id)})"
             )
+        for phase in phases[1:]:
+            held, to_come = entitled_as(account_id, phase.terms, phase.starts_at)
+            if held != to_come:
+                yield (
+                    f"account {account_id}: from {phase.starts_at:%Y-%m-%dT%H:%MZ} on the meter has {held}, the plan gives "
+                    f"{to_come} ({REMEDY.format(account=account_id)})"
+                )
 
 
 def _held_limits(
     account_ids: Sequence[int], now: datetime
-) -> dict[int, dict[tuple[str, str], tuple[int | None, str]]]:
-    held: dict[int, dict[tuple[str, str], tuple[int | None, str]]] = {}
+) -> dict[int, dict[tuple[str, str], tuple[int | None, str, int | None]]]:
+    held: dict[int, dict[tuple[str, str], tuple[int | None, str, int | None]]] = {}
     rows = _held(Entitlement.objects.all(), account_ids, now)
-    for account_id, metric, window, limit, mode in rows.values_list(
-        "account_id", "metric__code", "window", "limit_units", "mode"
+    for account_id, metric, window, limit, mode, price in rows.values_list(
+        "account_id", "metric__code", "window", "limit_units", "mode", "credits_per_unit"
     ):
-        held.setdefault(account_id, {})[metric, window] = (limit, mode)
+        held.setdefault(account_id, {})[metric, window] = (limit, mode, price)
     return held
 
 

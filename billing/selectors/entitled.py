@@ -14,13 +14,17 @@ def entitled_as(account_id: int, terms: PlanTerms | None, now: datetime) -> tupl
     in_force = Q(valid_until__isnull=True) | Q(valid_until__gt=now)
     own = {"account_id": account_id, "source": Source.PLAN, "valid_from__lte": now}
     limits = Entitlement.objects.filter(in_force, **own).values_list(
-        "metric__code", "window", "limit_units", "mode"
+        "metric__code", "window", "limit_units", "mode", "credits_per_unit"
     )
     features = FeatureGrant.objects.filter(in_force, **own).values_list("feature", flat=True)
-    given = [(one.metric, one.window, one.limit_units, one.mode) for one in terms.all_limits] if terms else []
+    promised = terms.all_limits if terms else ()
+    given = [(one.metric, one.window, one.limit_units, one.mode, one.credits_per_unit) for one in promised]
     return _text(limits, features), _text(given, terms.features if terms else ())
 
 
 def _text(limits: object, features: object) -> str:
-    rows = [f"{metric}/{window}={limit} {mode}" for metric, window, limit, mode in limits]  # type: ignore[attr-defined]
+    rows = [
+        f"{metric}/{window}={limit} {mode}{f' {price} each' if price else ''}"
+        for metric, window, limit, mode, price in limits  # type: ignore[attr-defined]
+    ]
     return ", ".join([*sorted(rows), *sorted(features)])  # type: ignore[call-overload]

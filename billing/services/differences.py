@@ -200,9 +200,12 @@ def _entitlements(account: Account, now: datetime) -> list[Difference]:
     phases = entitled_phases(
         subscription=live, scheduled=scheduled_change(account.pk) if live else None, now=now
     )
-    held, given = entitled_as(account.pk, phases[0].terms if phases else None, now)
-    if held == given:
+    sides = [entitled_as(account.pk, one.terms, max(one.starts_at, now)) for one in phases]
+    sides = sides or [entitled_as(account.pk, None, now)]
+    different = [(held, given) for held, given in sides if held != given]
+    if not different:
         return []
+    held, given = different[0]
     subject = str(live.pk) if live else "none"
     return [
         Difference(

@@ -80,6 +80,7 @@ DAMAGES = {
     "the wallet's row lost": f"DELETE FROM quotas_wallet WHERE {OF}",
     "the wallet": f"UPDATE quotas_wallet SET balance_units = 12 WHERE {OF}",
     "a grant": f"UPDATE quotas_grant SET remaining_units = 12 WHERE {OF}",
+    "what a unit costs": f"UPDATE quotas_entitlement SET credits_per_unit = 3 WHERE {OF}",
     "the limits": f"DELETE FROM quotas_entitlement WHERE {OF}",
 }
 
@@ -104,6 +105,21 @@ def test_what_verify_books_finds_is_mended_by_the_command_it_names(account, name
     )
     if "mend_ledger" in command:
         assert AuditEntry.objects.filter(account_id=account.pk, action="ledger.mended").exists()
+
+
+def test_limits_that_are_to_come(trading):
+    account = person()
+    ask(account, "premium")
+    ask(account, "basic")  # at the period's end
+    by_hand(
+        f"UPDATE quotas_entitlement SET limit_units = 9999 WHERE {OF} AND valid_from > %(now)s",
+        account=account.pk,
+        now=database_now(),
+    )
+    (finding,) = verify_all()
+    assert run("reconcile", "--account", str(account.pk))[0] == 1
+    assert run(*named_in(finding))[0] == 0
+    assert verify_all() == []
 
 
 def test_the_ledger_is_append_only_again_afterwards(account):

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.locks import lock_account
@@ -151,13 +151,8 @@ def entitlements_push(*, account_id: int, now: datetime, reason: str) -> None:
 
     What is stored is fitted to it, now and at each later moment at which the contracts change.
     """
-    contracts = list(
-        Contract.objects.filter(Q(ends_at__isnull=True) | Q(ends_at__gt=now), account_id=account_id)
-        .exclude(NEVER_BEGAN)
-        .prefetch_related("terms__limits")
-        .order_by("starts_at")
-    )
-    timeline = [phase for contract in contracts for phase in _phases(contract)]
+    contracts = list(contracts_ahead(now).filter(account_id=account_id))
+    timeline = [phase for contract in contracts for phase in contract_phases(contract)]
     entitlements_replace(
         account_id=account_id,
         source=Source.CONTRACT,
@@ -171,7 +166,20 @@ def entitlements_push(*, account_id: int, now: datetime, reason: str) -> None:
     stored_fit_promise(account_id=account_id, now=now, moments=[now, *later])
 
 
-def _phases(contract: Contract) -> list[Phase]:
+@transaction.atomic
+def contract_limits_mend(*, account_id: int, actor: User | str | None, now: datetime) -> None:
+    """Make what the meter has from the account's contracts what they say, whatever stands there."""
+    entitlements_push(account_id=account_id, now=now, reason="as the contracts say")
+    audit.record(actor=actor, account_id=account_id, action="contract.limits_mended", now=now)
+
+
+def contracts_ahead(now: datetime) -> QuerySet[Contract]:
+    """Those that say something of `now` or later, in the order in which they begin."""
+    running = Contract.objects.filter(Q(ends_at__isnull=True) | Q(ends_at__gt=now)).exclude(NEVER_BEGAN)
+    return running.prefetch_related("terms__limits").order_by("starts_at")
+
+
+def contract_phases(contract: Contract) -> list[Phase]:
     """One phase for each of the terms, until the next ones or the end."""
     terms = sorted(contract.terms.all(), key=lambda one: one.number)
     ends = [*(one.effective_at for one in terms[1:]), None]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from common import clock
+from common.books import verify_all
 from common.models import AuditEntry
 from enterprise.models import Contract, ContractLimit, ContractTerms
 from enterprise.rules.contracts import ContractState, state_of
@@ -195,3 +198,42 @@ def test_where_a_contract_stands() -> None:
     assert ask(start) == ask(end - tick) == ask(end, None) == ContractState.RUNNING
     assert ask(end) == ContractState.ENDED
     assert ask(start - tick, start) == ContractState.ENDED, "ended before it began"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE quotas_entitlement SET limit_units = 5000 WHERE valid_from <= now()",
+        "UPDATE quotas_entitlement SET mode = 'overage' WHERE source = 'contract'",
+        "UPDATE quotas_entitlement SET limit_units = 5000 WHERE valid_from > now() + interval '1 day'",
+        "UPDATE quotas_entitlement SET valid_until = valid_from + interval '1 day' WHERE valid_until IS NULL",
+        "DELETE FROM quotas_entitlement WHERE source = 'contract'",
+    ],
+)
+@pytest.mark.req("QU-4")
+def test_limits_that_are_not_the_contracts_are_found_and_mended(
+    metered: Holder, run: Any, damage: str, capsys: Any
+) -> None:
+    (made,) = run("create", "--account", metered.account.pk, *BASE)
+    later = clock.now() + timedelta(days=40)
+    run("amend", made["id"], "--limit", "api_calls/day=2000", "--from", later.isoformat(), "--reason", "more")
+    assert verify_all() == []
+    before = limits()
+    with connection.cursor() as cursor:
+        cursor.execute(damage)
+        assert cursor.rowcount > 0
+    (finding,) = verify_all()
+    assert finding.startswith(f"enterprise.entitlements_are_the_contracts: account {metered.account.pk}: ")
+    command = re.search(r"\(manage\.py (.*)\)$", finding)
+    assert command is not None
+    call_command(*command[1].split(), "--dry-run")
+    assert verify_all() == [finding]
+    call_command(*command[1].split())
+    assert verify_all() == []
+    assert limits() == before
+    assert AuditEntry.objects.filter(action="contract.limits_mended").count() == 1
+
+
+def limits() -> list[Any]:
+    ahead = Entitlement.objects.filter(source="contract").exclude(valid_until__lte=clock.database_now())
+    return sorted(ahead.values_list("window", "limit_units", "mode", "valid_until"))

@@ -1,4 +1,4 @@
-"""`manage.py contract create|amend|end|list|show`: what operators do with contracts."""
+"""`manage.py contract create|amend|end|list|show|mend`: what operators do with contracts."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from enterprise.models import Contract
 from enterprise.rules.contracts import LimitTerms
 from enterprise.selectors.contracts import contract_json
 from enterprise.services import contract_amend, contract_create, contract_end
+from enterprise.services.contracts import contract_limits_mend
 from quotas.enums import Window
 from quotas.management.commands.explain import find_account
 
@@ -49,6 +50,9 @@ class Command(BaseCommand):
         listing = verbs.add_parser("list", help="all contracts, or an account's")
         listing.add_argument("--account", help="account number, or a member's e-mail address")
         shown = verbs.add_parser("show", help="one contract with its amendments")
+        mended = verbs.add_parser("mend", help="make the meter's limits what the account's contracts say")
+        mended.add_argument("--account", required=True, help="account number, or a member's e-mail address")
+        mended.add_argument("--dry-run", action="store_true", help="say whose, change nothing")
         made = verbs.add_parser("create", help="a new contract")
         amended = verbs.add_parser("amend", help="other limits or another end, from a moment on")
         ended = verbs.add_parser("end", help="let it end, now or later")
@@ -83,6 +87,13 @@ class Command(BaseCommand):
             return
         if verb == "show":
             self._tell(_contract(options["contract"]), now, options, whole=True)
+            return
+        if verb == "mend":
+            account = find_account(options["account"])
+            if not options["dry_run"]:
+                contract_limits_mend(account_id=account.pk, actor=ACTOR, now=now)
+            verb = "would be" if options["dry_run"] else "are"
+            self.stdout.write(f"account {account.pk}: the meter's limits {verb} what its contracts say")
             return
         acts = {"create": _create, "amend": _amend, "end": _end}
         dry = options["dry_run"]
