@@ -24,11 +24,20 @@ from quotas.models import Entitlement, FeatureGrant
 PENDING_AT_MOST = timedelta(hours=1)
 ACCOUNTS_AT_ONCE = 2000
 REMEDY = "manage.py reconcile --mend --account {account}"
+ASKS = "for a person; what Stripe has of it: manage.py reconcile --account {account}"
 
 UNMATCHED = """
 SELECT c.id, c.units FROM billing_overagecharge c LEFT JOIN quotas_usagerecord u ON u.id = c.record_id
 WHERE c.status = %(accepted)s AND c.record_id IS NOT NULL AND u.overage_units IS DISTINCT FROM c.units
   AND c.requested_at >= (SELECT quotas_records_since())
+"""
+
+# Use past the credits that nobody is charged for, of somebody who can be.
+UNCHARGED = """
+SELECT e.account_id, e.record_id, e.overage_units FROM quotas_ledgerentry e
+JOIN accounts_account a ON a.id = e.account_id AND a.stripe_customer_id IS NOT NULL
+WHERE e.kind = 'overage' AND e.overage_units > 0 AND e.reservation_id IS NOT NULL AND NOT EXISTS (
+  SELECT 1 FROM billing_overagecharge c WHERE c.reservation_id = e.reservation_id AND c.status <> %(failed)s)
 """
 
 Right = TypeVar("Right", Entitlement, FeatureGrant)
@@ -197,3 +206,9 @@ def overage_is_matched() -> Iterable[str]:
         cursor.execute(UNMATCHED, {"accepted": ChargeStatus.ACCEPTED})
         for pk, units in cursor.fetchall():
             yield f"overage charge {pk} is for {units} units, its record says otherwise"
+        cursor.execute(UNCHARGED, {"failed": ChargeStatus.FAILED})
+        for account_id, record_id, units in cursor.fetchall():
+            yield (
+                f"account {account_id}: {units} units past the credits of record {record_id} have no charge "
+                f"({ASKS.format(account=account_id)})"
+            )

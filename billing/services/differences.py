@@ -23,6 +23,7 @@ from billing.services.drift_mending import (
     subscription_end,
 )
 from billing.services.entitlements import entitled_phases
+from billing.services.overage_drift import overage_differences
 from billing.services.overdue import dues_known, dues_shown
 from billing.services.payments import invoice_payments_sweep
 from billing.services.sweep import plan_changes_sweep
@@ -56,6 +57,7 @@ def differences_of(account: Account, now: datetime) -> list[Difference]:
     found += _open(account, now)
     found += _invoices(account)
     found += _left_open(account)
+    found += overage_differences(account, live)
     found += _entitlements(account, now)
     return found
 

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     INVOICE_OPEN = "invoice_left_open"
     ENTITLEMENTS = "entitlements_differ"
     DISPUTE = "dispute_differs"
+    OVERAGE_ITEM = "overage_item_differs"
 
 
 @dataclass(frozen=True, slots=True)

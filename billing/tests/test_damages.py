@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from billing.books import entitlements_are_the_plans
 from billing.gateways.client import api
-from billing.models import Subscription
+from billing.models import OverageCharge, Subscription
 from billing.tests.conftest import person
 from billing.tests.helpers import ask, subscription
 from billing.tests.stores import credits_of, spend, store
@@ -204,3 +204,35 @@ def test_many_subscriptions_cost_no_more_questions_than_few(trading):
     for _ in range(3):
         ask(person(), "premium")
     assert asked() == few
+
+
+CHARGES = {
+    "a charge lost": "DELETE FROM billing_overagecharge",
+    "a charge called failed": "UPDATE billing_overagecharge SET status = 'failed'",
+}
+
+
+@pytest.mark.req("CR-6")
+@pytest.mark.broken_books
+@pytest.mark.parametrize("name", CHARGES)
+def test_use_that_nobody_is_charged_for_is_found_and_left_to_a_person(account, name):
+    by_hand(CHARGES[name])
+    (finding,) = verify_all()
+    assert "1 units past the credits" in finding
+    assert finding.endswith(f"manage.py reconcile --account {account.pk})")
+    before = ledger(account)
+    code, said = run("reconcile", "--account", str(account.pk), "--mend")
+    assert (code, "overage_item_differs" in said, "for a person" in said) == (1, True, True)
+    assert ledger(account) == before
+
+
+@pytest.mark.req("CR-6")
+def test_an_items_name_is_mended_and_an_item_that_is_gone_is_told(account, stand_in):
+    charge = OverageCharge.objects.get()
+    OverageCharge.objects.update(stripe_item_id="ii_another")
+    assert run("reconcile", "--account", str(account.pk))[0] == 1
+    assert run("reconcile", "--account", str(account.pk), "--mend")[0] == 0
+    assert OverageCharge.objects.get().stripe_item_id == charge.stripe_item_id
+    api().invoice_items.delete(charge.stripe_item_id)
+    code, said = run("reconcile", "--account", str(account.pk), "--mend")
+    assert (code, f"{charge.amount_minor} usd here, none at Stripe: for a person" in said) == (1, True)

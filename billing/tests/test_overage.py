@@ -72,7 +72,9 @@ def test_the_price_is_the_one_the_meter_decided_by(trading, stand_in, monkeypatc
 
     def late(*asked):
         Entitlement.objects.filter(account=account).update(credits_per_unit=50)
-        return real(*asked)
+        opened = real(*asked)
+        Entitlement.objects.filter(account=account).update(credits_per_unit=1)
+        return opened
 
     monkeypatch.setattr(overage, "_open", late)
     made = spend(account, 2)
