@@ -1,19 +1,20 @@
 """What must be true of billing whenever nothing is under way."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import TypeVar
+from typing import Any
 
 from django.db import connection
-from django.db.models import F, Q, QuerySet, Sum
+from django.db.models import F, Q, Sum
 from django.db.models.functions import Coalesce
 
 from accounts.models import Account
 from billing.enums import IN_FLIGHT, ChangeStatus, ChargeStatus, PaymentStatus, RefundStatus
 from billing.models import InvoicePayment, OverageCharge, PlanChange, Refund, Subscription, Withdrawal
+from billing.rules.changes import PlanTerms
 from billing.selectors import scheduled_changes
-from billing.selectors.entitled import entitled_as
 from billing.selectors.plans import TermsOnce
 from billing.services.entitlements import entitled_phases
 from common import books
@@ -40,7 +41,10 @@ WHERE e.kind = 'overage' AND e.overage_units > 0 AND e.reservation_id IS NOT NUL
   SELECT 1 FROM billing_overagecharge c WHERE c.reservation_id = e.reservation_id AND c.status <> %(failed)s)
 """
 
-Right = TypeVar("Right", Entitlement, FeatureGrant)
+LIMIT = ("limit_units", "mode", "credits_per_unit")
+Values = dict[tuple[Any, ...], tuple[Any, ...]]
+Held = tuple[datetime, datetime | None, tuple[Any, ...], tuple[Any, ...]]
+"""From when, until when, what, and how much."""
 
 
 @books.check("billing.one_live_subscription")
@@ -56,7 +60,7 @@ def one_live_subscription() -> Iterable[str]:
 
 @books.check("billing.entitlements_are_the_plans")
 def entitlements_are_the_plans() -> Iterable[str]:
-    """What the meter allows now is what the subscription gives now, no more and no less."""
+    """What the meter allows, now and at each moment to come, is what the subscription gives, no more and no less."""
     now, terms = database_now(), TermsOnce()
     everybody = iter(Account.objects.order_by("pk").values_list("pk", flat=True).iterator())
     while account_ids := list(islice(everybody, ACCOUNTS_AT_ONCE)):
@@ -71,66 +75,56 @@ def _wrongly_entitled(account_ids: Sequence[int], terms: TermsOnce, now: datetim
         )
     }
     scheduled = scheduled_changes(account_ids)
-    limits, features = _held_limits(account_ids, now), _held_features(account_ids, now)
+    limits = _held(Entitlement, account_ids, now, ("metric__code", "window"), LIMIT)
+    features = _held(FeatureGrant, account_ids, now, ("feature",), ())
     for account_id in sorted(live.keys() | limits.keys() | features.keys()):
         phases = entitled_phases(
             subscription=live.get(account_id), scheduled=scheduled.get(account_id), now=now, terms=terms
         )
-        given = phases[0].terms if phases else None
-        allowed = (
-            {
-                (one.metric, one.window): (one.limit_units, one.mode, one.credits_per_unit)
-                for one in given.all_limits
-            }
-            if given
-            else {}
-        )
-        if limits.get(account_id, {}) != allowed:
-            yield (
-                f"account {account_id}: the meter has {limits.get(account_id, {})}, the plan gives {allowed} "
-                f"({REMEDY.format(account=account_id)})"
-            )
-        if features.get(account_id, set()) != set(given.features if given else ()):
-            yield (
-                f"account {account_id}: the features in force are not the plan's "
-                f"({REMEDY.format(account=account_id)})"
-            )
-        for phase in phases[1:]:
-            held, to_come = entitled_as(account_id, phase.terms, phase.starts_at)
-            if held != to_come:
+        sides: list[tuple[datetime, PlanTerms | None]] = [
+            (max(one.starts_at, now), one.terms) for one in phases
+        ]
+        for at, given in sides or [(now, None)]:
+            when = "" if at == now else f"from {at:%Y-%m-%dT%H:%MZ} on "
+            held, allowed = _at(limits[account_id], at), _allowed(given)
+            if held != allowed:
                 yield (
-                    f"account {account_id}: from {phase.starts_at:%Y-%m-%dT%H:%MZ} on the meter has {held}, the plan gives "
-                    f"{to_come} ({REMEDY.format(account=account_id)})"
+                    f"account {account_id}: {when}the meter has {held}, the plan gives {allowed} "
+                    f"({REMEDY.format(account=account_id)})"
+                )
+            if {name for (name,) in _at(features[account_id], at)} != set(given.features if given else ()):
+                yield (
+                    f"account {account_id}: {when}the features are not the plan's "
+                    f"({REMEDY.format(account=account_id)})"
                 )
 
 
-def _held_limits(
-    account_ids: Sequence[int], now: datetime
-) -> dict[int, dict[tuple[str, str], tuple[int | None, str, int | None]]]:
-    held: dict[int, dict[tuple[str, str], tuple[int | None, str, int | None]]] = {}
-    rows = _held(Entitlement.objects.all(), account_ids, now)
-    for account_id, metric, window, limit, mode, price in rows.values_list(
-        "account_id", "metric__code", "window", "limit_units", "mode", "credits_per_unit"
-    ):
-        held.setdefault(account_id, {})[metric, window] = (limit, mode, price)
-    return held
+def _allowed(given: PlanTerms | None) -> Values:
+    limits = given.all_limits if given else ()
+    return {(one.metric, one.window): (one.limit_units, one.mode, one.credits_per_unit) for one in limits}
 
 
-def _held_features(account_ids: Sequence[int], now: datetime) -> dict[int, set[str]]:
-    held: dict[int, set[str]] = {}
-    rows = _held(FeatureGrant.objects.all(), account_ids, now)
-    for account_id, feature in rows.values_list("account_id", "feature"):
-        held.setdefault(account_id, set()).add(feature)
-    return held
-
-
-def _held(rows: QuerySet[Right], account_ids: Sequence[int], now: datetime) -> QuerySet[Right]:
-    return rows.filter(
-        Q(valid_until__isnull=True) | Q(valid_until__gt=now),
-        account__in=account_ids,
-        source=Source.PLAN,
-        valid_from__lte=now,
+def _held(
+    model: type[Entitlement] | type[FeatureGrant],
+    account_ids: Sequence[int],
+    now: datetime,
+    key: Sequence[str],
+    value: Sequence[str],
+) -> dict[int, list[Held]]:
+    """By account what the meter has from plans, now and to come."""
+    held: dict[int, list[Held]] = defaultdict(list)
+    rows = model.objects.filter(
+        Q(valid_until__isnull=True) | Q(valid_until__gt=now), account__in=account_ids, source=Source.PLAN
     )
+    for account_id, since, until, *words in rows.values_list(
+        "account_id", "valid_from", "valid_until", *key, *value
+    ):
+        held[account_id].append((since, until, tuple(words[: len(key)]), tuple(words[len(key) :])))
+    return held
+
+
+def _at(held: Sequence[Held], at: datetime) -> Values:
+    return {key: value for since, until, key, value in held if since <= at and (until is None or until > at)}
 
 
 @books.check("billing.plan_changes_are_coherent")

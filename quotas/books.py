@@ -52,6 +52,19 @@ WHERE d.units IS DISTINCT FROM r.units OR d.overage_units IS DISTINCT FROM r.ove
   OR d.operations IS DISTINCT FROM r.operations OR d.units <> (SELECT sum(h) FROM unnest(d.hour_units) AS h)
 """
 
+# Each hour of each day by itself; that a day's hours sum to it is asked above.
+HOURS = """
+SELECT d.account_id, m.code, d.day, r.hour, d.hour_units[r.hour + 1], r.units
+FROM (
+  SELECT account_id, metric_id, credential_id, (occurred_at AT TIME ZONE 'UTC')::date AS day,
+    extract(hour FROM occurred_at AT TIME ZONE 'UTC')::integer AS hour, sum(units) AS units
+  FROM quotas_usagerecord WHERE occurred_at >= (SELECT quotas_records_since()) GROUP BY 1, 2, 3, 4, 5
+) AS r JOIN quotas_usageday d ON (r.account_id, r.metric_id, r.day, coalesce(r.credential_id, 0))
+  = (d.account_id, d.metric_id, d.day, coalesce(d.credential_id, 0))
+JOIN quotas_metric m ON m.id = d.metric_id
+WHERE d.hour_units[r.hour + 1] IS DISTINCT FROM r.units
+"""
+
 KEYS = """
 SELECT r.account_id, m.code, r.id FROM quotas_usagerecord r JOIN quotas_metric m ON m.id = r.metric_id
 WHERE r.recorded_at > palier_now() - interval '1 day' AND NOT EXISTS (
@@ -88,6 +101,16 @@ def days_equal_records() -> Iterator[str]:
     for account, metric, day, stored, summed in _rows(DAYS):
         yield (
             f"account {account}: {metric} on {day} says {stored}, its records sum to {summed} "
+            f"({REMEDY.format(account=account)})"
+        )
+
+
+@check("quotas.hours_equal_records")
+def hours_equal_records() -> Iterator[str]:
+    """So are the hours of a day, each by itself."""
+    for account, metric, day, hour, stored, summed in _rows(HOURS):
+        yield (
+            f"account {account}: {metric} on {day} at {hour} o'clock UTC says {stored}, its records sum to {summed} "
             f"({REMEDY.format(account=account)})"
         )
 

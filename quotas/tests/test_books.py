@@ -34,6 +34,7 @@ DAMAGE = {
     "quotas.days_equal_records": "UPDATE quotas_usageday SET units = units + 1, hour_units[1] = hour_units[1] + 1",
     "a day lost": "DELETE FROM quotas_usageday WHERE credential_id = 7",
     "hours moved": "UPDATE quotas_usageday SET hour_units = array_fill(1::bigint, ARRAY[24])",
+    "quotas.hours_equal_records": "UPDATE quotas_usageday SET hour_units = hour_units[2:24] || hour_units[1:1]",
     "a day of another world": (
         "INSERT INTO quotas_usageday (account_id, metric_id, day, units, overage_units, operations, hour_units, updated_at)"
         " SELECT account_id, metric_id, '2020-01-01', 4, 0, 1, hour_units, updated_at FROM quotas_usageday LIMIT 1"
