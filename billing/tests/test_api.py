@@ -211,7 +211,7 @@ def test_a_provider_that_is_away(catalog):
         status, answer = api.post(path, body)
         assert (status, answer["error"]["code"]) == (503, "payment_provider_unavailable")
         assert api.response["Retry-After"]
-    assert answer["error"]["details"]["status"] == "pending"
+    assert answer["error"]["details"]["status"] == "failed", "nothing but reads: certainly nothing was done"
     status, answer = api.get("invoices")
     assert status == 503
     no_faults(catalog)

@@ -108,13 +108,11 @@ def test_what_is_asked_for_stands_in_the_address_and_in_the_fields(catalog: Stri
 def test_the_hours_are_the_readers(catalog: StripeStandIn):
     account = person()
     User.objects.filter(pk=account.personal_owner_id).update(timezone="Asia/Kolkata", language="fr")
-    used(account, (1, 7, None))
-    yesterday = (database_now() - timedelta(days=1)).date()
+    used(account, (3, 7, None))
+    day = (database_now() - timedelta(days=3)).date()
     account.personal_owner.refresh_from_db()
-    html = (
-        browser_of(account).get(f"{PAGE}?granularity=hour&from={yesterday}&to={yesterday}").content.decode()
-    )
-    assert "hier à 17\u00a0h\u00a030\u00a0: 7" in html
+    html = browser_of(account).get(f"{PAGE}?granularity=hour&from={day}&to={day}").content.decode()
+    assert "à 17\u00a0h\u00a030\u00a0: 7" in html
     assert "(Asia/Kolkata)" in html
 
 

@@ -180,9 +180,9 @@ def contracts_ahead(now: datetime) -> QuerySet[Contract]:
 
 
 def contract_phases(contract: Contract) -> list[Phase]:
-    """One phase for each of the terms, until the next ones or the end."""
+    """One phase for each of the terms, until the next ones or the end; none for a contract that lost its terms."""
     terms = sorted(contract.terms.all(), key=lambda one: one.number)
-    ends = [*(one.effective_at for one in terms[1:]), None]
+    ends = [*(one.effective_at for one in terms[1:]), None][: len(terms)]
     return [
         Phase(
             starts_at=one.effective_at,
