@@ -15,7 +15,7 @@ from billing.enums import IN_FLIGHT, ChangeStatus, ChargeStatus, PaymentStatus, 
 from billing.models import InvoicePayment, OverageCharge, PlanChange, Refund, Subscription, Withdrawal
 from billing.rules.changes import PlanTerms
 from billing.selectors import scheduled_changes
-from billing.selectors.plans import TermsOnce
+from billing.selectors.plans import FreeTerms
 from billing.services.entitlements import entitled_phases
 from common import books
 from common.clock import database_now
@@ -61,13 +61,13 @@ def one_live_subscription() -> Iterable[str]:
 @books.check("billing.entitlements_are_the_plans")
 def entitlements_are_the_plans() -> Iterable[str]:
     """What the meter allows, now and at each moment to come, is what the subscription gives, no more and no less."""
-    now, terms = database_now(), TermsOnce()
+    now, free = database_now(), FreeTerms()
     everybody = iter(Account.objects.order_by("pk").values_list("pk", flat=True).iterator())
     while account_ids := list(islice(everybody, ACCOUNTS_AT_ONCE)):
-        yield from _wrongly_entitled(account_ids, terms, now)
+        yield from _wrongly_entitled(account_ids, free, now)
 
 
-def _wrongly_entitled(account_ids: Sequence[int], terms: TermsOnce, now: datetime) -> Iterable[str]:
+def _wrongly_entitled(account_ids: Sequence[int], free: FreeTerms, now: datetime) -> Iterable[str]:
     live = {
         one.account_id: one
         for one in Subscription.objects.filter(ended_at__isnull=True, account__in=account_ids).select_related(
@@ -79,7 +79,7 @@ def _wrongly_entitled(account_ids: Sequence[int], terms: TermsOnce, now: datetim
     features = _held(FeatureGrant, account_ids, now, ("feature",), ())
     for account_id in sorted(live.keys() | limits.keys() | features.keys()):
         phases = entitled_phases(
-            subscription=live.get(account_id), scheduled=scheduled.get(account_id), now=now, terms=terms
+            subscription=live.get(account_id), scheduled=scheduled.get(account_id), now=now, free=free
         )
         sides: list[tuple[datetime, PlanTerms | None]] = [
             (max(one.starts_at, now), one.terms) for one in phases

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-ADDRESS = re.compile(r"[^\s@<>\"'(),;:{}\[\]=]+@[^\s@<>\"'(),;:{}\[\]=]+")
+PART = r"[^\s@<>\"'(),;:{}\[\]=]{1,254}"
+ADDRESS = re.compile(f"{PART}@{PART}")
+"""No part is longer, and without a bound a long text without any would be read once for each of its characters."""
 DETAILS = re.compile(r"\n(DETAIL|CONTEXT|LINE \d+): .*", re.DOTALL)
 """PostgreSQL tells there which row it was about, with its values."""
 

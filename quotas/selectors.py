@@ -98,9 +98,8 @@ def _check_with_credits(
     """As the engine decides it (quotas.engine.decide), on what is read without a lock."""
     at = database_now()
     price = credit_price(account_id=account_id, metric=metric, at=at)
-    if (
-        price is None
-    ):  # the right that credits pay for ended since the limits were read: they say so when read again
+    if price is None:
+        # The right that credits pay for has ended since the limits were read, which say so when they are read again.
         return usage_check(account_id=account_id, metric=metric, units=units, overage_units=overage_units)
     spendable = wallet_status(account_id=account_id, at=at).balance_units
     parts = rules.split(_counters(bounds), units, payable_units=spendable // price)

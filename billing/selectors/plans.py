@@ -11,6 +11,8 @@ from billing.enums import Audience, Interval, TransitionKind
 from billing.models import Feature, Plan, PlanLimit, PlanTransition, PlanVersion, Price
 from billing.rules.changes import LimitTerms, PlanTerms
 
+_terms: dict[int, PlanTerms] = {}
+
 
 def plans_on_offer() -> QuerySet[Plan]:
     """Plans that can be chosen, cheapest audience first, by rank."""
@@ -154,9 +156,6 @@ def terms_of(version: PlanVersion) -> PlanTerms:
     return terms_by_id(version.pk)
 
 
-_terms: dict[int, PlanTerms] = {}
-
-
 def terms_by_id(version_id: int) -> PlanTerms:
     """A version's terms. What was sold is never rewritten (a trigger sees to it), so each is read once a process."""
     if version_id not in _terms:
@@ -183,22 +182,18 @@ def _read_terms(version_id: int) -> PlanTerms:
     )
 
 
-class TermsOnce:
-    """Terms of versions and of free plans, the latter read once: for what looks at many subscriptions at one moment."""
+class FreeTerms:
+    """Terms of the free plans, each looked up once: for what looks at many subscriptions at one moment."""
 
     def __init__(self) -> None:
-        self._free: dict[str, PlanTerms | None] = {}
+        self._of: dict[str, PlanTerms | None] = {}
 
-    def of(self, version: PlanVersion) -> PlanTerms:
-        """As terms_of."""
-        return terms_of(version)
-
-    def free(self, audience: str) -> PlanTerms | None:
+    def of(self, audience: str) -> PlanTerms | None:
         """The terms of the audience's free plan; None when there is none."""
-        if audience not in self._free:
+        if audience not in self._of:
             price = free_price(audience)
-            self._free[audience] = self.of(price.version) if price else None
-        return self._free[audience]
+            self._of[audience] = terms_of(price.version) if price else None
+        return self._of[audience]
 
 
 def feature_names(codes: Iterable[str]) -> dict[str, str]:

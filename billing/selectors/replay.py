@@ -18,7 +18,7 @@ from billing.rules.catalog import Catalog, PlanDef
 from billing.rules.changes import LimitTerms, PlanTerms, credits_granted
 from billing.rules.replay import Credit, Offer, Outcome, Replay, Stretch, Use, period_credits, recurring
 from billing.selectors.past import PRICES, PastOf, TimeOn, past_of
-from billing.selectors.plans import TermsOnce
+from billing.selectors.plans import terms_of
 from quotas.catalog import metric_code
 from quotas.enums import GrantSource
 from quotas.models import Grant, UsageRecord
@@ -52,7 +52,6 @@ class Offers:
 
     def __init__(self, catalog: Catalog) -> None:
         self._plans: dict[str, PlanDef] = {plan.code: plan for plan in catalog.plans}
-        self._terms = TermsOnce()
         self._then: dict[int, Offer] = {}
         self._now: dict[int, Offer] = {}
         self.kept: set[str] = set()
@@ -60,7 +59,7 @@ class Offers:
     def then(self, price: Price) -> Offer:
         if price.pk not in self._then:
             self._then[price.pk] = Offer(
-                self._terms.of(price.version),
+                terms_of(price.version),
                 price.interval,
                 price.amount_minor,
                 price.currency,

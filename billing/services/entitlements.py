@@ -7,7 +7,7 @@ from billing.enums import Access, ChangeStatus
 from billing.models import PlanChange, Subscription
 from billing.rules.changes import MONTHS, TermsPhase, timeline
 from billing.selectors.overdue import overdue_steps
-from billing.selectors.plans import TermsOnce, free_price
+from billing.selectors.plans import FreeTerms, free_price, terms_of
 from billing.services.stored import stored_fit_promise
 from quotas.enums import Source
 from quotas.services import LimitSpec, Phase, entitlements_replace
@@ -39,25 +39,24 @@ def entitled_phases(
     subscription: Subscription | None,
     scheduled: PlanChange | None,
     now: datetime,
-    terms: TermsOnce | None = None,
+    free: FreeTerms | None = None,
 ) -> list[TermsPhase]:
     """What holds from `now` on, by the subscription and what is scheduled for it.
 
-    `terms`: shared by who asks this of many subscriptions.
+    `free`: shared by who asks this of many subscriptions.
     """
     if subscription is None:
         return []
-    terms = terms or TermsOnce()
-    without = terms.free(subscription.plan_version.plan.audience)
+    without = (free or FreeTerms()).of(subscription.plan_version.plan.audience)
     following = without
     if _is_set(scheduled) and scheduled.to_price:
-        following = terms.of(scheduled.to_price.version)
+        following = terms_of(scheduled.to_price.version)
     steps = overdue_steps(subscription, now=now)
     return timeline(
         now=now,
         access=_granted(steps[0].rule.access) if steps else subscription.access,
         later=[(one.at, _granted(one.rule.access)) for one in steps[1:]],
-        current=terms.of(subscription.plan_version),
+        current=terms_of(subscription.plan_version),
         switch_at=_switch_at(subscription, scheduled),
         following=following,
         without=without,

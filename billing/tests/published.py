@@ -1,11 +1,10 @@
-"""The demo catalogue, published once a process and then laid out again as it was: two hundredths of the time that
-publishing takes, which more than a thousand tests begin with.
+"""The demo catalogue, published once a process and then laid out again as it was: more than a thousand tests begin with
+it.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.db import connection
@@ -13,7 +12,7 @@ from django.db import connection
 from billing.services import catalog_load, catalog_sync
 from common.clock import database_now
 from sandbox.stripe import StripeStandIn
-from sandbox.stripe.store import copied
+from sandbox.stripe.store import Key, Object, copied
 
 TABLES = (
     "quotas_metric",
@@ -26,7 +25,7 @@ TABLES = (
 )
 
 _rows: dict[str, str] = {}
-_objects: dict[tuple[str, str], dict[str, Any] | None] = {}
+_objects: dict[Key, Object] = {}
 
 
 def sync() -> None:
@@ -47,7 +46,7 @@ def publish(stand_in: StripeStandIn) -> None:
                 f" SELECT * FROM jsonb_populate_recordset(NULL::{table}, %s::jsonb)",
                 [_rows[table]],
             )
-    stand_in.core.store.apply({key: copied(one) for key, one in _objects.items() if one is not None}, {})
+    stand_in.core.store.apply({key: copied(one) for key, one in _objects.items()}, {})
 
 
 def _take(stand_in: StripeStandIn) -> None:
