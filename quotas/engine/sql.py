@@ -5,6 +5,14 @@ Parameters are arrays written as literals and cast here, so that a statement is 
 "now" is the transaction's start by the database's clock: every statement of a batch falls into the same windows.
 """
 
+
+def _compact(statement: str) -> str:
+    """The statement without its indentation: psycopg remembers how to send a statement of at most 4,096 characters, and
+    works it out anew each time for a longer one.
+    """
+    return " ".join(statement.split())
+
+
 # The limits in force for each demanded (account, metric): per window the strongest source, and the window's bounds.
 _BOUND = """
 bound AS MATERIALIZED (
@@ -23,16 +31,24 @@ bound AS MATERIALIZED (
 _CLOCK = "clock AS MATERIALIZED (SELECT palier_transaction_now() AS at)"
 
 # The buckets of the limits in force under lock, in order of id, and whether all that is demanded fits. Writes wait
-# for `verdict`, and it for `locked`: so locks come first.
+# for `verdict`, and it for `held`: so locks come first. What stands in the buckets is what the lock found, never what
+# this statement's snapshot shows: a rival may have changed them since. `place` is a bucket's place in the lock's arrays.
 _LOCKED = """
-locked AS MATERIALIZED (
-  SELECT b.id, b.used_units, b.reserved_units, b.rights_version, b.entitlement_id AS counts_under, bound.*
+wanted AS MATERIALIZED (
+  SELECT row_number() OVER (ORDER BY b.id)::integer AS place, b.id, bound.*
   FROM bound JOIN quotas_bucket b ON b.account_id = bound.account_id AND b.metric_id = bound.metric_id
     AND b."window" = bound."window" AND b.starts_at = bound.starts_at
-  ORDER BY b.id FOR NO KEY UPDATE OF b
+),
+held AS MATERIALIZED (
+  SELECT * FROM quotas_lock_buckets((SELECT array_agg(id) FROM wanted))
+),
+locked AS MATERIALIZED (
+  SELECT wanted.*, used[place] AS used_units, reserved[place] AS reserved_units, versions[place] AS rights_version,
+    rights[place] AS counts_under
+  FROM wanted, held
 ),
 verdict AS MATERIALIZED (
-  SELECT (SELECT count(*) FROM locked) = (SELECT count(*) FROM bound)
+  SELECT (SELECT cardinality(used) FROM held) = (SELECT count(*) FROM bound)
     AND (SELECT count(DISTINCT (account_id, metric_id)) FROM bound) = (SELECT count(*) FROM demand)
     AND coalesce((SELECT bool_and(rights_version <= version AND counts_under = entitlement_id
                     AND (limit_units IS NULL OR used_units + reserved_units + units <= limit_units))
@@ -41,9 +57,10 @@ verdict AS MATERIALIZED (
 
 # The counters as they were before this statement; one row without a counter when nothing was done.
 _COUNTERS = """
-SELECT verdict.ok, clock.at, locked.account_id, locked.metric_id, locked."window", locked.source, locked.source_ref,
-  locked.limit_units, locked.mode, locked.used_units, locked.reserved_units, locked.starts_at, locked.ends_at
-FROM verdict CROSS JOIN clock LEFT JOIN locked ON verdict.ok
+SELECT CASE WHEN verdict.ok THEN quotas_expect(counted.buckets, (SELECT count(*) FROM locked)) END, clock.at,
+  locked.account_id, locked.metric_id, locked."window", locked.source, locked.source_ref, locked.limit_units, locked.mode,
+  locked.used_units, locked.reserved_units, locked.starts_at, locked.ends_at
+FROM verdict CROSS JOIN clock CROSS JOIN counted LEFT JOIN locked ON verdict.ok
 """
 
 # What the records of a batch add to their days; `at` is when they count, the same hour for all of a batch.
@@ -77,7 +94,7 @@ keyed AS (
 
 # A batch of consumption in one statement. Nothing at all happens unless every operation fits: then `ok` is false and
 # the careful path decides.
-CONSUME_ALL = f"""
+CONSUME_ALL = _compact(f"""
 WITH ops AS MATERIALIZED (
   SELECT * FROM unnest(%s::bigint[], %s::smallint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[])
     AS o(account_id, metric_id, credential_id, units, subject, request_id, record_id)
@@ -87,10 +104,10 @@ demand AS MATERIALIZED (
   SELECT account_id, metric_id, sum(units)::bigint AS units FROM ops GROUP BY account_id, metric_id
 ), {_BOUND}, {_LOCKED}, {_KEYED},
 accepted AS MATERIALIZED (SELECT ops.* FROM ops, verdict WHERE verdict.ok),
-counted AS (
-  UPDATE quotas_bucket b SET used_units = b.used_units + locked.units, limit_units = locked.limit_units,
-    mode = locked.mode, updated_at = clock.at
-  FROM locked, verdict, clock WHERE verdict.ok AND b.id = locked.id
+counted AS MATERIALIZED (
+  SELECT quotas_count_units(array_agg(id), array_agg(units), array_agg(0::bigint), array_agg(limit_units), array_agg(mode),
+    min(clock.at)) AS buckets
+  FROM locked, verdict, clock WHERE verdict.ok
 ),
 recorded AS (
   INSERT INTO quotas_usagerecord (id, account_id, metric_id, credential_id, kind, units, credit_units, overage_units,
@@ -100,10 +117,10 @@ recorded AS (
   FROM accepted, batch, clock
 ), {_ROLLED.format(at="clock.at", rows="accepted")}
 {_COUNTERS}
-"""
+""")
 
 # A batch of reservations, likewise.
-RESERVE_ALL = f"""
+RESERVE_ALL = _compact(f"""
 WITH ops AS MATERIALIZED (
   SELECT * FROM unnest(%s::bigint[], %s::smallint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::uuid[],
                        %s::integer[])
@@ -113,10 +130,10 @@ batch AS MATERIALIZED (SELECT %s::uuid AS key), {_CLOCK},
 demand AS MATERIALIZED (
   SELECT account_id, metric_id, sum(units)::bigint AS units FROM ops GROUP BY account_id, metric_id
 ), {_BOUND}, {_LOCKED}, {_KEYED},
-counted AS (
-  UPDATE quotas_bucket b SET reserved_units = b.reserved_units + locked.units, limit_units = locked.limit_units,
-    mode = locked.mode, updated_at = clock.at
-  FROM locked, verdict, clock WHERE verdict.ok AND b.id = locked.id
+counted AS MATERIALIZED (
+  SELECT quotas_count_units(array_agg(id), array_agg(0::bigint), array_agg(units), array_agg(limit_units), array_agg(mode),
+    min(clock.at)) AS buckets
+  FROM locked, verdict, clock WHERE verdict.ok
 ),
 buckets AS MATERIALIZED (
   SELECT account_id, metric_id, array_agg(id ORDER BY id) AS ids FROM locked GROUP BY account_id, metric_id
@@ -129,12 +146,12 @@ kept AS (
   FROM ops JOIN buckets USING (account_id, metric_id), verdict, clock WHERE verdict.ok
 )
 {_COUNTERS}
-"""
+""")
 
 # A batch of reservations settled in full. One that is closed already, or charged past its limit, or of another hour
 # than its neighbours, leaves the batch to the careful path. `found` is read before the locks: should a rival close
 # one of them in between, the counts differ and the statement fails as a whole.
-SETTLE_ALL = f"""
+SETTLE_ALL = _compact(f"""
 WITH ops AS MATERIALIZED (
   SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::text[], %s::bigint[])
     AS o(account_id, reservation_id, request_id, record_id)
@@ -146,13 +163,13 @@ found AS MATERIALIZED (
     AND r.status = 'open' AND r.expires_at > clock.at
 ),
 wanted AS MATERIALIZED (SELECT DISTINCT unnest(bucket_ids) AS id FROM found),
-locked AS MATERIALIZED (
-  SELECT b.id, b.mode, b.limit_units FROM wanted JOIN quotas_bucket b USING (id) ORDER BY b.id FOR NO KEY UPDATE OF b
+held AS MATERIALIZED (
+  SELECT * FROM quotas_lock_buckets((SELECT array_agg(id) FROM wanted))
 ),
 verdict AS MATERIALIZED (
   SELECT (SELECT count(*) FROM found) = (SELECT count(*) FROM ops)
-    AND (SELECT count(*) FROM locked) = (SELECT count(*) FROM wanted)
-    AND coalesce((SELECT bool_and(mode = 'block' OR limit_units IS NULL) FROM locked), false)
+    AND (SELECT cardinality(used) FROM held) = (SELECT count(*) FROM wanted)
+    AND coalesce((SELECT bool_and(mode = 'block' OR most IS NULL) FROM held, unnest(limits, modes) AS b(most, mode)), false)
     AND (SELECT count(DISTINCT date_trunc('hour', decided_at AT TIME ZONE 'UTC')) FROM found) = 1 AS ok
 ), {_KEYED},
 accepted AS (
@@ -163,12 +180,11 @@ accepted AS (
     found.record_id, found.request_id
 ),
 tally AS MATERIALIZED (
-  SELECT bucket_id, sum(units) AS units FROM accepted, unnest(bucket_ids) AS bucket_id GROUP BY bucket_id
+  SELECT bucket_id, sum(units)::bigint AS units FROM accepted, unnest(bucket_ids) AS bucket_id GROUP BY bucket_id
 ),
-counted AS (
-  UPDATE quotas_bucket b SET used_units = b.used_units + tally.units, reserved_units = b.reserved_units - tally.units,
-    updated_at = clock.at
-  FROM tally, clock WHERE b.id = tally.bucket_id
+counted AS MATERIALIZED (
+  SELECT quotas_count_units(array_agg(bucket_id), array_agg(units), array_agg(-units), NULL, NULL, min(clock.at)) AS buckets
+  FROM tally, clock
 ),
 recorded AS (
   INSERT INTO quotas_usagerecord (id, account_id, metric_id, credential_id, kind, units, credit_units, overage_units,
@@ -178,9 +194,10 @@ recorded AS (
   FROM accepted, batch, clock
 ), {_ROLLED.format(at="decided_at", rows="accepted")}
 SELECT verdict.ok, clock.at, settled.id, settled.units,
-  CASE WHEN verdict.ok THEN quotas_expect((SELECT count(*) FROM accepted), (SELECT count(*) FROM ops)) END
-FROM verdict CROSS JOIN clock LEFT JOIN accepted AS settled ON true
-"""
+  CASE WHEN verdict.ok THEN quotas_expect((SELECT count(*) FROM accepted), (SELECT count(*) FROM ops))
+    AND quotas_expect(counted.buckets, (SELECT count(*) FROM tally)) END
+FROM verdict CROSS JOIN clock CROSS JOIN counted LEFT JOIN accepted AS settled ON true
+""")
 
 # The counters of these (account, metric) as they stand, in the form of CONSUME_ALL's rows.
 READ_COUNTERS = f"""

@@ -3,9 +3,12 @@
 from uuid import uuid4
 
 import pytest
+from django.db import IntegrityError, connection, transaction
+from psycopg import _queries
 
 from common.errors import IdempotencyKeyReused, NotFound, ValidationError
 from quotas import errors, services
+from quotas.engine import sql
 from quotas.models import Bucket, OperationKey, Reservation, UsageDay, UsageRecord
 from quotas.selectors import quota_status
 from quotas.services import (
@@ -377,8 +380,6 @@ class TestChangesOfLimits:
 
 @pytest.mark.req("QU-4")
 def test_the_database_refuses_a_counter_over_its_limit(account_with):
-    from django.db import IntegrityError, transaction
-
     account = account_with(day=5)
     consume(account, 5)
     bucket = Bucket.objects.filter(account=account)
@@ -392,3 +393,23 @@ def test_every_accepted_operation_has_a_key(account_with):
     consume(account)
     consume(account, key="mine")
     assert OperationKey.objects.filter(account_id=account.id).count() == 2
+
+
+def test_locked_counters_are_told_as_they_stand_in_order_of_their_ids(account_with):
+    account = account_with(day=5, month=50)
+    consume(account, 2)
+    ids = sorted(Bucket.objects.filter(account=account).values_list("id", flat=True))
+    limits = [Bucket.objects.get(pk=one).limit_units for one in ids]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT used, reserved, limits FROM quotas_lock_buckets(%s)", [[*reversed(ids)]])
+        assert cursor.fetchone() == ([2, 2], [0, 0], limits)
+        cursor.execute("SELECT cardinality(used) FROM quotas_lock_buckets(%s)", [[*ids, 0]])
+        assert cursor.fetchone() == (2,), (
+            "of a counter that is not there nothing is told, so that it is missed"
+        )
+
+
+@pytest.mark.parametrize("statement", [sql.CONSUME_ALL, sql.RESERVE_ALL, sql.SETTLE_ALL])
+def test_how_to_send_the_quick_statements_is_remembered(statement):
+    """psycopg works out a longer statement anew at every call."""
+    assert len(statement) <= _queries.MAX_CACHED_STATEMENT_LENGTH
