@@ -20,6 +20,11 @@ from sandbox import databases
 
 BOOKS = "common.books"
 DATABASE_FIXTURES = {"db", "transactional_db"}
+BREAKERS = (
+    ("billing.services.upcoming", "breaker"),
+    ("common.broker", "_breaker"),
+    ("common.ratelimit", "_redis"),
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -69,9 +74,13 @@ def _clean(_: TransactionTestCase) -> None:
 
 
 def _forget_what_is_kept() -> None:
-    """What a process reads once: rows of one test are not those of the next, and no test lives on another's."""
+    """What a process reads once: rows of one test are not those of the next, and no test lives on another's. Nor is a
+    service left alone because another test had it away.
+    """
     importlib.import_module("quotas.catalog").forget()
     importlib.import_module("billing.selectors.plans").forget_terms()
+    for module, breaker in BREAKERS:
+        getattr(importlib.import_module(module), breaker).reset()
 
 
 def _others() -> str:
