@@ -5,6 +5,7 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        from accounts import erasing, openapi, personal  # noqa: F401 - openapi registers itself
+        from accounts import erasing, openapi, personal, two_factor  # noqa: F401 - openapi registers itself
 
         personal.register(personal.Holder("account", erasing.export, erasing.erase))
+        two_factor.codes_open_once()

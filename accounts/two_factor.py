@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from allauth.mfa import app_settings
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret, validate_totp_code
 from django.core import signing
+from django.core.cache import cache
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
@@ -21,6 +23,19 @@ from common.errors import ValidationError
 
 SETUP_LIFE = timedelta(minutes=15)
 SALT = "accounts.two_factor.setup"
+
+
+def codes_open_once() -> None:
+    """A code that was used is refused for as long as it would pass (RFC 6238, 5.2).
+
+    allauth remembers it for one period only, while with MFA_TOTP_TOLERANCE it passes in the ones before and after, too.
+    """
+
+    def mark_used(totp: TOTP, code: str) -> bool:
+        passes_for_s = app_settings.TOTP_PERIOD * (2 * app_settings.TOTP_TOLERANCE + 1)
+        return cache.add(totp._get_used_cache_key(code), "y", timeout=passes_for_s)
+
+    TOTP._mark_code_used = mark_used
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from functools import cache
 
 import factory
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
 from django.contrib.auth.hashers import make_password
 from factory.django import DjangoModelFactory
 
@@ -39,6 +40,14 @@ def make_person(now: datetime = NOW, **fields: object) -> User:
 
 def account_of(user: User) -> Account:
     return user.personal_account
+
+
+def totp_code(secret: str) -> str:
+    """What the authenticator shows now. The first of the codes that pass is the one before, which may pass no more when
+    it arrives.
+    """
+    counters = list(yield_hotp_counters_from_time())
+    return format_hotp_value(hotp_value(secret, counters[len(counters) // 2]))
 
 
 def bearer(user: User) -> dict[str, str]:

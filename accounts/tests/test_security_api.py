@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
-from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
 from django.core import mail
 from django.core.cache import cache
 from django.test import Client
 
 from accounts import tokens, two_factor
 from accounts.models import User
-from accounts.tests.factories import PASSWORD, make_person
+from accounts.tests.factories import PASSWORD, make_person, totp_code
 from accounts.tests.test_account_api import Api
 
 pytestmark = [pytest.mark.django_db, pytest.mark.req("AC-1", "AC-3")]
@@ -149,13 +148,9 @@ def test_the_page_ends_all_but_this_browser(api: Api, person: User) -> None:
     assert Client().post(PAGE).headers["Location"].startswith("/accounts/login/")
 
 
-def code_of(secret: str) -> str:
-    return format_hotp_value(hotp_value(secret, next(iter(yield_hotp_counters_from_time()))))
-
-
 def turn_on(api: Api) -> list[str]:
     begun = api("post", {"password": PASSWORD}, TWO_FACTOR).json()["data"]
-    sent = {"setup": begun["setup"], "code": code_of(begun["secret"])}
+    sent = {"setup": begun["setup"], "code": totp_code(begun["secret"])}
     answer = api("post", sent, f"{TWO_FACTOR}/confirm")
     assert answer.status_code == 200, answer.content
     codes: list[str] = answer.json()["data"]["recovery_codes"]
@@ -211,13 +206,13 @@ def test_the_uri_names_the_product_and_nothing_is_on_before_the_code(api: Api, p
 def test_what_is_wrong_turns_nothing_on(api: Api, person: User, monkeypatch: pytest.MonkeyPatch) -> None:
     assert refusal(api("post", {"password": "wrong"}, TWO_FACTOR)) == (422, "password.wrong")
     begun = api("post", {"password": PASSWORD}, TWO_FACTOR).json()["data"]
-    right = code_of(begun["secret"])
+    right = totp_code(begun["secret"])
     wrong = f"{(int(right) + 500_000) % 1_000_000:06}"
     stranger = make_person()
     theirs = two_factor.two_factor_begin(user=stranger, password=PASSWORD)
     confirm = f"{TWO_FACTOR}/confirm"
     assert refusal(api("post", {"setup": begun["setup"], "code": wrong}, confirm)) == (422, "code.wrong")
-    for setup, code in ((theirs.token, code_of(theirs.secret)), ("nonsense", right)):
+    for setup, code in ((theirs.token, totp_code(theirs.secret)), ("nonsense", right)):
         assert refusal(api("post", {"setup": setup, "code": code}, confirm)) == (422, "setup.expired")
     monkeypatch.setattr(two_factor, "SETUP_LIFE", two_factor.SETUP_LIFE * -1)
     assert refusal(api("post", {"setup": begun["setup"], "code": right}, confirm)) == (422, "setup.expired")
@@ -227,7 +222,7 @@ def test_what_is_wrong_turns_nothing_on(api: Api, person: User, monkeypatch: pyt
 
 def test_a_setup_turns_it_on_once(api: Api) -> None:
     begun = api("post", {"password": PASSWORD}, TWO_FACTOR).json()["data"]
-    sent = {"setup": begun["setup"], "code": code_of(begun["secret"])}
+    sent = {"setup": begun["setup"], "code": totp_code(begun["secret"])}
     assert api("post", sent, f"{TWO_FACTOR}/confirm").status_code == 200
     before = list(Authenticator.objects.values())
     assert refusal(api("post", sent, f"{TWO_FACTOR}/confirm")) == (409, "two_factor_on")

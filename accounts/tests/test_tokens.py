@@ -1,6 +1,7 @@
 """Signing in to the API: short access, rotating refresh, one answer for all that is wrong."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -21,7 +22,7 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 from accounts import tokens
 from accounts.models import User
 from accounts.tasks import tokens_prune
-from accounts.tests.factories import PASSWORD, UserFactory, bearer, make_person
+from accounts.tests.factories import PASSWORD, UserFactory, bearer, make_person, totp_code
 
 pytestmark = [pytest.mark.django_db, pytest.mark.req("AC-1", "PC-7")]
 
@@ -119,10 +120,23 @@ def test_second_factor_is_asked_for(post: Post, person: User) -> None:
     assert code(answer) == (401, "invalid_credentials")
     assert answer.json()["error"]["details"] == {"second_factor_required": True}
     assert code(post("token", email=person.email, password=PASSWORD, code="000000"))[0] == 401
-    right = totp.format_hotp_value(totp.hotp_value(secret, next(iter(totp.yield_hotp_counters_from_time()))))
+    right = totp_code(secret)
     assert post("token", email=person.email, password=PASSWORD, code=right).status_code == 200
     assert post("token", email=person.email, password=PASSWORD, code=right).status_code == 401  # once only
     caches["default"].clear()
+
+
+def test_a_code_that_was_used_is_remembered_for_as_long_as_it_passes(post: Post, person: User) -> None:
+    secret = totp.generate_totp_secret()
+    totp.TOTP.activate(person, secret)
+    cache = caches["default"]
+    body = {"email": person.email, "password": PASSWORD, "code": totp_code(secret)}
+    assert post("token", **body).status_code == 200
+    (used,) = cache.keys("allauth.mfa.totp.used*")
+    until = time.time() + cache.ttl(used)
+    with time_machine.travel(until, tick=False):
+        assert not totp.validate_totp_code(secret, body["code"])
+    cache.clear()
 
 
 def test_sign_in_is_limited_by_address_and_mailbox(post: Post, person: User) -> None:
