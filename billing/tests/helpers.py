@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import calendar
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
@@ -40,6 +42,12 @@ def leads(remedies: list[dict[str, Any]]) -> list[str]:
                 assert remedy["plan"] == plan
                 assert Plan.objects.filter(code=plan, retired_at__isnull=True).exists()
     return [remedy["action"] for remedy in remedies]
+
+
+def coming_year() -> int:
+    """The next one whose February has 28 days: time is only moved forward."""
+    year = datetime.now(UTC).year + 1
+    return year + calendar.isleap(year)
 
 
 def organisation() -> Account:

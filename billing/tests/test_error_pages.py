@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
@@ -57,7 +58,7 @@ def test_a_reached_quota_shows_the_limit_and_when_it_starts_again():
 
     now = database_now()
     bound = Bound(
-        "messages", "day", "plan", "", 5, "block", 5, 0, now, now.replace(year=now.year + 1), allows=False
+        "messages", "day", "plan", "", 5, "block", 5, 0, now, now + timedelta(days=366), allows=False
     )
     decision = Decision(
         account_id=own_account(make_person()).pk,

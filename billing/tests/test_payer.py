@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
 import requests
+from django.db.models import Max
 
 from billing.errors import AlreadySubscribed, PaymentActionRequired, PaymentFailed, PaymentProviderUnavailable
 from billing.models import PlanChange
@@ -60,12 +60,14 @@ def asked(act) -> PaymentActionRequired:
     return raised.value
 
 
-later_and_later = (timedelta(minutes=3 * number) for number in itertools.count(1))
-
-
 def sweep(later: timedelta | None = None):
     """The regular one, minutes after the last: payers are looked at every other minute."""
-    return plan_changes_sweep(now=database_now() + (later or next(later_and_later)))
+    return plan_changes_sweep(now=_minutes_later() if later is None else database_now() + later)
+
+
+def _minutes_later() -> datetime:
+    last = PlanChange.objects.aggregate(last=Max("last_tried_at"))["last"]
+    return max(filter(None, (database_now(), last))) + timedelta(minutes=3)
 
 
 def nobody(card: str | None = None):

@@ -9,7 +9,7 @@ import pytest
 
 from billing.services import catalog_load, catalog_sync
 from billing.tests.conftest import person
-from billing.tests.helpers import ask, cancel, subscription
+from billing.tests.helpers import ask, cancel, coming_year, subscription
 from billing.tests.overdue import refresh, stripe_id
 from common import books
 from common.clock import database_now
@@ -27,7 +27,7 @@ SECOND = timedelta(seconds=1)
 @pytest.fixture
 def periods(travel):
     catalog_sync(catalog=catalog_load(FILE), now=database_now())
-    travel.to(datetime(2027, 1, 31, 10, tzinfo=UTC), sweep=False)
+    travel.to(datetime(coming_year(), 1, 31, 10, tzinfo=UTC), sweep=False)
     return travel
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from billing.rules.changes import LimitTerms, PlanTerms
@@ -204,6 +204,7 @@ def test_an_instant_lies_in_its_window(window):
 SPEC = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 4)), max_size=40)
 
 
+@settings(deadline=None)
 @given(SPEC, st.integers(0, 9), st.integers(0, 20), st.integers(0, 9), st.integers(0, 9))
 def test_what_was_let_pass_passes_again_under_the_same_terms(spec, daily, monthly, given_credits, other):
     """Use that these terms accepted, replayed under them, refuses nothing and charges the same."""

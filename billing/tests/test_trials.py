@@ -59,14 +59,14 @@ def test_a_trial_costs_nothing_and_is_charged_when_it_ends(trials, plan, days, p
     if beginning == "free":
         shown = preview(account, plan)
         assert (shown.due_now.amount_minor, shown.next_amount.amount_minor) == (0, price)
-        assert abs(shown.trial_end - now - timedelta(days=days)) < timedelta(seconds=5)
+        assert abs(shown.trial_end - now - timedelta(days=days)) < timedelta(minutes=1)
         assert shown.next_at == shown.trial_end
         ask(account, plan, quote=shown.quote)
     else:
         start(account, plan, shown_minor=0)
     ours = subscription(account)
     assert (ours.plan.code, ours.status, ours.access) == (plan, "trialing", "full")
-    assert abs(ours.trial_end - now - timedelta(days=days)) < timedelta(seconds=10)
+    assert abs(ours.trial_end - now - timedelta(days=days)) < timedelta(minutes=1)
     assert charged(trials) == []
     trials.by(days=days, hours=1)
     ours = subscription(account)
@@ -170,8 +170,8 @@ def test_up_in_mid_trial_to_a_plan_without_one_is_paid_now(trials):
     assert (done.status, done.charged_minor) == ("applied", 5000)
     ours = subscription(account)
     assert (ours.status, ours.plan.code) == ("active", "max")
-    assert abs(ours.current_period_start - now) < timedelta(seconds=30)
-    assert shown.next_at.date() == ours.current_period_end.date()
+    assert abs(ours.current_period_start - now) < timedelta(minutes=1)
+    assert abs(shown.next_at - ours.current_period_end) < timedelta(minutes=1)
     assert charged(trials) == [5000]
     assert books.verify_all() == []
 

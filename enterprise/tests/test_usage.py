@@ -16,7 +16,7 @@ from common.csv_files import harmless
 from enterprise.rules.costs import Priced, merged, projected_units, total_minor
 from enterprise.services import contract_amend
 from enterprise.tests.conftest import Holder, key_of, organisation
-from enterprise.tests.helpers import METRIC, block, charged, contract, move_clock
+from enterprise.tests.helpers import METRIC, block, charged, contract, move_clock, move_clock_to
 from quotas.services import usage_consume
 
 pytestmark = pytest.mark.req("EN-5", "QU-13")
@@ -87,6 +87,8 @@ class TestSummary:
 
 class TestCosts:
     def test_a_price_that_changes_within_the_period(self, metered: Holder):
+        tomorrow = clock.database_now() + timedelta(days=1)
+        move_clock_to(tomorrow.replace(hour=12))  # the minutes that pass are of one day
         agreement = contract(
             metered.account, charged(10, "2"), starts_at=clock.database_now() - timedelta(days=3)
         )

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quotas.ledger_rules import Entry, mending
@@ -100,6 +100,7 @@ def test_what_is_not_determined_is_left_to_a_person():
     assert mend(of_nobody, remaining={1: -1, 2: 35}).unclear, "the grant was damaged the same way"
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 3), st.integers(-9, 30).filter(bool)), min_size=1, max_size=12),
     st.integers(0, 11),

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.stripe import rules
@@ -38,6 +38,7 @@ def test_29_february_returns_every_fourth_year():
     assert ends == ["2029-02-28", "2030-02-28", "2031-02-28", "2032-02-29"]
 
 
+@settings(deadline=None)
 @given(
     anchor=st.integers(at("2000-01-01"), at("2060-01-01")),
     interval=st.sampled_from(["day", "week", "month", "year"]),
@@ -91,6 +92,7 @@ def test_an_invoice_meets_the_balance(total: int, balance: int, due: int, ending
     assert settled.amount_due + settled.ending_balance == total + balance
 
 
+@settings(deadline=None)
 @given(total=st.integers(0, 10**9), weights=st.lists(st.integers(0, 10**6), min_size=1, max_size=20))
 def test_parts_sum_to_the_whole(total: int, weights: list[int]):
     parts = rules.allocate(total, weights)
