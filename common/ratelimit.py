@@ -123,8 +123,9 @@ def _count(request: Any, name: str) -> Usage | None:
         quota=found["limit"],
         window_s=_window_s(rate),
         used=found["count"],
-        # The window ends with the second that it names, so a whole second more is the first sure moment.
-        reset_s=found["time_left"] + 1,
+        # The window ends with the second that it names, so a whole second more is the first sure moment. What is left
+        # may be less than nothing: the clock is read once to choose the window and again after Redis has counted.
+        reset_s=max(found["time_left"], 0) + 1,
     )
 
 

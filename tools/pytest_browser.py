@@ -6,8 +6,16 @@ import os
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from sandbox.browser import find_chromium
+
+PATIENCE_MS = 20_000
+"""What a page is given to come to show what it is expected to; Playwright's own five seconds are short for a busy machine."""
+
+
+def pytest_configure() -> None:
+    expect.set_options(timeout=PATIENCE_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

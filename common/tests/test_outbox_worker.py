@@ -35,7 +35,11 @@ def worker(committed_db: None) -> Iterator[None]:
     app: Any = current_app._get_current_object()  # type: ignore[attr-defined]
     app.conf.broker_url = settings.CELERY_BROKER_URL
     with start_worker(
-        app, perform_ping_check=False, pool="solo", queues=[settings.CELERY_TASK_DEFAULT_QUEUE]
+        app,
+        perform_ping_check=False,
+        pool="solo",
+        queues=[settings.CELERY_TASK_DEFAULT_QUEUE],
+        shutdown_timeout=60,
     ):
         yield
     broker._producers.cache_clear()

@@ -113,6 +113,15 @@ def test_a_window_of_one_second_is_retried_after_one(client: Client) -> None:
     assert {r["Retry-After"] for r in refused} == {"1"}
 
 
+def test_a_window_that_ended_while_it_was_counted_is_retried_after_a_second(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = {"count": 2, "limit": 1, "should_limit": True, "time_left": -1}
+    monkeypatch.setattr(ratelimit, "get_usage", lambda *_args, **_more: over)
+    refused = client.get("/page")
+    assert (refused.status_code, refused["Retry-After"]) == (429, "1")
+
+
 def test_pages_are_limited_with_a_page(client: Client) -> None:
     answers = [client.get("/page") for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
@@ -131,6 +140,7 @@ def no_redis() -> Iterator[None]:
         entry = {
             "BACKEND": "common.cache.CountingRedisCache",
             "LOCATION": address,
+            "KEY_PREFIX": "palier",
             "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 0.5, "SOCKET_TIMEOUT": 0.5},
         }
         forgiving = entry | {"BACKEND": "common.cache.ForgivingRedisCache"}

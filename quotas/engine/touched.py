@@ -47,6 +47,7 @@ class Touched:
 
     def _start(self) -> None:
         self._mutex = threading.Lock()
+        self._telling = threading.Lock()
         self._ids: set[int] = set()
         self._some = threading.Event()
         self._thread: threading.Thread | None = None
@@ -62,7 +63,14 @@ class Touched:
         self._some.set()
 
     def tell(self) -> bool:
-        """Tell Redis now; False when it is away, and then what there was to tell is kept."""
+        """Tell Redis now; False when it is away, and then what there was to tell is kept.
+
+        What another thread is about to tell has been told too when this returns.
+        """
+        with self._telling:
+            return self._tell()
+
+    def _tell(self) -> bool:
         with self._mutex:
             told, self._ids = self._ids, set()
         try:

@@ -143,7 +143,7 @@ def test_who_waits_for_the_wallet_sees_what_the_other_left(account_paying):
                 " FROM quotas_grant WHERE account_id = %s",
                 (account.id,),
             )
-        decision = under_way.result(10)
+        decision = under_way.result(60)
     assert not decision.allowed
     assert (decision.credits_spendable, balance(account)) == (1, 1)
 

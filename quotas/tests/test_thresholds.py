@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 
 import pytest
@@ -247,6 +249,28 @@ def test_what_could_not_be_told_is_told_later(nobodys_turn, person, monkeypatch)
     own.add([own_account(person).pk, 77])
     assert own.tell()
     assert sorted(one for portion in take() for one in portion) == sorted([own_account(person).pk, 77])
+
+
+def test_telling_ends_when_what_another_thread_took_is_told(monkeypatch):
+    own, taken, go_on, told = Touched(), threading.Event(), threading.Event(), []
+
+    class Slow:
+        def sadd(self, _name, *ids):
+            taken.set()
+            assert go_on.wait(20)
+            told.extend(ids)
+
+    monkeypatch.setattr("quotas.engine.touched._redis", Slow)
+    own._ids = {7}
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(own.tell)
+        assert taken.wait(20)
+        second = pool.submit(own.tell)
+        ended, _ = wait([second], timeout=0.2)
+        go_on.set()
+        assert first.result()
+        assert second.result()
+    assert (ended, told) == (set(), [7])
 
 
 def test_a_look_that_fails_puts_back_whom_it_took(person, monkeypatch):

@@ -47,7 +47,8 @@ SETTINGS: Mapping[str, str] = {
     "full_page_writes": "on",
 }
 # A test's data need not survive the machine; what a crash of a *process* may lose or not is the same with these.
-VOLATILE: Mapping[str, str] = {"fsync": "off", "full_page_writes": "off"}
+# Tests of several processes share one server, each with stacks of many threads and dozens of callers of its own.
+VOLATILE: Mapping[str, str] = {"fsync": "off", "full_page_writes": "off", "max_connections": "400"}
 
 
 class Postgres:

@@ -1,5 +1,6 @@
 """A stand-in for each test, the official client, and the few things every test begins with."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -123,9 +124,11 @@ def world(_shared: StripeStandIn) -> World:
 
 @pytest.fixture
 def fresh() -> Iterator[World]:
-    """A stand-in of its own, at noon of 31 January 2027."""
+    """A stand-in of its own, begun at noon of 31 January 2027, whatever the date is now."""
+    began_us = time.time_ns() // 1_000
     with StripeStandIn() as stand_in:
-        stand_in.core.clock.move_to(int(START.timestamp()))
+        beginning_us = int(START.timestamp()) * 1_000_000
+        stand_in.core.clock._real_us = lambda: beginning_us + time.time_ns() // 1_000 - began_us  # type: ignore[method-assign]
         yield World(stand_in)
 
 

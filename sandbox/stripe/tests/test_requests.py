@@ -174,13 +174,15 @@ def test_keys_are_forgotten_after_a_day_and_on_demand(world: World):
 
 
 def test_a_key_that_is_in_use(world: World):
-    world.control("faults", {"path": "/v1/customers", "effect": "delay", "delay_s": 1.5})
+    core = world.stand_in.core
     slow = threading.Thread(target=raw, args=(world, "/v1/customers", {"email": "a@palier.test"}, "k1"))
-    slow.start()
-    deadline = time.monotonic() + 1.2
-    while world.control("faults")["faults"] and time.monotonic() < deadline:
-        pass  # until the slow one has taken its fault
-    answer = raw(world, "/v1/customers", {"email": "a@palier.test"}, "k1")
+    with core.lock:  # the slow one is held up where it would begin its work
+        slow.start()
+        deadline = time.monotonic() + 20
+        while "k1" not in core.in_progress._keys:
+            assert time.monotonic() < deadline, "it never came"
+            time.sleep(0.005)
+        answer = raw(world, "/v1/customers", {"email": "a@palier.test"}, "k1")
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "idempotency_key_in_use")
     slow.join()
     assert len(world.state()["customers"]) == 1
