@@ -34,7 +34,7 @@ def manage(url, *arguments):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=800,
         check=False,
     )
 

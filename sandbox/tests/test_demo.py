@@ -18,7 +18,7 @@ from sandbox.services.process import FREE_PORTS, port_is_free
 from sandbox.services.unprivileged import remove_tree
 
 pytestmark = pytest.mark.slow
-START_TIMEOUT_S = 120
+START_TIMEOUT_S = 240
 END_TIMEOUT_S = 90
 
 
