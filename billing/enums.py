@@ -64,6 +64,14 @@ class SubscriptionStatus(models.TextChoices):
 ENDED = (SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED)
 
 
+class EndCause(models.TextChoices):
+    """Why a subscription ended that nobody asked here to end. `elsewhere`: it was ended at Stripe."""
+
+    TRIAL = "trial", _("no card was on file at its trial’s end")
+    UNPAID = "unpaid", _("it was not paid")
+    ELSEWHERE = "elsewhere", _("ended by the payment service")
+
+
 class Access(models.TextChoices):
     """What a subscriber may use. `grace`: all of it, with a warning; `degraded`: as without a paid plan."""
 

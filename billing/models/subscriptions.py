@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from accounts.models import Account
-from billing.enums import ENDED, Access, SubscriptionStatus
+from billing.enums import ENDED, Access, EndCause, SubscriptionStatus
 from billing.models.catalog import Plan, PlanVersion, Price
 
 
@@ -16,6 +16,7 @@ class Subscription(models.Model):
 
     A free plan's has no Stripe object. `status`, the period and `cancel_at` are Stripe's as last read;
     `stripe_read_at` is when that reading began (the database's clock): an older reading never replaces a newer.
+    `end_cause` is empty while it runs, and where a change of plan tells why it ended.
     `revision` grows with every change of price, period, status or cancellation; quotes are bound to it.
     """
 
@@ -36,6 +37,9 @@ class Subscription(models.Model):
     cancel_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
+    end_cause = models.CharField(
+        max_length=9, choices=EndCause.choices, blank=True, default="", db_default=""
+    )
     revision = models.PositiveIntegerField(default=1)
 
     class Meta:

@@ -1,6 +1,6 @@
 """The history of plan changes in words."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,11 +8,12 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from billing.enums import ChangeKind, ChangeStatus
+from billing.enums import ChangeKind, ChangeStatus, EndCause, SubscriptionStatus
 from billing.gateways.client import MISSING_METHOD
-from billing.models import PlanChange
+from billing.models import PlanChange, Subscription
 from billing.pages.plan_now import Amount, name_of
 from billing.pages.words import interval_word
+from billing.selectors import ends_unasked, plan_change_history
 from common.formats import date_text
 
 TONES = {ChangeStatus.APPLIED: "ok", ChangeStatus.FAILED: "bad", ChangeStatus.PENDING: "near"}
@@ -21,15 +22,20 @@ TONES = {ChangeStatus.APPLIED: "ok", ChangeStatus.FAILED: "bad", ChangeStatus.PE
 @dataclass(frozen=True)
 class ChangeRow:
     title: str
-    requested_at: datetime
+    at: datetime
     status_text: str
     tone: str
     note: str
     amount: Amount | None
 
 
-def change_rows(changes: Iterable[PlanChange]) -> list[ChangeRow]:
-    return [_row(change) for change in changes]
+def recent_rows(account_id: int, *, limit: int) -> list[ChangeRow]:
+    """What last became of the account's plan, newest first: the changes asked for, and ends that nobody asked for."""
+    rows = [
+        *(_row(change) for change in plan_change_history(account_id)[:limit]),
+        *(_end_row(one) for one in ends_unasked(account_id)[:limit]),
+    ]
+    return sorted(rows, key=lambda row: row.at, reverse=True)[:limit]
 
 
 def charged_of(change: PlanChange) -> Amount:
@@ -56,11 +62,23 @@ def title_of(change: PlanChange) -> str:
 def _row(change: PlanChange) -> ChangeRow:
     return ChangeRow(
         title=title_of(change),
-        requested_at=change.requested_at,
+        at=change.requested_at,
         status_text=str(ChangeStatus(change.status).label),
         tone=TONES.get(ChangeStatus(change.status), ""),
         note=_note(change),
         amount=charged_of(change) if change.charged_minor is not None else None,
+    )
+
+
+def _end_row(subscription: Subscription) -> ChangeRow:
+    assert subscription.ended_at is not None, "only what has ended has a cause of its end"
+    return ChangeRow(
+        title=_("%(plan)s has ended") % {"plan": subscription.plan.name},
+        at=subscription.ended_at,
+        status_text=str(SubscriptionStatus(subscription.status).label),
+        tone="bad" if subscription.end_cause == EndCause.UNPAID else "",
+        note=str(EndCause(subscription.end_cause).label),
+        amount=None,
     )
 
 

@@ -16,13 +16,13 @@ from billing.errors import PaymentProviderUnavailable
 from billing.models import Subscription
 from billing.pages.access import signed_in
 from billing.pages.attempts import attempt_rows
-from billing.pages.changes import change_rows
+from billing.pages.changes import recent_rows
 from billing.pages.forms import new_key
 from billing.pages.invoices import invoice_rows, lines_of
 from billing.pages.panels import panels_of
 from billing.pages.plan_now import Amount, Charge, plan_now_of, waiting_of
 from billing.pages.previews import card_text
-from billing.selectors import live_subscription, plan_change_history
+from billing.selectors import live_subscription
 from billing.services import invoices_list, next_charge_at, next_invoice, payment_methods_list
 from common import clock
 from common.ratelimit import ratelimited
@@ -54,7 +54,7 @@ def billing(request: HttpRequest) -> HttpResponse:
     context = {
         "plan_now": plan_now,
         "waiting": waiting_of(account),
-        "changes": change_rows(plan_change_history(account.pk)[:RECENT]),
+        "changes": recent_rows(account.pk, limit=RECENT),
         "attempts": attempt_rows(account, limit=RECENT),
         "panels": panels_of(account),
         "form_key": new_key(),

@@ -11,12 +11,11 @@ from django.views.decorators.http import require_safe
 from accounts.models import Account, User
 from accounts.selectors import account_of, person_of
 from billing.pages.access import is_part, signed_in
-from billing.pages.changes import change_rows
+from billing.pages.changes import recent_rows
 from billing.pages.forms import new_key
 from billing.pages.meters import meters_of
 from billing.pages.plan_now import plan_now_of, waiting_of
 from billing.pages.words import metric_names
-from billing.selectors import plan_change_history
 from common import clock
 from common.errors import ServiceUnavailable
 from common.ratelimit import ratelimited
@@ -33,7 +32,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     context = {
         "plan_now": plan_now_of(account, with_charge=True),
         "waiting": waiting_of(account),
-        "changes": change_rows(plan_change_history(account.pk)[:RECENT]),
+        "changes": recent_rows(account.pk, limit=RECENT),
         "form_key": new_key(),
         **quotas_context(account, reader=person_of(request)),
     }

@@ -19,6 +19,7 @@ from billing.selectors.plans import (
 from billing.selectors.subscriptions import (
     awaiting_change,
     change_in_flight,
+    ends_unasked,
     has_scheduled_change,
     live_subscription,
     pending_change_json,
@@ -37,6 +38,7 @@ __all__ = [
     "awaiting_change",
     "change_in_flight",
     "current_versions",
+    "ends_unasked",
     "feature_names",
     "free_price",
     "has_scheduled_change",

@@ -84,6 +84,16 @@ def plan_change_history(account_id: int) -> QuerySet[PlanChange]:
     return plan_change_attempts(account_id).exclude(refused)
 
 
+def ends_unasked(account_id: int) -> QuerySet[Subscription]:
+    """The account's subscriptions that ended without any change of plan, the last first: unpaid, say."""
+    return (
+        Subscription.objects.filter(account_id=account_id)
+        .exclude(end_cause="")
+        .select_related("plan_version__plan")
+        .order_by("-ended_at", "-id")
+    )
+
+
 def plan_change_attempts(account_id: int) -> QuerySet[PlanChange]:
     """Every attempt, newest first; what was refused too."""
     return (

@@ -83,6 +83,6 @@ def subscription_adopt(account_id: int, stripe_id: str) -> None:
                 account_id=account_id, stripe_subscription_id=stripe_id, started_at=moment, revision=0
             )
         subscription.price, subscription.plan_version = price, price.version
-        subscription.ended_at = None
+        subscription.ended_at, subscription.end_cause = None, ""
         subscription_mirror(subscription, state, read_at, unpaid)
         subscription_entitle(account_id=account_id, subscription=subscription, scheduled=None, now=moment)

@@ -5,7 +5,7 @@ from typing import Any
 
 from accounts.enums import NotificationKind
 from accounts.notifications import notify
-from billing.enums import ChangeKind, ChangeStatus
+from billing.enums import ChangeKind, ChangeStatus, EndCause
 from billing.gateways.values import SubscriptionState
 from billing.models import PlanChange, Price, Subscription
 
@@ -47,21 +47,22 @@ def change_names(change: PlanChange, price: Price | None) -> dict[str, Any] | No
 def subscription_end_told(
     subscription: Subscription, state: SubscriptionState, opened: Subscription | None, *, now: datetime
 ) -> None:
-    """Tells, once, of an end that nobody asked us for: the trial is over, nobody paid, or it was ended at Stripe.
-
-    `opened`: what the account has instead.
+    """Tells, once, of an end that nobody asked us for, and keeps why: the trial is over, nobody paid, or it was ended at
+    Stripe. `opened`: what the account has instead.
     """
-    reason, kind = "", NotificationKind.PLAN_CHANGED
+    cause, kind = EndCause.ELSEWHERE, NotificationKind.PLAN_CHANGED
     if state.ended_with_trial:
-        reason, kind = "trial", NotificationKind.TRIAL_ENDING
+        cause, kind = EndCause.TRIAL, NotificationKind.TRIAL_ENDING
     elif state.ended_unpaid:
-        reason, kind = "unpaid", NotificationKind.PAYMENT_FAILED
+        cause, kind = EndCause.UNPAID, NotificationKind.PAYMENT_FAILED
+    subscription.end_cause = cause
+    subscription.save(update_fields=["end_cause"])
     notify(
         kind=kind,
         template="subscription_ended",
         cause=f"subscription_ended:{subscription.pk}",
         context={
-            "reason": reason,
+            "reason": "" if cause == EndCause.ELSEWHERE else cause.value,
             "plan": _names(subscription),
             "to": _names(opened) if opened is not None else None,
         },

@@ -10,6 +10,7 @@ from accounts.models import Notification
 from accounts.notifications.messages import message_of
 from billing.errors import PlanChangeNotAllowed
 from billing.models import PlanChange, Subscription, UnpaidInvoice
+from billing.pages.changes import recent_rows
 from billing.selectors import subscription_json
 from billing.selectors.overdue import overdue_notice
 from billing.services import dunning, invoice_pay, overdue_apply, plan_changes_sweep
@@ -168,6 +169,10 @@ def test_unpaid_to_the_end_leaves_the_free_plan_and_what_was_stored(travel):
     assert standing(account) == ("free", "active", "full", 5, 0)
     assert UnpaidInvoice.objects.count() == 0
     assert books.verify_all() == []
+    ended = recent_rows(account.pk, limit=5)[0]
+    assert (ended.title, ended.note) == ("Basic has ended", "it was not paid"), (
+        "the history of the plan says why"
+    )
 
 
 @pytest.mark.parametrize("left", ["past_due", "unpaid"])

@@ -9,6 +9,7 @@ import pytest
 from accounts.models import Notification
 from accounts.notifications.messages import message_of
 from billing.errors import PaymentFailed
+from billing.pages.changes import recent_rows
 from billing.services import payment_method_add, upcoming
 from billing.services.moves import _next
 from billing.services.reminders import reminders_notify
@@ -194,3 +195,4 @@ def test_a_trial_that_goes_on_paid_has_not_ended(trials):  # noqa: F811
     refresh(account)
     (ended,) = Notification.objects.filter(template="subscription_ended")
     assert message_of(ended.template, ended.context).subject == "Lite has ended"
+    assert [row.note for row in recent_rows(account.pk, limit=1)] == ["ended by the payment service"]

@@ -70,10 +70,13 @@ def organisation_switch(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @ratelimited("global", "user")
 def invitation(request: HttpRequest, token: str) -> HttpResponseBase:
-    """What a mailed link opens. GET says what is offered, to whom, and how to take it; POST takes it."""
+    """What a mailed link opens. GET says what is offered, to whom, and how to take it; POST takes it.
+
+    Mail programs break long links: one that is no invitation's says so.
+    """
     found = invitation_found(token_hash(token))
     if found is None:
-        raise NotFound(_("There is no such invitation."))
+        return render(request, "pages/organisation/invitation.html", {"invitation": None}, status=404)
     if request.method == "POST":
         return _accept(request, token)
     person = person_of(request) if request.user.is_authenticated else None

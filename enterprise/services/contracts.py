@@ -18,7 +18,7 @@ from billing.services.stored import stored_fit_promise
 from common import audit
 from common.errors import ValidationError
 from enterprise.enums import Collection
-from enterprise.models import Contract, ContractLimit, ContractTerms
+from enterprise.models import Closing, Contract, ContractLimit, ContractTerms
 from enterprise.models.contracts import NEVER_BEGAN
 from enterprise.rules.contracts import LimitTerms
 from enterprise.selectors.contracts import terms_of
@@ -50,7 +50,9 @@ def contract_create(
     reason: str,
     now: datetime,
 ) -> Contract:
-    """A new contract. ValidationError for limits that cannot be, or when another contract holds in that time."""
+    """A new contract. ValidationError for limits that cannot be, for an organisation that is closed, or when another
+    contract holds in that time.
+    """
     if account.kind != AccountKind.ORGANISATION:
         raise ValidationError.of("account", "not_an_organisation", _("Contracts are for organisations."))
     _check_head(title, currency, period_months)
@@ -59,6 +61,8 @@ def contract_create(
     if ends_at is not None and ends_at <= max(starts_at, now):
         raise ValidationError.of("ends_at", "out_of_range", _("A contract ends after it begins."))
     lock_account(account.pk)
+    if Closing.objects.filter(account=account).exists():
+        raise ValidationError.of("account", "closed", _("This organisation is closed."))
     _check_alone(account.pk, starts_at, ends_at)
     contract = Contract.objects.create(
         account=account,

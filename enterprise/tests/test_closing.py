@@ -117,6 +117,11 @@ def test_who_may_not_and_what_is_in_the_way(metric: None) -> None:
     assert kept() == before
     contract_end(contract=agreed, actor=None, reason="by both", now=database_now())
     assert close(account, owner)
+    before = kept()
+    with pytest.raises(ValidationError) as closed:
+        contract(account, block(5))
+    assert closed.value.details["fields"][0]["code"] == "closed"
+    assert kept() == before
 
 
 @pytest.mark.django_db

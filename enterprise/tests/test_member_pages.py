@@ -258,7 +258,9 @@ def test_an_offer_for_somebody_else_or_none() -> None:
     assert f"You are signed in as {other.email}" in text(client.get(path))
     before = state()
     assert client.post(path).status_code == 403
-    assert client.get("/organisation/invitation/nonsense/").status_code == 404
+    mangled = client.get("/organisation/invitation/nonsense/")
+    assert mangled.status_code == 404
+    assert "Copy it whole from the mail" in mangled.content.decode()
     assert client.post("/organisation/invitation/nonsense/").status_code == 404
     assert state() == before
     Invitation.objects.filter(pk=invitation.pk).update(closed_at=clock.database_now())
