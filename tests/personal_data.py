@@ -47,16 +47,21 @@ def tables_without_rows(stack: Stack, owners: dict[str, int]) -> set[str]:
     }
 
 
+WORDS = """
+SELECT word FROM unnest(%s::text[], %s::text[]) AS sought (word, in_bytes)
+WHERE EXISTS (SELECT 1 FROM "{table}" AS row WHERE row::text ILIKE '%%' || word || '%%' OR row::text LIKE '%%' || in_bytes || '%%')
+"""
+
+
 def words_found(stack: Stack, words: Iterable[str]) -> set[str]:
     """The tables in which one of these words stands anywhere: as text, within JSON, or within bytes."""
-    found = set()
-    for table in tables(stack):
-        for word in words:
-            in_bytes = word.encode().hex()
-            query = f'SELECT 1 FROM "{table}" AS row WHERE row::text ILIKE %s OR row::text LIKE %s LIMIT 1'
-            if stack.sql(query, f"%{word}%", f"%{in_bytes}%"):
-                found.add(f"{table}: {word}")
-    return found
+    sought = list(words)
+    in_bytes = [word.encode().hex() for word in sought]
+    return {
+        f"{table}: {word}"
+        for table in tables(stack)
+        for (word,) in stack.sql(WORDS.format(table=table), sought, in_bytes)
+    }
 
 
 def personal_fields(stack: Stack, owners: dict[str, int], ids: Iterable[str]) -> set[str]:

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,13 @@ from tests.callers import Caller
 PASSWORD = "palier-demo"
 COMMAND_TIMEOUT_S = 180
 SNAPSHOT_FILES = ("stripe.sqlite", "api_keys.json", "secrets.json")
+# What is used counts for its day (UTC). A stack begun shortly before a day's end lives an hour later than we do, so that
+# the day does not end in the middle of a test.
+PAST_MIDNIGHT = """
+INSERT INTO common_sandbox_clock (id, shift) SELECT 1, interval '1 hour'
+WHERE (palier_now() AT TIME ZONE 'UTC')::time >= '23:15'
+ON CONFLICT (id) DO UPDATE SET shift = common_sandbox_clock.shift + excluded.shift
+"""
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,9 @@ class Snapshot:
 
 
 class Stack:
-    """Start with `with`; everything it started ends with it. When the block ends well, the books are verified."""
+    """Start with `with`; everything it started ends with it. When the block ends well, the books are verified: by the
+    command, or by `read_books`, which says of a database what is wrong and has not to be started first.
+    """
 
     def __init__(
         self,
@@ -62,13 +71,15 @@ class Stack:
         worker: bool = True,
         beat: bool = False,
         environment: Mapping[str, str] | None = None,
-        verify: bool = True,
+        read_books: Callable[[str], list[str]] | None = None,
+        real_time: bool = False,
     ) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="palier-stack-"))
         self._server_url = server_url or os.environ["DATABASE_URL"]
         self._snapshot = snapshot
         self._extra = dict(environment or {})
-        self._verify = verify
+        self._read_books = read_books
+        self._real_time = real_time or snapshot is None  # what all start from is of no other time than theirs
         self._wanted = {"web": True, "worker": worker, "beat": beat}
         self._web = {"workers": workers, "threads": threads}
         self._cleanup = ExitStack()
@@ -93,8 +104,16 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._cleanup:
-            if kind is None and self._verify:
-                self.manage("verify_books")
+            if kind is None:
+                self.verify_books()
+
+    def verify_books(self) -> None:
+        """AssertionError when they do not add up."""
+        if self._read_books is None:
+            self.manage("verify_books")
+        else:
+            wrong = self._read_books(self.database_url)
+            assert not wrong, "The books do not add up:\n" + "\n".join(wrong)
 
     # Programs -------------------------------------------------------------------------------------------------
 
@@ -206,6 +225,9 @@ class Stack:
     def _start(self) -> None:
         self._cleanup.callback(shutil.rmtree, self.directory)
         self._make_database()
+        if not self._real_time:
+            with psycopg.connect(self.database_url) as connection:
+                connection.execute(PAST_MIDNIGHT)
         self._cleanup.callback(self.redis.kill)
         self.redis.start()
         self._use_environment()

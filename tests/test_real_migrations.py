@@ -41,10 +41,9 @@ def manage(url, *arguments):
 
 @pytest.mark.slow
 @pytest.mark.req("BI-1", "OP-6")
-def test_every_migration_runs_on_an_empty_database(empty_database):
+def test_every_migration_runs_on_an_empty_database(empty_database, read_books):
     made = manage(empty_database, "migrate", "--verbosity", "0")
     assert made.returncode == 0, made.stderr[-2000:]
     in_step = manage(empty_database, "migrate", "--check")
     assert in_step.returncode == 0, in_step.stdout[-2000:]
-    books = manage(empty_database, "verify_books")
-    assert books.returncode == 0, books.stdout + books.stderr[-2000:]
+    assert read_books(empty_database) == []

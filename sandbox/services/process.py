@@ -22,6 +22,8 @@ PR_SET_PDEATHSIG = 1
 PORT_PATIENCE_S = 3.0  # at a restart
 # Below the range that the kernel hands to outgoing connections, so that none of them can take a port we chose.
 FREE_PORTS = range(15_000, 32_000)
+# Ports that we chose and that nobody may listen on yet: whoever asked for one does so seconds later.
+_given: set[int] = set()
 
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -148,9 +150,10 @@ def port_is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A loopback port nobody listens on."""
+    """A loopback port nobody listens on; to this process each is given once."""
     for port in random.sample(FREE_PORTS, 200):
-        if port_is_free(port):
+        if port not in _given and port_is_free(port):
+            _given.add(port)
             return port
     raise ServiceError(f"No free port among 200 tried between {FREE_PORTS.start} and {FREE_PORTS.stop}.")
 

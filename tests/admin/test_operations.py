@@ -53,7 +53,7 @@ def account(db) -> Account:
     for number, (outcome, reason) in enumerate([("succeeded", ""), ("failed", "card_declined")]):
         PaymentAttempt.objects.create(
             account=account, stripe_id=f"ch_{number}", amount_minor=2000, refunded_minor=500 if not number else 0,
-            currency="eur", outcome=outcome, reason_code=reason, attempted_at=now - timedelta(seconds=5),
+            currency="eur", outcome=outcome, reason_code=reason, attempted_at=now,
         )  # fmt: skip
     plan = Plan.objects.create(
         code="basic", rank=1, audience="consumer", is_free=False, name_en="B", name_fr="B"

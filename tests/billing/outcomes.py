@@ -43,7 +43,10 @@ REFUSALS = {
 
 
 def uses_some(life: Life) -> None:
-    """What was used stays used, whatever comes of the change."""
+    """What was used stays used, whatever comes of the change. The meter's clock does not stand still (world.STANDING): set
+    just before, it has not come to the next second, in which a period may be over.
+    """
+    life.world.tick()
     for _ in range(USED):
         assert usage_consume(account_id=life.account.pk, metric="messages").allowed
 

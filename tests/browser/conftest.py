@@ -10,13 +10,26 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, ViewportSize
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, ViewportSize, expect
 
 from tests.browser.by_keyboard import unreachable
 from tests.stack import Stack
 
 # The browser's driver keeps an event loop in this process; tests that come after it use the database all the same.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+PATIENCE_MS = 30_000
+"""How long anything is waited for; the browser shares a small machine with servers and other tests."""
+expect.set_options(timeout=PATIENCE_MS)
+
+# A page renews its figures every 20 seconds, which exchanges part of it: somewhere in the middle of a look at it when the
+# machine is slow. Tests that want it ask for it.
+NOTHING_BY_ITSELF = """
+(() => {
+  const regularly = window.setInterval;
+  window.setInterval = (act, ms, ...more) => ms < 20000 ? regularly(act, ms, ...more) : 0;
+})()
+"""
 
 QUIET = (
     "--disable-gpu",
@@ -109,7 +122,8 @@ def visitor(browser: Browser, shared_stack: Stack) -> Iterator[Open]:
             "reduced_motion": "reduce",
         }
         context = browser.new_context(**{**defaults, **options})
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE_MS)
+        context.add_init_script(NOTHING_BY_ITSELF)
         contexts.append(context)
         watched.append(Watched(context.new_page(), shared_stack.base_url, shared_stack.sandbox_url))
         return watched[-1]

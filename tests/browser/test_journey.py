@@ -34,6 +34,7 @@ def test_from_the_limit_to_a_larger_plan_and_back(visitor: Open, check, shared_s
     for name, path in (("overview-reached", "/account/"), ("usage-reached", "/account/usage/")):
         found += check(one.open(path), name)
     assert found == []
+    _stay_where_one_is_when_figures_are_renewed(one.open("/account/"))
     one.open("/chat/")
 
     # As when somebody drags its corner: htmx would copy the style, which our policy forbids.
@@ -66,6 +67,16 @@ def test_from_the_limit_to_a_larger_plan_and_back(visitor: Open, check, shared_s
     expect(page.get_by_role("meter")).to_have_attribute("aria-valuetext", "6 of 1,000 used, 0%")
 
     _go_down_and_take_it_back(page)
+
+
+def _stay_where_one_is_when_figures_are_renewed(page: Page) -> None:
+    """By keyboard, on something within the part of the page that is exchanged."""
+    more = page.get_by_role("link", name="Plans that allow more").first
+    more.focus()
+    page.locator("#quotas").evaluate("node => { node.dataset.old = 'yes' }")
+    page.evaluate("document.body.dispatchEvent(new CustomEvent('palier:refresh'))")
+    expect(page.locator("#quotas[data-old]")).to_have_count(0)
+    expect(more).to_be_focused()
 
 
 def _go_down_and_take_it_back(page: Page) -> None:
