@@ -12,9 +12,6 @@ from sandbox.services.postgres import Postgres
 from sandbox.services.redis import Redis
 from sandbox.services.unprivileged import remove_tree
 
-# Two stacks of 64 threads, one for each process of tests, come close to the usual 200; more processes would pass it.
-SETTINGS = {"max_connections": "600"}
-
 
 def temporary_directory(stack: ExitStack) -> Path:
     """A directory that is gone with `stack`, whatever was put into it."""
@@ -28,7 +25,7 @@ def start_services(stack: ExitStack, place: Path) -> tuple[str, str]:
     """(DATABASE_URL, REDIS_URL): those of the environment, or of services in `place` that end with `stack`."""
     database_url, redis_url = os.environ.get("DATABASE_URL"), os.environ.get("REDIS_URL")
     if not database_url:
-        postgres = Postgres(place / "postgres", durable=False, settings=SETTINGS)
+        postgres = Postgres(place / "postgres", durable=False)
         stack.callback(remove_tree, place / "postgres")
         stack.callback(postgres.kill)
         postgres.start()

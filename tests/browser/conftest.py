@@ -10,17 +10,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, ViewportSize, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, ViewportSize
 
 from tests.browser.by_keyboard import unreachable
 from tests.stack import Stack
+from tools.pytest_browser import PATIENCE_MS
 
 # The browser's driver keeps an event loop in this process; tests that come after it use the database all the same.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-
-PATIENCE_MS = 30_000
-"""How long anything is waited for; the browser shares a small machine with servers and other tests."""
-expect.set_options(timeout=PATIENCE_MS)
 
 # A page renews its figures every 20 seconds, which exchanges part of it: somewhere in the middle of a look at it when the
 # machine is slow. Tests that want it ask for it.

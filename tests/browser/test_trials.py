@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import DESKTOP, NOTHING_BY_ITSELF, PATIENCE_MS, Watched
+from tests.browser.conftest import DESKTOP, NOTHING_BY_ITSELF, Watched
 from tests.browser.test_paying import GOOD, enter_card
 from tests.conftest import SERVER_URL
 from tests.stack import Snapshot, Stack
+from tools.pytest_browser import PATIENCE_MS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
