@@ -5,6 +5,5 @@ pytest_plugins = [
     "tools.pytest_databases",
     "tools.pytest_browser",
     "tools.pytest_order",
-    "tools.pytest_hours",
     "tools.pytest_requirements",
 ]
