@@ -82,6 +82,7 @@ BEGIN
 END $$;
 """
 CLEAN = "SELECT palier_test.clean()"
+FORGET_SESSION = "RESET ALL; SELECT pg_advisory_unlock_all(); DISCARD TEMP"
 OTHERS = """SELECT pid, application_name, state, now() - xact_start AS in_transaction, wait_event, query
 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"""
 

@@ -17,7 +17,6 @@ from billing.models import Plan, Price
 from billing.services import payment_method_add, plan_changes_sweep
 from billing.tests.published import publish, sync
 from common.clock import database_now
-from quotas.engine.meter import meter
 from sandbox.stripe import StripeStandIn
 
 
@@ -52,11 +51,10 @@ def catalog(db: None, stand_in: StripeStandIn) -> StripeStandIn:
 
 
 @pytest.fixture
-def trading(committed_db: None, stand_in: StripeStandIn) -> Iterator[StripeStandIn]:
+def trading(committed_db: None, stand_in: StripeStandIn) -> StripeStandIn:
     """As `catalog`, committed: the meter, which has a connection of its own, sees it."""
     publish(stand_in)
-    yield stand_in
-    meter.close()
+    return stand_in
 
 
 def person(card: str | None = "pm_card_visa", **fields: object) -> Account:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
@@ -20,8 +19,6 @@ from enterprise.enums import Scope
 from enterprise.models import Credential
 from enterprise.services import credential_create
 from enterprise.services import credentials as credential_services
-from quotas import catalog
-from quotas.engine.meter import meter
 from quotas.services import MetricSpec, metrics_sync
 
 _numbers = count(1)
@@ -74,7 +71,7 @@ def _samplers_forget() -> None:
 
 
 @pytest.fixture
-def metered(committed_db: None) -> Iterator[Holder]:
+def metered(committed_db: None) -> Holder:
     """An organisation's key where the meter's own connection sees what the test writes."""
     metrics_sync(
         [
@@ -82,9 +79,7 @@ def metered(committed_db: None) -> Iterator[Holder]:
             MetricSpec("seats", "Seats", "Places", kind="capacity"),
         ]
     )
-    yield key_of(*organisation())
-    catalog.forget()
-    meter.close()
+    return key_of(*organisation())
 
 
 @pytest.fixture

@@ -7,8 +7,6 @@ import pytest
 
 from accounts.models import Account, AccountKind
 from common import clock
-from quotas import catalog
-from quotas.engine.meter import meter
 from quotas.services import LimitSpec, MetricSpec, Phase, entitlements_replace, metrics_sync, wallet_grant
 
 
@@ -21,9 +19,6 @@ def metrics(committed_db):
             MetricSpec("personas", "Personas", "Personas", kind="capacity"),
         ]
     )
-    yield
-    catalog.forget()
-    meter.close()
 
 
 @pytest.fixture

@@ -91,9 +91,11 @@ class StripeStandIn:
 
     def stop(self) -> None:
         self.core.stop()
+        # The threads that answer go first: one that has just answered still writes to the server's pipe, and by then the
+        # pipe's number could be another file's, of a stand-in that starts.
+        self._server.task_dispatcher.shutdown()
         self._server.trigger.pull_trigger(lambda: wasyncore.close_all(self._sockets))
         self._thread.join(5)
-        self._server.task_dispatcher.shutdown()
 
     def __enter__(self) -> Self:
         self.start()

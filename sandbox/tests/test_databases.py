@@ -60,6 +60,18 @@ def test_each_test_starts_clean(committed_db, turn):
     Group.objects.create(name=turn)
 
 
+@pytest.mark.parametrize("turn", ["first", "second"])
+def test_no_test_has_what_the_session_of_another_kept(committed_db, turn):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT current_setting('enable_seqscan'), current_setting('TimeZone'), to_regclass('pg_temp.left_behind'),"
+            " (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid())"
+        )
+        assert cursor.fetchone() == ("on", "UTC", None, 0)
+        cursor.execute("SET enable_seqscan = off; SET TimeZone = 'Europe/Paris'; SELECT pg_advisory_lock(7)")
+        cursor.execute("CREATE TEMP TABLE left_behind ()")
+
+
 def test_a_clone_has_the_template_and_its_own_rows(committed_db):
     server = os.environ["DATABASE_URL"]
     template = databases.ensure_template(server)

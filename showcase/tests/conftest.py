@@ -1,7 +1,5 @@
 """A person with limits of their own, who calls the API. No plan, so no Stripe."""
 
-from collections.abc import Iterator
-
 import pytest
 from rest_framework.test import APIClient
 
@@ -14,8 +12,6 @@ from billing.tests.conftest import (  # noqa: F401 - fixtures: who archives or p
     travel,
 )
 from common import clock
-from quotas import catalog
-from quotas.engine.meter import meter
 from quotas.services import LimitSpec, MetricSpec, Phase, entitlements_replace, metrics_sync
 
 LIMITS = {
@@ -26,7 +22,7 @@ LIMITS = {
 
 
 @pytest.fixture
-def metrics(committed_db) -> Iterator[None]:
+def metrics(committed_db) -> None:
     metrics_sync(
         [
             MetricSpec("messages", "Messages", "Messages"),
@@ -34,9 +30,6 @@ def metrics(committed_db) -> Iterator[None]:
             MetricSpec("exports", "Exports", "Exports"),
         ]
     )
-    yield
-    catalog.forget()
-    meter.close()
 
 
 @pytest.fixture
