@@ -1,6 +1,8 @@
 """Why a subscription ended that nobody asked to end is told on the account's pages."""
 
+from django.contrib.postgres.operations import AddConstraintNotValid
 from django.db import migrations, models
+from django.db.models import Q
 
 
 class Migration(migrations.Migration):
@@ -20,6 +22,12 @@ class Migration(migrations.Migration):
                 db_default="",
                 default="",
                 max_length=9,
+            ),
+        ),
+        AddConstraintNotValid(
+            "subscription",
+            models.CheckConstraint(
+                condition=Q(end_cause="") | Q(ended_at__isnull=False), name="subscription_end_cause_ended"
             ),
         ),
     ]

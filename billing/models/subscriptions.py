@@ -59,6 +59,9 @@ class Subscription(models.Model):
                 name="subscription_ended_has_time",
             ),
             models.CheckConstraint(
+                condition=Q(end_cause="") | Q(ended_at__isnull=False), name="subscription_end_cause_ended"
+            ),
+            models.CheckConstraint(
                 condition=Q(stripe_subscription_id__isnull=True, stripe_item_id__isnull=True)
                 | Q(
                     stripe_subscription_id__isnull=False,

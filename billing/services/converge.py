@@ -10,7 +10,7 @@ import structlog
 from django.db import IntegrityError, transaction
 
 from billing import metrics
-from billing.enums import ENDED, ChangeKind, ChangeStatus
+from billing.enums import ENDED, ChangeKind, ChangeStatus, EndCause
 from billing.gateways.stripe import gateway
 from billing.gateways.values import InvoiceState, SubscriptionState
 from billing.locks import (
@@ -163,6 +163,13 @@ def _adopt(change: PlanChange, state: SubscriptionState, read_at: datetime) -> N
         log.exception("failed_change_cannot_be_reopened", **change_log(change))
 
 
+def _end_cause(state: SubscriptionState) -> EndCause:
+    """Why it ended, when nobody asked here that it should."""
+    if state.ended_with_trial:
+        return EndCause.TRIAL
+    return EndCause.UNPAID if state.ended_unpaid else EndCause.ELSEWHERE
+
+
 @transaction.atomic
 def _converge(
     account_id: int,
@@ -183,7 +190,9 @@ def _converge(
     if subscription.ended_at is not None:
         opened = after_the_end(subscription, moment)
         if not moved and not _is_being_cancelled(account_id):  # else that change tells of it
-            subscription_end_told(subscription, state, opened, now=moment)
+            subscription.end_cause = cause = _end_cause(state)
+            subscription.save(update_fields=["end_cause"])
+            subscription_end_told(subscription, cause, opened, now=moment)
     elif changed or moved:
         subscription_entitle(
             account_id=account_id,

@@ -6,10 +6,14 @@ from typing import Any
 from accounts.enums import NotificationKind
 from accounts.notifications import notify
 from billing.enums import ChangeKind, ChangeStatus, EndCause
-from billing.gateways.values import SubscriptionState
 from billing.models import PlanChange, Price, Subscription
 
 TOLD = (ChangeStatus.APPLIED, ChangeStatus.SCHEDULED, ChangeStatus.UNDONE)
+END_KINDS = {
+    EndCause.TRIAL: NotificationKind.TRIAL_ENDING,
+    EndCause.UNPAID: NotificationKind.PAYMENT_FAILED,
+    EndCause.ELSEWHERE: NotificationKind.PLAN_CHANGED,
+}
 
 
 def plan_change_told(change: PlanChange, *, now: datetime) -> None:
@@ -45,20 +49,11 @@ def change_names(change: PlanChange, price: Price | None) -> dict[str, Any] | No
 
 
 def subscription_end_told(
-    subscription: Subscription, state: SubscriptionState, opened: Subscription | None, *, now: datetime
+    subscription: Subscription, cause: EndCause, opened: Subscription | None, *, now: datetime
 ) -> None:
-    """Tells, once, of an end that nobody asked us for, and keeps why: the trial is over, nobody paid, or it was ended at
-    Stripe. `opened`: what the account has instead.
-    """
-    cause, kind = EndCause.ELSEWHERE, NotificationKind.PLAN_CHANGED
-    if state.ended_with_trial:
-        cause, kind = EndCause.TRIAL, NotificationKind.TRIAL_ENDING
-    elif state.ended_unpaid:
-        cause, kind = EndCause.UNPAID, NotificationKind.PAYMENT_FAILED
-    subscription.end_cause = cause
-    subscription.save(update_fields=["end_cause"])
+    """Tells, once, of an end that nobody asked us for. `opened`: what the account has instead."""
     notify(
-        kind=kind,
+        kind=END_KINDS[cause],
         template="subscription_ended",
         cause=f"subscription_ended:{subscription.pk}",
         context={

@@ -160,6 +160,8 @@ def test_its_end_is_told_before_and_after_once(trying, trials):  # noqa: F811
         refresh(trying)
     assert subscription(trying).plan.code == "free"
     assert told() == [NEAR, OVER]
+    last = recent_rows(trying.pk, limit=1)[0]
+    assert (last.title, last.note) == ("Lite has ended", "no card was on file at its trial’s end")
 
 
 @pytest.mark.req("NO-2")
